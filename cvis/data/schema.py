@@ -1,0 +1,232 @@
+"""What an annotation file in YouTube-VIS format must hold.
+
+The reader and the checker share this one parser. Every finding goes to ``report``: the reader's raises at
+the first error, the checker's collects, and parsing goes on without the faulty part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cvis.data.problem import Problem, short
+from cvis.data.rle import RLEError, read_segmentation
+from cvis.data.videoset import VideoSet
+from cvis.types import RLE, Category, Track, Video
+
+Report = Callable[[Problem], None]
+
+AREA_TOLERANCE = 0.05
+"""An ``areas`` entry further than this (relative, and at least 10 pixels) from its mask is a warning."""
+
+_AGAIN = "download the annotation file again, or mend the script that wrote it"
+
+
+@dataclass(frozen=True)
+class _Findings:
+    """Where findings go, and in which file they are."""
+
+    file: str
+    report: Report
+
+    def error(self, field: str, value: Any, what: str, remedy: str = _AGAIN) -> None:
+        self.report(Problem(self.file, field, short(value), what, remedy))
+
+    def warn(self, field: str, value: Any, what: str, remedy: str) -> None:
+        self.report(Problem(self.file, field, short(value), what, remedy, "warning"))
+
+    def has(self, record: Mapping, field: str, **kinds: type) -> bool:
+        """Whether every key is there with a value of its type; says so where not."""
+        for key, kind in kinds.items():
+            value = record.get(key)
+            if key not in record:
+                self.error(f"{field}.{key}", None, "is missing")
+                return False
+            if not isinstance(value, kind) or isinstance(value, bool):
+                self.error(f"{field}.{key}", value, f"is not {_KIND[kind]}")
+                return False
+        return True
+
+
+_KIND: dict[type, str] = {int: "a whole number", str: "a string", list: "a list", dict: "an object"}
+
+
+def parse(raw: Any, file: Path | str, sha256: str, report: Report) -> VideoSet:
+    """The content of an annotation file; frames are its own relative names.
+
+    Tracks that are absent from every frame are left out (with a warning): no model can see them, and no
+    metric can score them. Masks without a pixel become ``None``.
+
+    Args:
+        raw: the decoded JSON.
+        file: for messages.
+        sha256: of the file.
+        report: receives every :class:`~cvis.data.problem.Problem`; may raise.
+    """
+    found = _Findings(str(file), report)
+    if not isinstance(raw, dict):
+        found.error("", type(raw).__name__, "the file does not hold an object with videos and categories")
+        return VideoSet((), (), {}, sha256)
+    categories = tuple(_categories(raw, found))
+    known_categories = {c.id for c in categories}
+    videos = {video.id: video for video in _videos(raw, found)}
+    tracks: dict[int, list[Track]] = {video_id: [] for video_id in sorted(videos)}
+    for track in _tracks(raw, videos, known_categories, found):
+        tracks[track.video_id].append(track)
+    _warn_of_empty(tracks, raw, found)
+    full = {video_id: tuple(sorted(own, key=lambda t: t.id)) for video_id, own in tracks.items()}
+    return VideoSet(categories, tuple(videos[i] for i in sorted(videos)), full, sha256)
+
+
+def _records(raw: Mapping, name: str, found: _Findings, remedy: str = _AGAIN) -> Iterator[tuple[str, dict]]:
+    """The objects of a top-level list, each with its field name and a whole-number id of its own."""
+    records = raw.get(name)
+    if not isinstance(records, list):
+        found.error(name, records, f"the file has no {name}", remedy)
+        return
+    seen: dict[int, str] = {}
+    for i, record in enumerate(records):
+        field = f"{name}[{i}]"
+        if not isinstance(record, dict):
+            found.error(field, record, "is not an object")
+        elif found.has(record, field, id=int):
+            if record["id"] in seen:
+                found.error(f"{field}.id", record["id"], f"is the id of {seen[record['id']]} too")
+            else:
+                seen[record["id"]] = field
+                yield field, record
+
+
+def _categories(raw: Mapping, found: _Findings) -> Iterator[Category]:
+    names: dict[str, str] = {}
+    for field, record in _records(raw, "categories", found):
+        if not found.has(record, field, name=str):
+            continue
+        name = record["name"]
+        if name in names:
+            found.error(f"{field}.name", name, f"is the name of {names[name]} too")
+        names.setdefault(name, field)
+        yield Category(record["id"], name)
+
+
+def _videos(raw: Mapping, found: _Findings) -> Iterator[Video]:
+    for field, record in _records(raw, "videos", found):
+        if not found.has(record, field, height=int, width=int, file_names=list):
+            continue
+        names = record["file_names"]
+        wrong = [(f"{field}.{key}", record[key]) for key in ("height", "width") if record[key] < 1]
+        for part, value in wrong:
+            found.error(part, value, "is not a positive number of pixels")
+        if wrong or not _good_names(names, record.get("length", len(names)), field, found):
+            continue
+        folder = names[0].rpartition("/")[0]
+        name = record.get("name") or folder or str(record["id"])
+        frames = tuple(Path(n) for n in names)
+        yield Video(record["id"], str(name), record["height"], record["width"], frames)
+
+
+def _good_names(names: list, length: Any, field: str, found: _Findings) -> bool:
+    if not names:
+        found.error(f"{field}.file_names", names, "the video has no frames")
+        return False
+    if length != len(names):
+        found.error(f"{field}.length", length, f"file_names lists {len(names)} frames")
+        return False
+    for t, name in enumerate(names):
+        if not isinstance(name, str) or not name:
+            found.error(f"{field}.file_names[{t}]", name, "is not the name of a file")
+            return False
+    if len(set(names)) < len(names):
+        twice = next(name for t, name in enumerate(names) if name in names[:t])
+        found.warn(f"{field}.file_names", twice, "is listed twice", "check the order of the frames")
+    return True
+
+
+def _tracks(
+    raw: Mapping, videos: Mapping[int, Video], categories: set[int], found: _Findings
+) -> Iterator[Track]:
+    listed = {v.get("id") for v in raw.get("videos") or () if isinstance(v, dict)}  # also the faulty ones
+    remedy = "use the training annotations; those of the official valid and test parts are private"
+    for field, record in _records(raw, "annotations", found, remedy):
+        if not found.has(record, field, video_id=int, category_id=int, segmentations=list):
+            continue
+        if record["video_id"] not in listed:
+            found.error(f"{field}.video_id", record["video_id"], "no video has this id")
+        elif record["category_id"] not in categories:
+            found.error(f"{field}.category_id", record["category_id"], "no category has this id")
+        elif record["video_id"] in videos:
+            track = _track(record, videos[record["video_id"]], field, found)
+            if track is not None:
+                yield track
+
+
+def _track(record: Mapping, video: Video, field: str, found: _Findings) -> Track | None:
+    given = record["segmentations"]
+    if len(given) != len(video):
+        found.error(f"{field}.segmentations", len(given), f"video {video.id} has {len(video)} frames")
+        return None
+    masks: list[RLE | None] = []
+    sizes: list[int] = []
+    for t, segmentation in enumerate(given):
+        mask, size = None, 0
+        if segmentation:  # null and [] mean absent
+            try:
+                mask, size = read_segmentation(segmentation, video.height, video.width)
+            except RLEError as error:
+                found.error(f"{field}.segmentations[{t}]{error.part}", error.value, error.what)
+        masks.append(mask if size else None)
+        sizes.append(size)
+    areas = _areas(record, sizes, field, found)
+    if areas is None:
+        return None
+    if not any(sizes):
+        found.warn(f"{field}.segmentations", "all null", "is never visible and is left out", "drop it")
+        return None
+    crowd = bool(record.get("iscrowd", 0))
+    return Track(record["id"], video.id, record["category_id"], tuple(masks), areas, crowd)
+
+
+def _areas(record: Mapping, sizes: Sequence[int], field: str, found: _Findings) -> tuple[float, ...] | None:
+    """The file's areas, the masks' own where the file has none; 0 where absent."""
+    given = record.get("areas")
+    if given is None:
+        return tuple(float(size) for size in sizes)
+    if not isinstance(given, list) or len(given) != len(sizes):
+        value = len(given) if isinstance(given, list) else given
+        found.error(f"{field}.areas", value, f"there are {len(sizes)} segmentations")
+        return None
+    for t, area in enumerate(given):
+        if area is not None and (
+            isinstance(area, bool) or not isinstance(area, int | float) or not area >= 0
+        ):
+            found.error(f"{field}.areas[{t}]", area, "is not an area in pixels")
+            return None
+    areas = tuple(
+        float(a) if size and a is not None else float(size) for a, size in zip(given, sizes, strict=True)
+    )
+    _warn_of_areas(areas, sizes, field, found)
+    return areas
+
+
+def _warn_of_areas(areas: Sequence[float], sizes: Sequence[int], field: str, found: _Findings) -> None:
+    off = [
+        t
+        for t, (a, s) in enumerate(zip(areas, sizes, strict=True))
+        if abs(a - s) > max(10, AREA_TOLERANCE * s)
+    ]
+    if off:
+        worst = max(off, key=lambda t: abs(areas[t] - sizes[t]))
+        what = f"the mask has {sizes[worst]} pixels ({len(off)} frames of this track differ)"
+        found.warn(f"{field}.areas[{worst}]", areas[worst], what, "areas only decide small, medium, large")
+
+
+def _warn_of_empty(tracks: Mapping[int, Sequence[Track]], raw: Mapping, found: _Findings) -> None:
+    if not isinstance(raw.get("annotations"), list):
+        return
+    for video_id, own in tracks.items():
+        if not own:
+            found.warn(
+                "videos", video_id, "no visible instance is annotated in it", "no step will train on it"
+            )

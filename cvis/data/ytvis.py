@@ -1,0 +1,98 @@
+"""Annotation files of YouTube-VIS-2019, -2021 and OVIS, as their authors distribute them."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cvis.data import cache as index
+from cvis.data.problem import Problem
+from cvis.data.schema import parse
+from cvis.data.videoset import VideoSet
+
+
+def read_ytvis(annotations: Path | str, frames: Path | str | None, cache: bool = True) -> VideoSet:
+    """An annotation file as a :class:`VideoSet`, with the data set's own ids masks as compressed RLE.
+
+    Args:
+        annotations: the JSON file.
+        frames: the folder that its ``file_names`` are relative to; ``None`` where no frame will be read.
+        cache: keep the parsed form, so that the file opens fast the next time.
+
+    Raises:
+        UserError: the file or the folder is missing, or the file is not what it should be; the message
+            names the field.
+    """
+    annotations = Path(annotations)
+    with collection_paused():
+        data = read_bytes(annotations)
+        sha256 = hashlib.sha256(data).hexdigest()
+        videos = index.load(sha256) if cache else None
+        if videos is None:
+            videos = parse(decode(data, annotations), annotations, sha256, _raise)
+            if cache:
+                index.save(videos)
+        return videos if frames is None else _at(Path(frames), videos)
+
+
+def read_bytes(file: Path) -> bytes:
+    """The content of an annotation file.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        what = f"the annotation file cannot be read: {error.strerror}"
+        raise Problem(
+            str(file), "", "", what, "check the path, or unpack the data set there"
+        ).error() from error
+
+
+def decode(data: bytes, file: Path) -> Any:
+    """The JSON value in ``data``.
+
+    Raises:
+        UserError: it is not complete JSON; names the position.
+    """
+    remedy = "the file is cut off or not JSON: download it again"
+    try:
+        return json.loads(data)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno} column {error.colno} of {len(data)} bytes"
+        raise Problem(str(file), where, error.msg, "is not JSON", remedy).error() from None
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise Problem(str(file), "", type(error).__name__, "is not JSON", remedy).error() from None
+
+
+@contextmanager
+def collection_paused() -> Iterator[None]:
+    """Python's cyclic collector walks millions of new, acyclic objects for nothing; it doubles the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _raise(problem: Problem) -> None:
+    if problem.severity == "error":
+        raise problem.error()
+
+
+def _at(root: Path, videos: VideoSet) -> VideoSet:
+    if not root.is_dir():
+        remedy = "unpack the frames there, or point --data to the data set"
+        raise Problem(str(root), "", "", "the folder of the frames does not exist", remedy).error()
+    root = root.absolute()
+    rooted = tuple(replace(v, frames=tuple(root / name for name in v.frames)) for v in videos.videos)
+    return replace(videos, videos=rooted)
