@@ -1,0 +1,2 @@
+_base_ = "ytvis2019-20-4.py"
+schedule = dict(incremental=dict(iterations=1500))

@@ -1,0 +1,122 @@
+"""The folder of a run: what is finished, under which configuration, on which machine."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cvis.atomic import write_text
+from cvis.engine.config import dump, fingerprint
+from cvis.errors import UserError
+
+SCHEMA = 1
+
+
+def run_folder(config: dict[str, Any], scenario_name: str) -> Path:
+    """``<runs>/<scenario>/<segmenter>/<learner>/seed<k>``."""
+    names, runtime = config["names"], config["runtime"]
+    return (
+        Path(runtime["runs"]) / scenario_name / names["segmenter"] / names["run"] / f"seed{runtime['seed']}"
+    )
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep a second process out of a run's folder; the lock goes with the process, however it ends.
+
+    Raises:
+        UserError: another process works in the folder, or it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = (folder / ".lock").open("w")
+    except OSError as error:
+        raise UserError(
+            f"{folder}: cannot be made: {error.strerror}; choose another --runs folder"
+        ) from error
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(
+                f"{folder}: another process is at work on this run; wait for it, or use --name"
+            ) from error
+        yield
+
+
+class Journal:
+    """``run.json``, ``config.py`` and the ``metrics.json`` files of one run."""
+
+    def __init__(self, folder: Path, config: dict[str, Any], identity: dict[str, Any]) -> None:
+        """Open or begin a run.
+
+        Args:
+            identity: what a resumed run must agree on beside the configuration (scenario hash, split).
+
+        Raises:
+            UserError: the folder holds a run of another configuration.
+        """
+        self.folder = folder
+        self.begun = time.monotonic()
+        content = {"config": fingerprint(config), **identity}
+        self.content: dict[str, Any] = {"schema": SCHEMA, "status": "running", "wall_s": 0.0, **content}
+        before = self._read(folder / "run.json")
+        if before is not None:
+            self._must_agree(before, json.loads(json.dumps(content)))
+            self.content = {**before, "status": "running"}
+        self.wall_before = float(self.content["wall_s"])
+        write_text(folder / "config.py", dump(config))
+
+    def update(self, **entries: Any) -> None:
+        """Write entries to ``run.json``, with the wall time of all sessions so far."""
+        self.content.update(entries, wall_s=self.wall_before + time.monotonic() - self.begun)
+        write_text(self.folder / "run.json", json.dumps(self.content, indent=1) + "\n")
+
+    def step(self, index: int) -> Path:
+        return self.folder / f"step{index}"
+
+    def finished_steps(self) -> list[dict[str, Any]]:
+        """The metrics of steps 0, 1, ... as far as they are complete."""
+        done: list[dict[str, Any]] = []
+        while (metrics := self._read(self.step(len(done)) / "metrics.json")) is not None:
+            done.append(metrics)
+        return done
+
+    def write_step(self, metrics: dict[str, Any]) -> None:
+        """Declare a step finished: its ``metrics.json`` is the last file to appear."""
+        write_text(self.step(metrics["step"]) / "metrics.json", json.dumps(metrics, indent=1) + "\n")
+
+    def write_run(self, metrics: dict[str, Any]) -> None:
+        write_text(self.folder / "metrics.json", json.dumps(metrics, indent=1) + "\n")
+
+    def _must_agree(self, before: dict[str, Any], now: dict[str, Any]) -> None:
+        difference = _first_difference({k: before.get(k) for k in now}, now)
+        if difference:
+            key, old, new = difference
+            raise UserError(
+                f"{self.folder}: {key}: this run was begun with {old!r}, not {new!r}; "
+                "use --name for another run, or remove the folder"
+            )
+
+    def _read(self, path: Path) -> dict[str, Any] | None:
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: cannot be read: {error}; remove it to redo what it records") from error
+
+
+def _first_difference(old: Any, new: Any, key: str = "") -> tuple[str, Any, Any] | None:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in sorted({*old, *new}):
+            found = _first_difference(old.get(name), new.get(name), f"{key}.{name}" if key else name)
+            if found:
+                return found
+        return None
+    return None if old == new else (key, old, new)

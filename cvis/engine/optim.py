@@ -1,0 +1,73 @@
+"""Optimiser, gradient clipping, mixed precision and learning-rate schedule of one step, for mmengine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
+
+WARM_UP = 0.1  # of a cosine phase
+
+
+def phase_of(config: dict[str, Any], is_base: bool, joint: bool, steps: int) -> dict[str, Any]:
+    """The part of the schedule that a task trains under, with its number of iterations scaled.
+
+    Args:
+        steps: tasks of the whole stream; joint training without a number of its own gets their sum.
+    """
+    schedule = config["schedule"]
+    phase = dict(schedule["joint" if joint else "base" if is_base else "incremental"])
+    if phase["iterations"] is None:
+        phase["iterations"] = (
+            schedule["base"]["iterations"] + (steps - 1) * schedule["incremental"]["iterations"]
+        )
+    phase["iterations"] = max(1, round(phase["iterations"] * schedule["scale"]))
+    return phase
+
+
+def build_optimizer(
+    groups: list[dict[str, Any]], phase: dict[str, Any], schedule: dict[str, Any], amp: bool
+) -> OptimWrapper:
+    """AdamW over the learner's parameter groups (keys ``params``, ``lr_mult``, ``decay_mult``)."""
+    settings = [
+        dict(
+            params=group["params"],
+            lr=phase["lr"] * group.get("lr_mult", 1.0),
+            weight_decay=schedule["weight_decay"] * group.get("decay_mult", 1.0),
+        )
+        for group in groups
+    ]
+    optimizer = torch.optim.AdamW(settings, fused=True)
+    clip_grad = dict(max_norm=schedule["clip_grad"]) if schedule["clip_grad"] else None
+    if amp:  # bf16 has the range of fp32: the loss needs no scaling
+        return AmpOptimWrapper(
+            optimizer=optimizer, dtype="bfloat16", loss_scale=dict(enabled=False), clip_grad=clip_grad
+        )
+    return OptimWrapper(optimizer=optimizer, clip_grad=clip_grad)
+
+
+def lr_schedule(phase: dict[str, Any], milestones: list[float]) -> list[dict[str, Any]] | None:
+    """mmengine scheduler configs for a phase; milestones are fractions of its iterations.
+
+    >>> lr_schedule(dict(iterations=600, policy="multistep"), [2 / 3])
+    [{'type': 'MultiStepLR', 'by_epoch': False, 'milestones': [400], 'gamma': 0.1}]
+    """
+    iterations = phase["iterations"]
+    if phase["policy"] == "constant" or iterations < 10:
+        return None
+    if phase["policy"] == "multistep":
+        points = [round(iterations * fraction) for fraction in milestones]
+        return [dict(type="MultiStepLR", by_epoch=False, milestones=points, gamma=0.1)]
+    warm_up = max(1, round(iterations * WARM_UP))
+    return [
+        dict(type="LinearLR", by_epoch=False, start_factor=0.01, begin=0, end=warm_up),
+        dict(
+            type="CosineAnnealingLR",
+            by_epoch=False,
+            begin=warm_up,
+            end=iterations,
+            T_max=iterations - warm_up,
+            eta_min_ratio=0.001,
+        ),
+    ]

@@ -1,0 +1,237 @@
+"""The loop over the steps of a stream, from top to bottom.
+
+The same call again resumes: finished steps are not repeated, an interrupted one continues from its last
+checkpoint, and the numbers are those of an uninterrupted run. Three things make that so. Shapes depend only
+on the tasks seen, so replaying ``begin_task`` and loading the state rebuilds a learner. Every phase of a step
+begins with its own derived seed. Training clips are a pure function of seed and position.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.dist import barrier, get_rank, init_dist, is_distributed
+from mmengine.visualization import Visualizer
+
+from cvis.engine import checkpoint
+from cvis.engine.environment import (
+    derive_seed,
+    describe_environment,
+    peak_memory_mb,
+    seed_everything,
+    select_device,
+)
+from cvis.engine.evaluate import predict_videos
+from cvis.engine.journal import SCHEMA, Journal, locked, run_folder
+from cvis.engine.optim import phase_of
+from cvis.engine.store import StepZero, recipe
+from cvis.engine.trackers import build_visualizer
+from cvis.engine.train import train_step, use_amp
+from cvis.evaluation import VideoAP, final_metrics, step_metrics, write_results
+from cvis.learners import Learner, build_learner, find_learner
+from cvis.scenario import Scenario, Task, load_scenario
+from cvis.segmenters import build_segmenter, load_init
+
+logger = logging.getLogger("cvis")
+
+
+@dataclass
+class Run:
+    """What the phases of a run share."""
+
+    config: dict[str, Any]
+    scenario: Scenario
+    stream: Scenario  # what the learner trains on: the scenario itself, or all of it at once (joint)
+    learner: Learner
+    device: torch.device
+    journal: Journal
+    visualizer: Visualizer
+    saved: dict[str, Any]  # learner state as the finished steps left it on disk
+
+    @property
+    def seed(self) -> int:
+        return self.config["runtime"]["seed"]
+
+
+def run(config: dict[str, Any]) -> Path:
+    """Run a learner through a stream; returns the run's folder, in which ``metrics.json`` then lies.
+
+    Args:
+        config: from :func:`cvis.engine.config.resolve`.
+
+    Raises:
+        UserError: anything wrong with the configuration, the data or the disk.
+    """
+    device = select_device(config["runtime"]["device"])
+    if config["runtime"]["launcher"] != "none" and not is_distributed():
+        init_dist(config["runtime"]["launcher"], backend="nccl" if device.type == "cuda" else "gloo")
+    protocol = config["protocol"]
+    overrides = {
+        k: protocol[k] for k in ("split", "visibility", "other_class_policy") if protocol[k] is not None
+    }
+    data = config["runtime"]["data"]
+    scenario = load_scenario(config["scenario"], Path(data) if data else None, **overrides)
+    folder = run_folder(config, scenario.name)
+    with locked(folder / f".rank{get_rank()}" if get_rank() else folder):
+        return _run(config, scenario, folder, device)
+
+
+def _run(config: dict[str, Any], scenario: Scenario, folder: Path, device: torch.device) -> Path:
+    identity = {
+        "scenario": scenario.name,
+        "scenario_hash": scenario.hash,
+        "split_sha256": scenario.split_sha256,
+    }
+    journal = Journal(folder, config, identity)
+    steps = journal.finished_steps()
+    stream = find_learner(config["learner"]["type"]).stream(scenario)
+    if len(steps) == len(stream) and (folder / "metrics.json").is_file():
+        logger.info("%s is complete already", folder)
+        return folder
+    this = _rebuild(config, scenario, stream, device, journal, steps)
+    for task in stream[len(steps) :]:
+        steps.append(_do_step(this, task))
+    if get_rank() == 0:
+        journal.write_run(_summary(this, steps))
+        journal.update(status="done", peak_mem_mb=max(s["peak_mem_mb"] for s in steps))
+    this.visualizer.close()
+    return folder
+
+
+def _rebuild(config, scenario, stream, device, journal, steps) -> Run:
+    """The run as the finished steps left it: replay the growth of the learner, then load what was learned."""
+    seed = config["runtime"]["seed"]
+    seed_everything(derive_seed(seed, "init"))
+    segmenter = build_segmenter(config["segmenter"])
+    segmenter.backbone_lr_mult = config["schedule"]["backbone_lr_mult"]
+    init_report = load_init(segmenter, config["protocol"]["init"])
+    learner = build_learner(config["learner"], segmenter).to(device)
+    visualizer = build_visualizer(config["runtime"]["loggers"], journal.folder)
+    this = Run(config, scenario, stream, learner, device, journal, visualizer, saved={})
+    for task in stream[: len(steps)]:
+        _begin(this, task)
+    if steps:
+        files = [journal.step(i) / "model.pth" for i in range(len(steps))]
+        this.saved = checkpoint.overlay(files)
+        checkpoint.load_state(learner, this.saved, files[-1])
+        logger.info("resuming after step %d", len(steps) - 1)
+    if get_rank() == 0:
+        journal.update(
+            environment=describe_environment(device),
+            init=str(init_report),
+            text_encoder=None,
+            classes_without_test=list(scenario.classes_without_test),
+        )
+    return this
+
+
+def _begin(this: Run, task: Task) -> None:
+    seed_everything(derive_seed(this.seed, "begin", task.index))
+    if not task.is_base and this.config["protocol"]["freeze"] == "backbone":
+        this.learner.segmenter.freeze_backbone()
+    this.learner.begin_task(task)
+    this.learner.to(this.device)
+
+
+def _do_step(this: Run, task: Task) -> dict[str, Any]:
+    """Learn one task, predict every test video, score, save."""
+    folder = this.journal.step(task.index)
+    _begin(this, task)
+    train_s = _learn(this, task, folder)
+    seed_everything(derive_seed(this.seed, "end", task.index))
+    this.learner.end_task(task)
+
+    begun = time.monotonic()
+    amp = use_amp(this.config, this.device)
+    tracks = predict_videos(this.learner, this.scenario.test.videos, f"step {task.index} test", amp)
+    scores = VideoAP(this.scenario.test, this.scenario.classes)
+    for found in tracks:
+        scores.add(found)
+    metrics = {
+        "schema": SCHEMA,
+        "step": task.index,
+        **step_metrics(
+            scores.result(),
+            classes=this.scenario.classes,
+            base=this.scenario.base_classes,
+            old=task.old_classes,
+            new=task.new_classes,
+        ),
+        "train_s": train_s,
+        "eval_s": time.monotonic() - begun,
+        "peak_mem_mb": peak_memory_mb(this.device),
+        "trainable_params": sum(p.numel() for p in this.learner.parameters() if p.requires_grad),
+        "total_params": sum(p.numel() for p in this.learner.parameters()),
+    }
+    state = checkpoint.snapshot(this.learner.state_dict())
+    if get_rank() == 0:
+        write_results(folder / "predictions.json.gz", tracks)
+        checkpoint.save(folder / "model.pth", {"state": checkpoint.changed(state, this.saved)})
+        this.journal.write_step(metrics)
+        (folder / "last.pth").unlink(missing_ok=True)
+    this.saved = state
+    barrier()
+    logger.info(
+        "step %d: %d new classes, mAP_seen %s, mAP_all %s, trained %.0f s, tested %.0f s", task.index,
+        len(task.new_classes), _number(metrics["mAP_seen"]), _number(metrics["mAP_all"]), train_s, metrics["eval_s"],
+    )  # fmt: skip
+    return metrics
+
+
+def _learn(this: Run, task: Task, folder: Path) -> float:
+    """Train, or take the shared step-0 model, or continue from the last checkpoint; returns seconds."""
+    learner, stream = this.learner, this.stream
+    shares_step0 = task.is_base and not learner.own_step0
+    zero = StepZero(Path(this.config["runtime"]["runs"]), recipe(this.config, task, this.device))
+    stored = zero.load() if shares_step0 else None
+    if stored is not None:
+        checkpoint.load_state(learner.segmenter, stored["state"], zero.file)
+        this.journal.update(step0={"key": zero.key, "reused": True})
+        logger.info("step 0: shared model %s", zero.key)
+        return stored["train_s"]
+    last = checkpoint.load(folder / "last.pth") if (folder / "last.pth").is_file() else None
+    if last is not None:
+        checkpoint.load_state(learner, last["learner"], folder / "last.pth")
+        logger.info("step %d: resuming at iteration %d", task.index, last["iteration"])
+    phase = phase_of(this.config, task.is_base, stream.is_merged, len(this.scenario))
+    begun = time.monotonic()
+    train_step(learner, task, phase, this.config, this.device, folder, this.visualizer, last)
+    train_s = time.monotonic() - begun + (last["train_s"] if last else 0.0)
+    if shares_step0 and get_rank() == 0:
+        zero.save(learner.segmenter, train_s)
+        this.journal.update(step0={"key": zero.key, "reused": False})
+    return train_s
+
+
+def _summary(this: Run, steps: list[dict[str, Any]]) -> dict[str, Any]:
+    """The run's ``metrics.json``: everything a table is made from."""
+    names, config, scenario = this.config["names"], this.config, this.scenario
+    return {
+        "schema": SCHEMA,
+        "scenario": scenario.name,
+        "learner": names["run"],
+        "segmenter": names["segmenter"],
+        "seed": this.seed,
+        "protocol": {
+            **scenario.protocol,
+            "split_sha256": scenario.split_sha256,
+            "scenario_hash": scenario.hash,
+            "freeze": config["protocol"]["freeze"],
+            "init": config["protocol"]["init"],
+            "schedule": config["schedule"],
+        },
+        "classes": {str(c): scenario.categories[c] for c in scenario.classes},
+        "groups": [list(group) for group in scenario.groups],
+        "upper_bound": this.stream.is_merged,
+        "steps": steps,
+        "final": final_metrics(steps),
+    }
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

@@ -1,0 +1,73 @@
+"""One step-0 model for every learner that does not change step 0: else the comparison is confounded.
+
+A stored model is addressed by the content of its recipe: the training data, the base classes, the segmenter,
+the schedule, the initialisation, the seed. Same recipe, same model; any difference, another address.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cvis.atomic import write_text
+from cvis.engine import checkpoint
+from cvis.scenario import Task
+
+RECIPE_VERSION = 1
+"""Raised when the meaning of a recipe changes, so that older stored models are not reused."""
+
+
+@dataclass(frozen=True)
+class StepZero:
+    """The place of one step-0 model in the store below ``root``."""
+
+    root: Path
+    recipe: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        text = json.dumps(self.recipe, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def file(self) -> Path:
+        return self.root / "step0-store" / self.key / "model.pth"
+
+    def load(self) -> dict[str, Any] | None:
+        """The stored segmenter state and its training time, or None."""
+        return checkpoint.load(self.file) if self.file.is_file() else None
+
+    def save(self, segmenter: torch.nn.Module, train_s: float) -> None:
+        """Keep a trained segmenter; the recipe lies beside it for people to read."""
+        write_text(self.file.with_name("recipe.json"), json.dumps(self.recipe, indent=1, default=str) + "\n")
+        checkpoint.save(self.file, {"state": checkpoint.snapshot(segmenter.state_dict()), "train_s": train_s})
+
+
+def recipe(config: dict[str, Any], task: Task, device: torch.device) -> dict[str, Any]:
+    """Everything that a step-0 model depends on.
+
+    The kind of device belongs to it: the same recipe gives other roundings on a GPU.
+    """
+    schedule = {k: v for k, v in config["schedule"].items() if k not in ("incremental", "joint")}
+    return {
+        "version": RECIPE_VERSION,
+        "train_data": task.train.sha256,
+        "classes": list(task.new_classes),
+        "segmenter": config["segmenter"],
+        "schedule": schedule,
+        "sampling": config["sampling"],
+        "init": _init_identity(config["protocol"]["init"]),
+        "seed": config["runtime"]["seed"],
+        "device": device.type,
+        "amp": config["runtime"]["amp"],
+    }
+
+
+def _init_identity(init: str) -> str:
+    path = Path(init).expanduser()
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else init

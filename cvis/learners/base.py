@@ -1,0 +1,87 @@
+"""The plugin interface: what a continual-learning method is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from torch import Tensor, nn
+
+from cvis.data.videoset import VideoSet
+from cvis.scenario import Scenario, Task
+from cvis.types import Clip, Tracks, Video
+
+if TYPE_CHECKING:
+    from cvis.segmenters import Segmenter
+
+NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm, nn.InstanceNorm2d, nn.LocalResponseNorm)
+
+
+class Learner(nn.Module):
+    """One continual-learning method. It owns a segmenter; the engine owns optimiser, AMP, DDP and evaluation.
+
+    A subclass overrides :meth:`begin_task` and :meth:`loss`; the other methods have defaults that most
+    methods keep. One rule makes every learner resumable: *shapes depend only on the tasks seen, and are
+    made in* ``begin_task``; *everything learned is in* ``state_dict()`` (teachers are sub-modules, memories
+    are buffers). On resume the engine replays ``begin_task(0..t)`` and loads the state strictly.
+
+    Attributes:
+        requires: segmenter capabilities without which the method cannot work, e.g. ``{"query_groups"}``.
+        own_step0: the method trains step 0 in its own way, so it does not share the step-0 checkpoint.
+        replays: training clips may show annotations of old classes again (never of future ones).
+    """
+
+    requires: ClassVar[frozenset[str]] = frozenset()
+    own_step0: ClassVar[bool] = False
+    replays: ClassVar[bool] = False
+
+    def __init__(self, segmenter: Segmenter) -> None:
+        super().__init__()
+        self.segmenter = segmenter
+
+    def begin_task(self, task: Task) -> None:
+        """Before training on a task: snapshot teachers, grow heads or prompts, freeze."""
+        self.segmenter.add_classes(task.new_classes)
+
+    def loss(self, clip: Clip) -> dict[str, Tensor]:
+        """Named, already weighted scalars; the engine sums them and steps."""
+        raise TypeError(f"{type(self).__name__} defines no loss(clip)")
+
+    def end_task(self, task: Task) -> None:
+        """After training on a task: prototypes, exemplars, merges."""
+
+    def train_data(self, task: Task) -> VideoSet:
+        """The annotated videos to train on; replay methods return ``task.train | memory``."""
+        return task.train
+
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Trainable parameters for the optimiser; backbone at a tenth of the learning rate.
+
+        ``lr_mult`` and ``decay_mult`` multiply the schedule's learning rate and weight decay. Norms, biases
+        of norms and embeddings (queries, prompts) are not decayed, as in Mask2Former.
+        """
+        undecayed = {
+            id(parameter)
+            for module in self.modules()
+            if isinstance(module, (*NORMS, nn.Embedding))
+            for parameter in module.parameters(recurse=False)
+        }
+        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+        for name, parameter in self.named_parameters():
+            if parameter.requires_grad:
+                lr_mult = self.segmenter.backbone_lr_mult if name.startswith("segmenter.backbone.") else 1.0
+                key = (lr_mult, 0.0 if id(parameter) in undecayed else 1.0)
+                groups.setdefault(key, []).append(parameter)
+        return [dict(params=ps, lr_mult=lr, decay_mult=decay) for (lr, decay), ps in groups.items()]
+
+    def predict(self, video: Video) -> Tracks:
+        """The tracks found in one video, labelled with data-set ids of classes seen so far."""
+        return self.segmenter.predict(video)
+
+    @classmethod
+    def stream(cls, scenario: Scenario) -> Scenario:
+        """The stream this method trains on; only an upper bound looks at another one."""
+        return scenario
+
+    def forward(self, clip: Clip) -> dict[str, Tensor]:
+        """``loss``: so that wrappers such as DistributedDataParallel see an ordinary module."""
+        return self.loss(clip)

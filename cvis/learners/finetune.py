@@ -1,0 +1,21 @@
+"""Fine-tuning: the lower bound. Nothing is done against forgetting."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from cvis.learners.base import Learner
+from cvis.learners.registry import LEARNERS
+from cvis.types import Clip
+
+
+@LEARNERS.register_module(name="finetune")
+class FineTune(Learner):
+    """Train on each task as if it were the only one, from the weights of the task before.
+
+    Objects of old classes are unlabelled in a new task, so they become "no object" targets: the background
+    shift that makes this collapse (Cermelli et al., CVPR 2020).
+    """
+
+    def loss(self, clip: Clip) -> dict[str, Tensor]:
+        return self.segmenter.criterion(self.segmenter(clip), clip.targets)

@@ -1,0 +1,18 @@
+"""Joint training: the upper bound that every table needs."""
+
+from __future__ import annotations
+
+from cvis.learners.finetune import FineTune
+from cvis.learners.registry import LEARNERS
+from cvis.scenario import Scenario
+
+
+@LEARNERS.register_module(name="joint")
+class Joint(FineTune):
+    """All classes at once, with the iterations of the whole stream: what is possible without the stream."""
+
+    own_step0 = True
+
+    @classmethod
+    def stream(cls, scenario: Scenario) -> Scenario:
+        return scenario.merged()
