@@ -92,7 +92,9 @@ def _records(raw: Mapping, name: str, found: _Findings, remedy: str = _AGAIN) ->
         if not isinstance(record, dict):
             found.error(field, record, "is not an object")
         elif found.has(record, field, id=int):
-            if record["id"] in seen:
+            if record["id"] < 0:
+                found.error(f"{field}.id", record["id"], "is negative")
+            elif record["id"] in seen:
                 found.error(f"{field}.id", record["id"], f"is the id of {seen[record['id']]} too")
             else:
                 seen[record["id"]] = field
@@ -144,9 +146,7 @@ def _good_names(names: list, length: Any, field: str, found: _Findings) -> bool:
     return True
 
 
-def _tracks(
-    raw: Mapping, videos: Mapping[int, Video], categories: set[int], found: _Findings
-) -> Iterator[Track]:
+def _tracks(raw: Mapping, videos: Mapping[int, Video], categories: set[int], found: _Findings) -> Iterator[Track]:
     listed = {v.get("id") for v in raw.get("videos") or () if isinstance(v, dict)}  # also the faulty ones
     remedy = "use the training annotations; those of the official valid and test parts are private"
     for field, record in _records(raw, "annotations", found, remedy):
@@ -198,24 +198,16 @@ def _areas(record: Mapping, sizes: Sequence[int], field: str, found: _Findings) 
         found.error(f"{field}.areas", value, f"there are {len(sizes)} segmentations")
         return None
     for t, area in enumerate(given):
-        if area is not None and (
-            isinstance(area, bool) or not isinstance(area, int | float) or not area >= 0
-        ):
+        if area is not None and (isinstance(area, bool) or not isinstance(area, int | float) or not area >= 0):
             found.error(f"{field}.areas[{t}]", area, "is not an area in pixels")
             return None
-    areas = tuple(
-        float(a) if size and a is not None else float(size) for a, size in zip(given, sizes, strict=True)
-    )
+    areas = tuple(float(a) if size and a is not None else float(size) for a, size in zip(given, sizes, strict=True))
     _warn_of_areas(areas, sizes, field, found)
     return areas
 
 
 def _warn_of_areas(areas: Sequence[float], sizes: Sequence[int], field: str, found: _Findings) -> None:
-    off = [
-        t
-        for t, (a, s) in enumerate(zip(areas, sizes, strict=True))
-        if abs(a - s) > max(10, AREA_TOLERANCE * s)
-    ]
+    off = [t for t, (a, s) in enumerate(zip(areas, sizes, strict=True)) if abs(a - s) > max(10, AREA_TOLERANCE * s)]
     if off:
         worst = max(off, key=lambda t: abs(areas[t] - sizes[t]))
         what = f"the mask has {sizes[worst]} pixels ({len(off)} frames of this track differ)"
@@ -227,6 +219,4 @@ def _warn_of_empty(tracks: Mapping[int, Sequence[Track]], raw: Mapping, found: _
         return
     for video_id, own in tracks.items():
         if not own:
-            found.warn(
-                "videos", video_id, "no visible instance is annotated in it", "no step will train on it"
-            )
+            found.warn("videos", video_id, "no visible instance is annotated in it", "no step will train on it")
