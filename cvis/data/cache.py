@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -46,21 +47,17 @@ def save(videos: VideoSet) -> None:
         np.savez(file, **arrays)
 
 
-def _pack(videos: VideoSet) -> dict[str, np.ndarray]:
+def _pack(videos: VideoSet) -> dict[str, Any]:
     listing = {
         "categories": [[c.id, c.name] for c in videos.categories],
-        "videos": [
-            [v.id, v.name, v.height, v.width, [p.as_posix() for p in v.frames]] for v in videos.videos
-        ],
+        "videos": [[v.id, v.name, v.height, v.width, [p.as_posix() for p in v.frames]] for v in videos.videos],
     }
     tracks = [track for video in videos.videos for track in videos.tracks[video.id]]
     masks = [mask for track in tracks for mask in track.segmentations]
     counts = [mask["counts"] if mask else b"" for mask in masks]
     return {
         "listing": np.frombuffer(json.dumps(listing).encode(), np.uint8),
-        "tracks": np.array([[t.id, t.video_id, t.category_id, t.iscrowd] for t in tracks], np.int64).reshape(
-            -1, 4
-        ),
+        "tracks": np.array([[t.id, t.video_id, t.category_id, t.iscrowd] for t in tracks], np.int64).reshape(-1, 4),
         "areas": np.array([area for track in tracks for area in track.areas], np.float64),
         "lengths": np.array([len(c) for c in counts], np.int64),  # 0 where absent
         "counts": np.frombuffer(b"".join(counts), np.uint8),
@@ -71,8 +68,7 @@ def _unpack(arrays: dict[str, np.ndarray], sha256: str) -> VideoSet:
     listing = json.loads(arrays["listing"].tobytes())
     categories = tuple(Category(i, name) for i, name in listing["categories"])
     videos = {
-        i: Video(i, name, height, width, tuple(map(Path, names)))
-        for i, name, height, width, names in listing["videos"]
+        i: Video(i, name, height, width, tuple(map(Path, names))) for i, name, height, width, names in listing["videos"]
     }
     tracks: dict[int, list[Track]] = {i: [] for i in videos}
     areas = arrays["areas"].tolist()

@@ -162,25 +162,29 @@ def locate(dataset: str, root: Path | str | None) -> DataFiles:
 
 
 def locate_part(dataset: str, root: Path, part: str) -> tuple[Path, Path] | None:
-    """Annotation file and folder of frames of one part ("train", "valid", "test"); ``None`` if not there."""
-    layout = known(dataset).layouts.get(part)
-    if layout is None:
-        return None
+    """Annotation file and folder of frames of one part ("train", "valid", "test"); ``None`` if not both are there."""
+    annotations, frames = find(dataset, root, part)
+    return (annotations, frames) if annotations and frames else None
+
+
+def find(dataset: str, root: Path, part: str) -> tuple[Path | None, Path | None]:
+    """As :func:`locate_part`, each by itself."""
+    layout = known(dataset).layouts.get(part, Layout((), ()))
     annotations = next((root / name for name in layout.annotations if (root / name).is_file()), None)
     frames = next((root / name for name in layout.frames if (root / name).is_dir()), None)
-    return (annotations, frames) if annotations and frames else None
+    return annotations, frames
 
 
 def missing(dataset: str, root: Path, part: str) -> Problem:
     """Why :func:`locate_part` found nothing: what was looked for, and where to get it."""
     entry = known(dataset)
     layout = entry.layouts[part]
-    file = next((name for name in layout.annotations if (root / name).is_file()), None)
     looked = "a folder of frames: " + ", ".join(layout.frames)
-    if file is None:
+    if find(dataset, root, part)[0] is None:
         looked = "an annotation file: " + ", ".join(layout.annotations)
-    what = f"{entry.title} is not there; looked for {looked}"
-    return Problem(str(root), "", part, what, f"get it from {entry.source}, or say where it is with --data DIR")
+    what = f"{entry.title} is not complete there; looked for {looked}"
+    remedy = f"get it from {entry.source}, or say where it is with --data DIR"
+    return Problem(str(root), "", part, what, remedy)
 
 
 def expect(videos: VideoSet, dataset: str, file: Path | str = "annotations") -> None:
