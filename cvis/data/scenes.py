@@ -69,7 +69,7 @@ def _place(rng: np.random.Generator, classes: list[int], frames: int, size: tupl
     for index in classes:
         radius = rng.uniform(11.5, 19.5) * min(size) / _DESIGN_SIDE
         places = rng.uniform(0.22, 0.78, (3, 2)) * extent
-        gaps = [min((np.linalg.norm(place - other) for other in taken), default=0.0) for place in places]
+        gaps = [min((float(np.linalg.norm(p - other)) for other in taken), default=0.0) for p in places]
         anchor = places[int(np.argmax(gaps))]
         taken.append(anchor)
         shape, texture = shape_and_texture(index)
@@ -92,7 +92,7 @@ def _excursion(
     axis = int(rng.integers(2))
     forward = anchor[axis] > extent[axis] / 2
     distance = extent[axis] - anchor[axis] if forward else anchor[axis]
-    reach = distance + EXTENT * 1.15 * radius + 0.11 * extent[axis]  # beyond the edge, whatever the drift
+    reach = distance + EXTENT * radius + 0.11 * extent[axis]  # beyond the edge, whatever the drift
     middle = int(rng.integers(frames))
     phase = (np.arange(frames) - middle) / rng.uniform(3.0, 5.0)
     shift = np.zeros((frames, 2))
@@ -118,9 +118,7 @@ def _visible(covers: np.ndarray) -> np.ndarray:
     return masks
 
 
-def _render(
-    rng: np.random.Generator, bodies: list[Body], covers: np.ndarray, size: tuple[int, int]
-) -> np.ndarray:
+def _render(rng: np.random.Generator, bodies: list[Body], covers: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     background = _background(rng, size)
     frames = np.empty((covers.shape[1], *size, 3), np.uint8)
     for t, frame in enumerate(frames):

@@ -57,13 +57,11 @@ _OUTLINES: dict[str, tuple[np.ndarray, ...]] = {
     "hourglass": (np.array([(-0.9, -1.05), (0.9, -1.05), (0.28, 0), (0.9, 1.05), (-0.9, 1.05), (-0.28, 0)]),),
 }
 
-EXTENT = 1.25
+EXTENT = 1.45
 """No shape reaches farther than this from its centre, in units of its radius."""
 
 
-def coverage(
-    shape: str, centre: tuple[float, float], radius: float, angle: float, size: tuple[int, int]
-) -> np.ndarray:
+def coverage(shape: str, centre: tuple[float, float], radius: float, angle: float, size: tuple[int, int]) -> np.ndarray:
     """How much of each pixel a shape covers.
 
     Args:

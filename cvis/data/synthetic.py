@@ -153,7 +153,8 @@ def _publish(temporary: Path, root: Path, parameters: _Parameters) -> None:
 
 
 def _write_split(root: Path, split: str, parameters: _Parameters) -> None:
-    videos, annotations = [], []
+    videos: list[dict] = []
+    annotations: list[dict] = []
     for video_id, classes in enumerate(_casts(split, parameters), start=1):
         rng = _generator(parameters.seed, split, video_id)
         scene = draw_scene(rng, classes, parameters.frames, (parameters.height, parameters.width))

@@ -32,9 +32,7 @@ class Surface:
             light = _rgb(hue, rng.uniform(0.2, 0.4), rng.uniform(0.9, 1.0))
         return Surface(texture, dark, light, period=rng.uniform(0.5, 0.62))
 
-    def paint(
-        self, centre: tuple[float, float], radius: float, angle: float, size: tuple[int, int]
-    ) -> np.ndarray:
+    def paint(self, centre: tuple[float, float], radius: float, angle: float, size: tuple[int, int]) -> np.ndarray:
         """The surface as seen by an image of this size: float32 [height, width, 3] in [0, 255]."""
         height, width = size
         if self.texture == "solid":

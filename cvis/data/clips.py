@@ -1,0 +1,213 @@
+"""Training clips: a few frames of one video, resized and flipped together, with the masks of its tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from pycocotools import mask as coco_mask
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from cvis.data.augment import View, draw_view
+from cvis.data.frames import read_frames
+from cvis.data.sampler import ClipSampler
+from cvis.data.videoset import VideoSet
+from cvis.errors import UserError
+from cvis.types import NO_OBJECT, Clip, Targets, Track, Video
+
+__all__ = ["ClipDataset", "ClipSampler", "ClipSampling", "Sample", "collate", "make_loader"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClipSampling:
+    """How clips are drawn from videos; the defaults are those of Mask2Former-VIS on YouTube-VIS.
+
+    Attributes:
+        num_frames: T, frames per clip.
+        frame_range: the other frames lie at most so far from the reference frame.
+        short_sides: one is drawn per clip as the length of the shorter side, pixels.
+        max_size: bound of the longer side, pixels.
+        flip: probability of a horizontal flip, per clip.
+
+    Raises:
+        UserError: a value is out of range.
+    """
+
+    num_frames: int = 2
+    frame_range: int = 20
+    short_sides: tuple[int, ...] = (360, 480)
+    max_size: int = 1333
+    flip: float = 0.5
+
+    def __post_init__(self) -> None:
+        bounds = {
+            "num_frames": (self.num_frames >= 1, "at least 1"),
+            "frame_range": (self.frame_range >= 1, "at least 1"),
+            "short_sides": (bool(self.short_sides) and min(self.short_sides) >= 1, "one or more sizes >= 1"),
+            "max_size": (self.max_size >= 1, "at least 1"),
+            "flip": (0 <= self.flip <= 1, "between 0 and 1"),
+        }
+        for field, (valid, rule) in bounds.items():
+            if not valid:
+                raise UserError(f"clip sampling: {field}: {getattr(self, field)}: must be {rule}")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One training clip with its N target instances."""
+
+    frames: Tensor  # [T, 3, H, W] uint8 RGB
+    category_ids: Tensor  # [N] int64, data-set ids (or NO_OBJECT)
+    masks: Tensor  # [N, T, H, W] bool
+    name: str  # "<video name>[<frame>,<frame>]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A video that can be sampled."""
+
+    video: Video
+    tracks: tuple[Track, ...]  # without crowds
+    shown: tuple[int, ...]  # the possible reference frames
+
+
+class ClipDataset(Dataset[Sample]):
+    """Clips of the videos that have something to learn in them.
+
+    ``dataset[index, seed]`` is a pure function of its key: no state, no global random numbers. That makes
+    a resumed run see the same clips.
+
+    The reference frame is uniform among the frames that show a track of a class (of any kind, if the video
+    has none but ``NO_OBJECT`` tracks). Published code draws it among all frames; where annotations of other
+    steps' classes are withheld, most frames would then teach nothing but "no object". The other frames are
+    drawn without repetition within ``frame_range`` on both sides, and put into order. A video with too few
+    frames shows some of them again.
+
+    Tracks marked ``iscrowd`` are no targets. A video without targets is left out; ``len`` counts the others.
+
+    Raises:
+        UserError: no video has a target.
+    """
+
+    def __init__(self, videos: VideoSet, sampling: ClipSampling) -> None:
+        self.sampling = sampling
+        candidates = (_source(video, videos.tracks[video.id]) for video in videos.videos)
+        self._sources = tuple(source for source in candidates if source.shown)
+        if not self._sources:
+            what = f"none of the {len(videos)} videos has a visible track to learn from"
+            raise UserError(f"training data: {what}; choose other classes or another split")
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def __getitem__(self, key: tuple[int, int]) -> Sample:
+        """The clip of video ``index`` that ``seed`` draws.
+
+        Raises:
+            UserError: a frame's file is missing or unreadable.
+        """
+        index, seed = key
+        source, how = self._sources[index], self.sampling
+        video = source.video
+        rng = np.random.default_rng(seed)
+        times = _draw_times(rng, source.shown, len(video), how)
+        view = draw_view(rng, video.height, video.width, how.short_sides, how.max_size, how.flip)
+        frames = view.frames(read_frames([video.frames[t] for t in times], video.height, video.width))
+        targets = _targets(source.tracks, times, view)
+        return Sample(
+            frames=torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2))),
+            category_ids=targets.category_ids,
+            masks=targets.masks,
+            name=f"{video.name}[{','.join(map(str, times))}]",
+        )
+
+
+def _source(video: Video, tracks: Sequence[Track]) -> _Source:
+    targets = tuple(track for track in tracks if not track.iscrowd)
+    of_classes = [track for track in targets if track.category_id != NO_OBJECT]
+    shown = {t for track in of_classes or targets for t, rle in enumerate(track.segmentations) if rle is not None}
+    return _Source(video, targets, tuple(sorted(shown)))
+
+
+def _draw_times(rng: np.random.Generator, shown: Sequence[int], length: int, how: ClipSampling) -> list[int]:
+    """``num_frames`` frame numbers in ascending order."""
+    reference = int(rng.choice(shown))
+    window = range(max(0, reference - how.frame_range), min(length, reference + how.frame_range + 1))
+    near = [t for t in window if t != reference]
+    wanted = how.num_frames - 1
+    others = rng.permutation(near)[:wanted].tolist()
+    again = rng.choice(window, wanted - len(others)).tolist()  # empty unless the video is too short
+    return sorted([reference, *map(int, others), *again])
+
+
+def _targets(tracks: Sequence[Track], times: Sequence[int], view: View) -> Targets:
+    """The tracks that are visible in the clip, after augmentation, in at least one frame.
+
+    A category is its track's own, whichever frames were drawn. ``NO_OBJECT`` tracks stand for an instance
+    that must not be found: their masks are empty, and they count as visible where they are annotated.
+    """
+    category_ids, masks = [], []
+    for track in tracks:
+        rles = [track.segmentations[t] for t in times]
+        present = [k for k, rle in enumerate(rles) if rle is not None]
+        if not present:
+            continue
+        mask = np.zeros((len(times), view.height, view.width), bool)
+        if track.category_id != NO_OBJECT:
+            decoded = [coco_mask.decode(rles[k]) for k in present]
+            mask[present] = view.masks(np.stack(decoded))
+            if not mask.any():
+                continue
+        category_ids.append(track.category_id)
+        masks.append(mask)
+    stacked = np.stack(masks) if masks else np.zeros((0, len(times), view.height, view.width), bool)
+    return Targets(torch.tensor(category_ids, dtype=torch.int64), torch.from_numpy(stacked))
+
+
+def collate(samples: Sequence[Sample]) -> Clip:
+    """A batch, padded at the right and bottom, with zeros, to the greatest height and width in it."""
+    sizes = torch.tensor([sample.frames.shape[-2:] for sample in samples])
+    height, width = sizes.amax(dim=0).tolist()
+    return Clip(
+        frames=torch.stack([_pad(sample.frames, height, width) for sample in samples]),
+        sizes=sizes,
+        targets=tuple(Targets(s.category_ids, _pad(s.masks, height, width)) for s in samples),
+        names=tuple(sample.name for sample in samples),
+    )
+
+
+def _pad(images: Tensor, height: int, width: int) -> Tensor:
+    missing = height - images.shape[-2], width - images.shape[-1]
+    return torch.nn.functional.pad(images, (0, missing[1], 0, missing[0])) if any(missing) else images
+
+
+def make_loader(videos: VideoSet, sampling: ClipSampling, sampler: ClipSampler, workers: int = 0) -> DataLoader:
+    """Batches of training clips, each a :class:`~cvis.types.Clip`, in the sampler's order.
+
+    Any number of worker processes gives the same batches.
+
+    Raises:
+        UserError: no video has a target.
+        ValueError: the sampler was made for another number of videos.
+    """
+    dataset = ClipDataset(videos, sampling)
+    if sampler.num_videos != len(dataset):
+        raise ValueError(f"the sampler counts {sampler.num_videos} videos, the clips come from {len(dataset)}")
+    return DataLoader(
+        dataset,
+        batch_sampler=sampler,
+        num_workers=workers,
+        collate_fn=collate,
+        worker_init_fn=_one_thread,
+        generator=torch.Generator(),  # without it every pass would draw from torch's global generator
+    )
+
+
+def _one_thread(_worker: int) -> None:
+    """A worker is one core's work; more threads would only fight with the training process."""
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

@@ -1,0 +1,363 @@
+import dataclasses
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from cvis.data.augment import View, resized
+from cvis.data.clips import ClipDataset, ClipSampling, collate, make_loader
+from cvis.data.sampler import ClipSampler
+from cvis.data.videoset import VideoSet
+from cvis.errors import UserError
+from cvis.types import NO_OBJECT, Category, Track, Video
+
+PLAIN = ClipSampling(num_frames=2, frame_range=3, short_sides=(40,), flip=0.0)
+
+
+def write_video(folder, video_id: int, length: int, height: int = 40, width: int = 56):
+    """Frame t is a dark ground of grey level t with one bright block that moves; returns its masks too."""
+    paths, masks = [], []
+    for t in range(length):
+        mask = np.zeros((height, width), np.uint8)
+        mask[5 + t : 17 + t, 3 + 2 * t : 23 + 2 * t] = 1
+        image = np.where(mask[..., None] > 0, 250, t).astype(np.uint8).repeat(3, axis=2)
+        path = folder / f"{video_id}_{t:05d}.png"
+        Image.fromarray(image).save(path)
+        paths.append(path)
+        masks.append(mask)
+    return Video(video_id, f"v{video_id}", height, width, tuple(paths)), masks
+
+
+def track(track_id: int, video_id: int, category_id: int, masks, iscrowd: bool = False) -> Track:
+    rles = tuple(None if m is None else coco_mask.encode(np.asfortranarray(m)) for m in masks)
+    areas = tuple(0.0 if m is None else float(m.sum()) for m in masks)
+    return Track(track_id, video_id, category_id, rles, areas, iscrowd)
+
+
+def video_set(*videos_and_tracks) -> VideoSet:
+    videos = tuple(video for video, _ in videos_and_tracks)
+    tracks = {video.id: tuple(own) for video, own in videos_and_tracks}
+    return VideoSet((Category(4, "cat"), Category(9, "dog")), videos, tracks, "0" * 64)
+
+
+@pytest.fixture
+def block(tmp_path) -> VideoSet:
+    video, masks = write_video(tmp_path, 1, 10)
+    return video_set((video, [track(1, 1, 4, masks)]))
+
+
+def times_of(sample) -> list[int]:
+    return [int(t) for t in sample.name.split("[")[1].rstrip("]").split(",")]
+
+
+def same(a, b) -> bool:
+    tensors = (torch.equal(a.frames, b.frames), torch.equal(a.masks, b.masks))
+    return all(tensors) and torch.equal(a.category_ids, b.category_ids) and a.name == b.name
+
+
+def test_a_clip_is_a_pure_function_of_its_key(block):
+    how = ClipSampling(frame_range=5, short_sides=(30, 40, 50))
+    dataset = ClipDataset(block, how)
+    first = [dataset[0, seed] for seed in range(8)]
+    np.random.seed(0)
+    torch.manual_seed(0)
+    state, torch_state = np.random.get_state()[1].tolist(), torch.get_rng_state()
+    again = [ClipDataset(block, how)[0, seed] for seed in reversed(range(8))][::-1]
+    assert all(same(a, b) for a, b in zip(first, again, strict=True))
+    assert not all(same(first[0], other) for other in first[1:])
+    assert np.random.get_state()[1].tolist() == state
+    assert torch.equal(torch.get_rng_state(), torch_state)
+
+
+def test_shapes_and_types(block):
+    sample = ClipDataset(block, PLAIN)[0, 1]
+    assert (sample.frames.shape, sample.frames.dtype) == ((2, 3, 40, 56), torch.uint8)
+    assert (sample.masks.shape, sample.masks.dtype) == ((1, 2, 40, 56), torch.bool)
+    assert (sample.category_ids.tolist(), sample.category_ids.dtype) == ([4], torch.int64)
+    assert sample.frames.is_contiguous()
+
+
+@pytest.mark.parametrize("num_frames", [1, 2, 3, 4])
+def test_frames_are_sorted_distinct_and_in_range(block, num_frames):
+    how = dataclasses.replace(PLAIN, num_frames=num_frames)
+    dataset = ClipDataset(block, how)
+    drawn = [times_of(dataset[0, seed]) for seed in range(150)]
+    for times in drawn:
+        assert times == sorted(set(times))
+        assert len(times) == num_frames
+        # every frame lies within 3 of the reference, which is one of them
+        assert any(all(abs(t - reference) <= 3 for t in times) for reference in times)
+    assert {t for times in drawn for t in times} == set(range(10))
+
+
+def test_the_named_frames_are_the_ones_shown(block):
+    dataset = ClipDataset(block, PLAIN)
+    for seed in range(10):
+        sample = dataset[0, seed]
+        grounds = [int(frame[0].min()) for frame in sample.frames]  # grey level t in frame t
+        assert grounds == times_of(sample)
+
+
+@pytest.mark.parametrize("short_side", [40, 80, 27, 61])
+def test_masks_stay_on_their_pixels(block, short_side):
+    dataset = ClipDataset(block, dataclasses.replace(PLAIN, short_sides=(short_side,), flip=0.5))
+    lefts = set()
+    for seed in range(16):
+        sample = dataset[0, seed]
+        bright = sample.frames[:, 0] > 128
+        mask = sample.masks[0]
+        assert bright.shape == mask.shape
+        # bilinear at the threshold of one half and nearest neighbour round the same border
+        wrong = (bright != mask).sum() / mask.sum()
+        assert wrong == 0 if short_side == 40 else wrong < 0.08
+        shift = [
+            (torch.nonzero(m).double().mean(0) - torch.nonzero(b).double().mean(0)).abs().max()
+            for m, b in zip(mask, bright, strict=True)
+        ]
+        assert max(shift) < 0.51  # an edge may be rounded, by half a pixel
+        lefts.add(bool(torch.nonzero(mask[0])[:, 1].double().mean() < mask.shape[-1] / 2))
+    assert lefts == {True, False} or short_side != 40
+
+
+def test_a_flip_is_the_exact_mirror_image_of_the_whole_clip(block):
+    straight = ClipDataset(block, dataclasses.replace(PLAIN, flip=0.0))
+    mirrored = ClipDataset(block, dataclasses.replace(PLAIN, flip=1.0))
+    for seed in range(5):
+        a, b = straight[0, seed], mirrored[0, seed]
+        assert torch.equal(a.frames.flip(-1), b.frames)
+        assert torch.equal(a.masks.flip(-1), b.masks)
+    half = ClipDataset(block, dataclasses.replace(PLAIN, flip=0.5))
+    flips = [torch.equal(half[0, s].frames, mirrored[0, s].frames) for s in range(200)]
+    assert 70 < sum(flips) < 130
+
+
+def test_short_sides_are_all_used_and_the_long_side_is_bounded(block):
+    how = dataclasses.replace(PLAIN, short_sides=(20, 30, 50), max_size=60)
+    dataset = ClipDataset(block, how)
+    sizes = {tuple(dataset[0, seed].frames.shape[-2:]) for seed in range(40)}
+    assert sizes == {(20, 28), (30, 42), (43, 60)}
+
+
+@given(st.integers(1, 2000), st.integers(1, 2000), st.integers(1, 800), st.integers(1, 1400))
+def test_resized_keeps_the_bounds_and_the_aspect(height, width, short_side, max_size):
+    new = resized(height, width, short_side, max_size)
+    assert max(new) <= max(max_size, 1)
+    assert min(new) <= short_side
+    scale = max(new) / max(height, width)
+    assert abs(min(new) - max(1, min(height, width) * scale)) <= 0.51 + min(height, width) / max(height, width)
+
+
+def test_nearest_neighbour_takes_the_pixel_under_the_centre():
+    row = np.arange(8, dtype=np.uint8)[None, None]
+    assert View(1, 4).masks(row).ravel().tolist() in ([1, 3, 5, 7], [0, 2, 4, 6])
+    third = np.arange(9, dtype=np.uint8)[None, None]
+    assert View(1, 3).masks(third).ravel().tolist() == [1, 4, 7]  # plain INTER_NEAREST: 0, 3, 6
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_short_videos_repeat_frames(tmp_path, length):
+    video, masks = write_video(tmp_path, 1, length)
+    dataset = ClipDataset(video_set((video, [track(1, 1, 4, masks)])), dataclasses.replace(PLAIN, num_frames=4))
+    for seed in range(10):
+        times = times_of(dataset[0, seed])
+        assert len(times) == 4
+        assert times == sorted(times)
+        assert set(times) == set(range(length))  # each is shown before one is shown again
+
+
+def test_single_frame_clips(block):
+    sample = ClipDataset(block, dataclasses.replace(PLAIN, num_frames=1))[0, 3]
+    assert sample.frames.shape == (1, 3, 40, 56)
+    assert sample.masks.shape == (1, 1, 40, 56)
+
+
+def test_labels_come_from_the_track_and_absent_tracks_are_left_out(tmp_path):
+    video, masks = write_video(tmp_path, 1, 6)
+    early = [m if t < 3 else None for t, m in enumerate(masks)]
+    late = [m if t >= 3 else None for t, m in enumerate(masks)]
+    dataset = ClipDataset(video_set((video, [track(1, 1, 9, early), track(2, 1, 4, late)])), PLAIN)
+    kinds = set()
+    for seed in range(60):
+        sample = dataset[0, seed]
+        times = times_of(sample)
+        expected = [9] * any(t < 3 for t in times) + [4] * any(t >= 3 for t in times)
+        assert sample.category_ids.tolist() == expected
+        for category, mask in zip(expected, sample.masks, strict=True):
+            seen = [(t < 3) == (category == 9) for t in times]
+            assert mask.flatten(1).any(1).tolist() == seen  # all False where absent
+        kinds.add(tuple(expected))
+    assert kinds == {(9,), (4,), (9, 4)}
+
+
+def test_the_reference_frame_shows_a_track(tmp_path):
+    video, masks = write_video(tmp_path, 1, 10)
+    rare = [m if t == 7 else None for t, m in enumerate(masks)]
+    dataset = ClipDataset(video_set((video, [track(1, 1, 4, rare)])), PLAIN)
+    assert all(7 in times_of(dataset[0, seed]) for seed in range(30))
+
+
+def test_a_mask_lost_in_resizing_is_no_target(tmp_path):
+    video, masks = write_video(tmp_path, 1, 2)
+    dot = np.zeros((40, 56), np.uint8)
+    dot[0, 0] = 1
+    dataset = ClipDataset(
+        video_set((video, [track(1, 1, 9, [dot, dot]), track(2, 1, 4, masks)])),
+        dataclasses.replace(PLAIN, short_sides=(10,)),
+    )
+    assert dataset[0, 0].category_ids.tolist() == [4]
+
+
+def test_no_object_tracks_keep_an_empty_mask_where_they_are_present(tmp_path):
+    video, masks = write_video(tmp_path, 1, 8)
+    zeros = [np.zeros_like(m) if t < 2 else None for t, m in enumerate(masks)]
+    dataset = ClipDataset(video_set((video, [track(1, 1, NO_OBJECT, zeros), track(2, 1, 4, masks)])), PLAIN)
+    kinds = set()
+    for seed in range(40):
+        sample = dataset[0, seed]
+        present = any(t < 2 for t in times_of(sample))
+        assert sample.category_ids.tolist() == [NO_OBJECT] * present + [4]
+        if present:
+            assert not sample.masks[0].any()
+        assert sample.masks[-1].any()
+        kinds.add(present)
+    assert kinds == {True, False}
+
+
+def test_videos_without_targets_never_enter(tmp_path):
+    shown, masks = write_video(tmp_path, 1, 3)
+    empty, _ = write_video(tmp_path, 2, 3)
+    crowd, crowd_masks = write_video(tmp_path, 3, 3)
+    nowhere, _ = write_video(tmp_path, 4, 3)
+    others = [
+        (empty, []),
+        (crowd, [track(5, 3, 4, crowd_masks, iscrowd=True)]),
+        (nowhere, [track(6, 4, 4, [None] * 3)]),
+    ]
+    both = [track(1, 1, 4, masks), track(2, 1, 9, masks, iscrowd=True)]
+    dataset = ClipDataset(video_set(*others, (shown, both)), PLAIN)
+    assert len(dataset) == 1
+    assert dataset[0, 0].name.startswith("v1[")
+    assert dataset[0, 0].category_ids.tolist() == [4]
+    with pytest.raises(UserError, match="none of the 3 videos has a visible track"):
+        ClipDataset(video_set(*others), PLAIN)
+
+
+def test_collate_pads_at_the_right_and_bottom(block):
+    samples = [ClipDataset(block, dataclasses.replace(PLAIN, short_sides=(s,)))[0, 1] for s in (40, 20)]
+    tall = dataclasses.replace(
+        samples[1],
+        frames=torch.full((2, 3, 45, 20), 7, dtype=torch.uint8),
+        masks=torch.ones((2, 2, 45, 20), dtype=torch.bool),
+        category_ids=torch.tensor([9, NO_OBJECT]),
+    )
+    clip = collate([samples[0], tall])
+    assert clip.frames.shape == (2, 2, 3, 45, 56)
+    assert clip.sizes.tolist() == [[40, 56], [45, 20]]
+    assert torch.equal(clip.frames[0, ..., :40, :], samples[0].frames)
+    assert torch.equal(clip.frames[1, ..., :20], tall.frames)
+    assert clip.frames[0, ..., 40:, :].max() == 0
+    assert clip.frames[1, ..., 20:].max() == 0
+    assert [t.masks.shape for t in clip.targets] == [(1, 2, 45, 56), (2, 2, 45, 56)]
+    assert clip.targets[1].masks.sum() == 2 * 2 * 45 * 20
+    assert torch.equal(clip.targets[0].masks[..., :40, :], samples[0].masks)
+    assert clip.names == (samples[0].name, tall.name)
+    assert clip.targets[1].category_ids.tolist() == [9, NO_OBJECT]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("num_frames", 0), ("frame_range", 0), ("short_sides", ()), ("max_size", 0), ("flip", 1.5)],
+)
+def test_sampling_names_the_bad_field(field, value):
+    with pytest.raises(UserError, match=f"clip sampling: {field}: "):
+        ClipSampling(**{field: value})
+
+
+walks = {
+    "num_videos": st.integers(1, 30),
+    "batch_size": st.integers(1, 9),
+    "iterations": st.integers(0, 25),
+    "seed": st.integers(0, 2**40),
+}
+
+
+@given(**walks, data=st.data())
+def test_a_walk_started_later_is_the_tail_of_the_full_one(num_videos, batch_size, iterations, seed, data):
+    start = data.draw(st.integers(0, iterations))
+    full = list(ClipSampler(num_videos, batch_size, iterations, seed))
+    sampler = ClipSampler(num_videos, batch_size, iterations, seed, start=start)
+    assert list(sampler) == full[start:]
+    assert len(sampler) == iterations - start
+    assert all(len(batch) == batch_size for batch in full)
+    longer = list(ClipSampler(num_videos, batch_size, iterations + 3, seed))
+    assert longer[:iterations] == full
+
+
+@given(**walks)
+def test_each_epoch_visits_every_video_once(num_videos, batch_size, iterations, seed):
+    keys = [key for batch in ClipSampler(num_videos, batch_size, iterations, seed) for key in batch]
+    for first in range(0, len(keys) - num_videos + 1, num_videos):
+        epoch = [index for index, _ in keys[first : first + num_videos]]
+        assert sorted(epoch) == list(range(num_videos))
+    assert len({sample_seed for _, sample_seed in keys}) == len(keys)
+
+
+def test_epochs_and_seeds_differ():
+    def order(seed):
+        return [index for batch in ClipSampler(40, 40, 2, seed) for index, _ in batch]
+
+    assert order(0)[:40] != order(0)[40:]
+    assert order(0) != order(1)
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 20), st.integers(1, 3), st.integers(1, 4), st.integers(0, 9))
+def test_processes_share_each_global_batch(num_videos, each, world_size, seed):
+    size = each * world_size
+    whole = list(ClipSampler(num_videos, size, 5, seed))
+    parts = [list(ClipSampler(num_videos, size, 5, seed, 0, rank, world_size)) for rank in range(world_size)]
+    for iteration, batch in enumerate(whole):
+        shares = [part[iteration] for part in parts]
+        assert [len(share) for share in shares] == [each] * world_size
+        assert [shares[k % world_size][k // world_size] for k in range(size)] == batch
+
+
+def test_bad_walks_are_refused():
+    with pytest.raises(UserError, match=r"batch_size: 6: cannot be shared evenly; .* \(4\)"):
+        ClipSampler(10, 6, 5, 0, world_size=4)
+    with pytest.raises(ValueError, match="start=7/5"):
+        ClipSampler(10, 2, 5, 0, start=7)
+    with pytest.raises(ValueError, match="num_videos=0"):
+        ClipSampler(0, 2, 5, 0)
+
+
+def test_the_number_of_workers_changes_nothing(tmp_path):
+    sets = []
+    for video_id in (1, 2, 3):
+        video, masks = write_video(tmp_path, video_id, 6)
+        sets.append((video, [track(video_id, video_id, 4, masks)]))
+    how = dataclasses.replace(PLAIN, short_sides=(30, 40), flip=0.5)
+    state = torch.get_rng_state()
+    alone, helped = (list(make_loader(video_set(*sets), how, ClipSampler(3, 2, 4, 5), workers)) for workers in (0, 2))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert len(alone) == len(helped) == 4
+    for a, b in zip(alone, helped, strict=True):
+        assert a.names == b.names
+        assert torch.equal(a.frames, b.frames)
+        assert all(torch.equal(x.masks, y.masks) for x, y in zip(a.targets, b.targets, strict=True))
+
+
+def test_the_sampler_must_count_the_same_videos(block):
+    with pytest.raises(ValueError, match="counts 2 videos, the clips come from 1"):
+        make_loader(block, PLAIN, ClipSampler(2, 2, 4, 0))
+
+
+def test_values_travel_between_processes(block):
+    clip = collate([ClipDataset(block, PLAIN)[0, 1]])
+    copy = pickle.loads(pickle.dumps(clip))
+    assert torch.equal(copy.frames, clip.frames)
