@@ -1,0 +1,121 @@
+"""The contract of every segmenter: frames become memory, memory becomes outputs, outputs become losses or tracks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from cvis.errors import UserError
+from cvis.segmenters.groups import QueryGroup
+from cvis.segmenters.heads import ClassHeads
+from cvis.types import Clip, Targets, Tracks, Video
+
+Classify = Callable[[Tensor, Tensor, float], Tensor]
+"""A classification loss: (logits [B, Q, K+1], target columns [B, Q] int64, weight of no-object) -> scalar."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the frozen-able part of a segmenter knows of B videos of T frames."""
+
+    levels: tuple[Tensor, ...]  # each [B, T, D, h_i, w_i], coarse to fine
+    mask_features: Tensor  # [B, T, D, h, w]
+    size: tuple[int, int]  # height and width of the padded frames in pixels
+
+
+@dataclass(frozen=True)
+class QueryOutput:
+    """A prediction layer without its masks, which are the large part."""
+
+    logits: Tensor  # [B, Q, K+1], the last column is no-object
+    queries: Tensor  # [B, Q, D], after the decoder's last norm
+    mask_embeddings: Tensor  # [B, Q, D]; a mask logit is its inner product with a mask feature
+
+
+@dataclass(frozen=True)
+class Output(QueryOutput):
+    """One prediction layer."""
+
+    masks: Tensor  # [B, Q, T, h, w] logits
+
+
+class Segmenter(nn.Module, ABC):
+    """A video instance segmentation model whose classes grow.
+
+    Shapes depend on the configuration and on the calls of :meth:`add_classes` and :meth:`add_query_group`
+    alone, so replaying them and loading a state dict strictly restores any state.
+
+    Attributes:
+        capabilities: what a learner may require, e.g. ``query_groups``.
+        classes: data-set category ids, in the order of the columns of the class logits.
+        class_heads: :class:`ClassHeads`, the heads of all steps.
+        groups: module list of :class:`QueryGroup`; ``groups[0]`` is the base group.
+        backbone: frozen by :meth:`freeze_backbone`.
+    """
+
+    capabilities: frozenset[str] = frozenset()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.classes: list[int] = []
+        self.backbone_frozen = False
+        self.backbone: nn.Module
+        self.class_heads: ClassHeads
+        self.groups: nn.ModuleList
+
+    @abstractmethod
+    def features(self, frames: Tensor, sizes: Tensor | None = None) -> Memory:
+        """Backbone and pixel decoder. ``frames`` uint8 RGB [B, T, 3, H, W]; ``sizes`` [B, 2] before padding."""
+
+    @abstractmethod
+    def decode(self, memory: Memory, group: int = 0, prediction_layers: str = "all") -> list[Output]:
+        """Decode one query group; one output per prediction layer, the last is the answer."""
+
+    @abstractmethod
+    def criterion(
+        self, outputs: Sequence[Output], targets: Sequence[Targets], classify: Classify | None = None
+    ) -> dict[str, Tensor]:
+        """Named, weighted scalar losses of a batch; ``classify`` replaces the classification loss."""
+
+    @abstractmethod
+    def add_query_group(self, num_queries: int, step: int) -> QueryGroup:
+        """Append a query group."""
+
+    @abstractmethod
+    def predict(self, video: Video) -> Tracks:
+        """Find the tracks of one video."""
+
+    def forward(self, clip: Clip) -> list[Output]:
+        """The base group's outputs for a batch of clips."""
+        return self.decode(self.features(clip.frames, clip.sizes))
+
+    def add_classes(self, category_ids: Sequence[int], init: str = "default") -> None:
+        """Grow the class logits by the classes of a step, before the no-object column.
+
+        Raises:
+            UserError: no id, or an id that is there already.
+        """
+        ids = [int(category) for category in category_ids]
+        if not ids:
+            raise UserError("add_classes: category_ids: []: a step without classes; give each step at least one")
+        for index, category in enumerate(ids):
+            if category in self.classes or category in ids[:index]:
+                raise UserError(f"add_classes: category_ids: {category}: added twice; each class belongs to one step")
+        self.class_heads.add(len(ids), init)
+        self.classes.extend(ids)
+
+    def freeze_backbone(self) -> None:
+        """No gradients for the backbone, and its eval mode whatever :meth:`train` says, from now on."""
+        self.backbone_frozen = True
+        self.backbone.requires_grad_(False)
+        self.backbone.eval()
+
+    def train(self, mode: bool = True) -> Segmenter:
+        """As any module's, but a frozen backbone stays in eval mode."""
+        super().train(mode)
+        if self.backbone_frozen:
+            self.backbone.eval()
+        return self

@@ -1,0 +1,147 @@
+"""Mask2Former-VIS's transformer decoder: queries attend to the pixels of all frames inside their own masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cvis.segmenters.base import Memory
+from cvis.segmenters.groups import QueryGroup
+from cvis.segmenters.openmmlab import Mask2FormerTransformerDecoderLayer, SinePositionalEncoding3D
+
+
+def attend(block: nn.Module, query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None = None) -> Tensor:
+    """mmcv's ``MultiheadAttention`` without its residual, computed by the fused kernel.
+
+    Args:
+        query: [B, Q, D]; key, value: [B, K, D].
+        allowed: [B, 1, Q, K] bool, False where a query may not look.
+
+    Returns:
+        [B, Q, D].
+    """
+    attention = block.attn
+    heads = (attention.num_heads, -1)
+    weights, biases = attention.in_proj_weight.chunk(3), attention.in_proj_bias.chunk(3)
+    q, k, v = (
+        F.linear(tokens, weight, bias).unflatten(-1, heads).transpose(1, 2)
+        for tokens, weight, bias in zip((query, key, value), weights, biases)
+    )
+    attended = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
+    return attention.out_proj(attended.transpose(1, 2).flatten(2))
+
+
+class DecoderLayer(Mask2FormerTransformerDecoderLayer):
+    """mmdet's layer (its modules and parameters): cross-attention, self-attention, FFN, each post-normed."""
+
+    def forward(
+        self, query: Tensor, position: Tensor, memory: Tensor, key: Tensor, allowed: Tensor, prompt: Tensor | None
+    ) -> Tensor:
+        """One layer.
+
+        Args:
+            query: [B, Q, D]; position: [Q, D].
+            memory: [B, K, D]; key: the same with its position encoding added.
+            allowed: [B, 1, Q, K] bool.
+            prompt: [Q, D], added to the value (and to nothing else) of the self-attention.
+        """
+        query = self.norms[0](query + attend(self.cross_attn, query + position, key, memory, allowed))
+        located = query + position
+        value = query if prompt is None else query + prompt
+        query = self.norms[1](query + attend(self.self_attn, located, located, value))
+        return self.norms[2](self.ffn(query))
+
+
+class Decoder(nn.Module):
+    """The decoder layers, their last norm and the embeddings of the feature levels.
+
+    Args:
+        dim: channels.
+        layers: decoder layers; layer i attends to feature level i mod ``levels``.
+        heads, feedforward: of each layer.
+        levels: feature levels.
+    """
+
+    def __init__(self, dim: int = 256, layers: int = 9, heads: int = 8, feedforward: int = 2048, levels: int = 3):
+        super().__init__()
+        attention = dict(embed_dims=dim, num_heads=heads, batch_first=True)
+        feed = dict(embed_dims=dim, feedforward_channels=feedforward, num_fcs=2, ffn_drop=0.0)
+        self.layers = nn.ModuleList(
+            DecoderLayer(self_attn_cfg=dict(attention), cross_attn_cfg=dict(attention), ffn_cfg=dict(feed))
+            for _ in range(layers)
+        )
+        self.post_norm = nn.LayerNorm(dim)
+        self.level_embed = nn.Parameter(torch.randn(levels, dim))
+        self.position_encoding = SinePositionalEncoding3D(num_feats=dim // 2, normalize=True)
+        for parameter in [*self.layers.parameters(), *self.post_norm.parameters()]:
+            if parameter.dim() > 1:
+                nn.init.xavier_normal_(parameter)
+
+    def forward(
+        self, memory: Memory, group: QueryGroup, mask_head: nn.Module, prompt: Tensor | None = None
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Decode one group.
+
+        Args:
+            memory: of B videos.
+            group: N queries.
+            mask_head: from query to mask embedding.
+            prompt: [N, D], see :class:`DecoderLayer`.
+
+        Returns:
+            Normed queries [B, N, D] and mask embeddings [B, N, D], before the first layer and after each.
+        """
+        tokens, keys, small = zip(*(self._level(memory, index) for index in range(len(memory.levels))))
+        query = group.queries.expand(len(memory.mask_features), -1, -1)
+        state = self.post_norm(query)
+        predictions = [(state, mask_head(state))]
+        for index, layer in enumerate(self.layers):
+            level = index % len(tokens)
+            allowed = allowed_pixels(predictions[-1][1], small[level])
+            query = layer(query, group.position(index), tokens[level], keys[level], allowed, prompt)
+            state = self.post_norm(query)
+            predictions.append((state, mask_head(state)))
+        return predictions
+
+    def _level(self, memory: Memory, index: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens [B, T*h*w, D] of a level, the same with positions added, and mask features [B, T, D, h*w]."""
+        level = memory.levels[index]
+        batch, frames, _, height, width = level.shape
+        tokens = level.permute(0, 1, 3, 4, 2).flatten(1, 3) + self.level_embed[index]
+        everywhere = torch.zeros(1, frames, height, width, dtype=torch.bool, device=level.device)
+        position = self.position_encoding(everywhere).permute(0, 1, 3, 4, 2).flatten(1, 3)
+        with torch.no_grad():
+            small = resize(memory.mask_features.flatten(0, 1), (height, width)).flatten(2)
+        return tokens, tokens + position.to(tokens.dtype), small.unflatten(0, (batch, frames))
+
+
+def resize(maps: Tensor, size: Sequence[int]) -> Tensor:
+    """Bilinear resize of [N, C, h, w]."""
+    return F.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)
+
+
+def mask_logits(embeddings: Tensor, features: Tensor) -> Tensor:
+    """Inner products of embeddings [B, Q, D] and features [B, T, D, ...]: [B, Q, T, ...]."""
+    logits = embeddings[:, None] @ features.flatten(3)
+    return logits.transpose(1, 2).unflatten(3, features.shape[3:])
+
+
+@torch.no_grad()
+def allowed_pixels(embeddings: Tensor, features: Tensor) -> Tensor:
+    """Masked attention: where each query may look.
+
+    Resizing and the inner product are both linear, so the mask features are resized once instead of every
+    layer's masks.
+
+    Args:
+        embeddings: [B, Q, D] of the last prediction.
+        features: [B, T, D, h*w], mask features resized to the level attended to.
+
+    Returns:
+        [B, 1, Q, T*h*w] bool: True inside the predicted mask; all True where the mask is empty.
+    """
+    inside = mask_logits(embeddings, features).flatten(2).sigmoid() >= 0.5
+    return (inside | ~inside.any(-1, keepdim=True))[:, None]

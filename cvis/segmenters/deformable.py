@@ -1,0 +1,84 @@
+"""Multi-scale deformable attention (Deformable DETR, equation 3), without a compiled operator.
+
+:func:`deformable_attention` is the one function behind which every implementation stands: a faster kernel
+for a device is chosen there, and the models do not notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from cvis.segmenters.openmmlab import MultiScaleDeformableAttention
+
+Shapes = Sequence[tuple[int, int]]
+"""Height and width of each feature level."""
+
+
+def deformable_attention(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
+    """Weighted sum of bilinear samples of several feature levels.
+
+    Args:
+        value: [B, S, M, D], the S = sum of height*width positions of all levels, M heads of D channels.
+        shapes: height and width of each of the L levels, in the order of ``value``.
+        locations: [B, Q, M, L, P, 2], x and y of P points per level, in [0, 1] from corner to corner.
+        weights: [B, Q, M, L, P].
+
+    Returns:
+        [B, Q, M * D]. A point outside its level counts as zero.
+    """
+    return deformable_attention_torch(value, shapes, locations, weights)
+
+
+def deformable_attention_torch(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
+    """:func:`deformable_attention` by ``grid_sample``, on any device and in any floating type."""
+    batch, positions, heads, channels = value.shape
+    _, queries, _, levels, points, _ = locations.shape
+    maps = value.permute(0, 2, 3, 1).reshape(batch * heads, channels, positions)
+    # the queries last: grid_sample's inner loop then runs over neighbouring memory
+    grid = (2 * locations - 1).permute(0, 2, 3, 4, 1, 5).reshape(batch * heads, levels, points, queries, 2)
+    weights = weights.permute(0, 2, 3, 4, 1).reshape(batch * heads, levels, 1, points, queries)
+    total, start = None, 0
+    for level, (height, width) in enumerate(shapes):
+        image = maps[:, :, start : start + height * width].unflatten(2, (height, width))
+        sampled = F.grid_sample(image, grid[:, level].to(image.dtype), align_corners=False)
+        sampled = (sampled * weights[:, level]).sum(2)
+        total = sampled if total is None else total + sampled
+        start += height * width
+    return total.view(batch, heads * channels, queries).transpose(1, 2)
+
+
+class DeformableAttention(MultiScaleDeformableAttention):
+    """mmcv's module (same parameters, same initialisation), computed by :func:`deformable_attention`.
+
+    mmcv's own ``forward`` calls its compiled operator for tensors on a GPU.
+    """
+
+    def forward(
+        self,
+        query: Tensor,
+        query_pos: Tensor,
+        reference_points: Tensor,
+        shapes: Shapes,
+        **unused,  # mmdet's encoder layer also passes key, value and a padding mask of zeros
+    ) -> Tensor:
+        """Attend from every position to every level, and add the input.
+
+        Args:
+            query: [B, S, C], which is also the value.
+            query_pos: [B or 1, S, C], added to the query alone.
+            reference_points: [1, S, L, 2], x and y in [0, 1].
+            shapes: height and width of the L levels.
+        """
+        batch, positions, _ = query.shape
+        layout = (batch, positions, self.num_heads, self.num_levels, self.num_points)
+        value = self.value_proj(query).view(batch, positions, self.num_heads, -1)
+        located = query + query_pos
+        offsets = self.sampling_offsets(located).view(*layout, 2)
+        weights = self.attention_weights(located).view(*layout[:3], -1).softmax(-1).view(layout)
+        sizes = reference_points.new_tensor([(width, height) for height, width in shapes])
+        locations = reference_points[:, :, None, :, None] + offsets / sizes[:, None]
+        attended = deformable_attention(value, shapes, locations, weights.to(value.dtype))
+        return self.dropout(self.output_proj(attended)) + query

@@ -1,0 +1,83 @@
+"""Class heads that grow by one head per step, and the small perceptron all heads are made of."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+from torch import Tensor, nn
+
+from cvis.errors import UserError
+
+KINDS = ("linear", "mlp")
+INITS = ("default", "background")
+
+
+def mlp(incoming: int, hidden: int, outgoing: int, layers: int = 3) -> nn.Sequential:
+    """``layers`` linear layers with ReLU between them."""
+    sizes = [incoming, *[hidden] * (layers - 1), outgoing]
+    blocks: list[nn.Module] = []
+    for left, right in zip(sizes[:-1], sizes[1:]):
+        blocks += [nn.Linear(left, right), nn.ReLU(inplace=True)]
+    return nn.Sequential(*blocks[:-1])
+
+
+class ClassHeads(nn.Module):
+    """One no-object head, and one head for each step's classes. All heads read every query.
+
+    Args:
+        dim: channels of a query.
+        kind: ``linear``, or ``mlp`` (three layers: dim-dim-dim-n).
+    """
+
+    def __init__(self, dim: int, kind: str = "linear") -> None:
+        super().__init__()
+        if kind not in KINDS:
+            raise UserError(f"segmenter.class_head: {kind!r}: unknown; use one of {', '.join(KINDS)}")
+        self.dim, self.kind = dim, kind
+        self.no_object = self._head(1)
+        self.steps = nn.ModuleList()
+
+    def forward(self, queries: Tensor) -> Tensor:
+        """[..., dim] -> logits [..., K + 1] in the order [C_0, C_1, ..., C_t, no-object]."""
+        return torch.cat([*(head(queries) for head in self.steps), self.no_object(queries)], dim=-1)
+
+    def add(self, num_classes: int, init: str = "default") -> nn.Module:
+        """Append the head of a new step.
+
+        Args:
+            num_classes: classes of the step, at least one.
+            init: ``default`` (PyTorch's), or ``background``: MiB's imprinting, where the probability of
+                no-object is shared evenly among the new classes and no-object,
+                w_new = w_bg, b_new = b_bg - log(n + 1), b_bg <- b_bg - log(n + 1);
+                the probabilities of all older classes stay as they were.
+        """
+        if init not in INITS:
+            raise UserError(f"add_classes: init: {init!r}: unknown; use one of {', '.join(INITS)}")
+        head = self._head(num_classes).to(next(self.no_object.parameters()))
+        if init == "background":
+            head.load_state_dict(self._imprint(num_classes))
+        self.steps.append(head)
+        return head
+
+    @torch.no_grad()
+    def _imprint(self, num_classes: int) -> dict[str, Tensor]:
+        last = _last_linear(self.no_object)
+        last.bias -= math.log(num_classes + 1)
+        repeated = copy.deepcopy(self.no_object)
+        row = _last_linear(repeated)
+        row.weight = nn.Parameter(row.weight.repeat(num_classes, 1))
+        row.bias = nn.Parameter(row.bias.repeat(num_classes))
+        return repeated.state_dict()
+
+    def _head(self, num_classes: int) -> nn.Module:
+        if self.kind == "linear":
+            return nn.Linear(self.dim, num_classes)
+        return mlp(self.dim, self.dim, num_classes)
+
+
+def _last_linear(head: nn.Module) -> nn.Linear:
+    last = head[-1] if isinstance(head, nn.Sequential) else head
+    assert isinstance(last, nn.Linear)
+    return last

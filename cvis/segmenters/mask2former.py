@@ -1,0 +1,219 @@
+"""Mask2Former-VIS (Cheng et al., arXiv 2112.10764): one query is one track through all frames of a clip."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cvis.errors import UserError
+from cvis.segmenters.backbone import build_backbone
+from cvis.segmenters.base import Classify, Memory, Output, QueryOutput, Segmenter
+from cvis.segmenters.criterion import Criterion, pad_tracks, softmax_cross_entropy
+from cvis.segmenters.decoder import Decoder, mask_logits
+from cvis.segmenters.groups import QueryGroup
+from cvis.segmenters.heads import ClassHeads, mlp
+from cvis.segmenters.matcher import Matching
+from cvis.segmenters.pixel_decoder import PixelDecoder
+from cvis.segmenters.predict import Inference
+from cvis.segmenters.registry import SEGMENTERS
+from cvis.types import NO_OBJECT, Targets, Tracks, Video
+
+PREDICTION_LAYERS = ("all", "first_last", "last")
+
+
+@SEGMENTERS.register_module(name="mask2former")
+class Mask2Former(Segmenter):
+    """Mask2Former-VIS with query groups and growing class heads.
+
+    Args:
+        backbone: ``dict(type="ConvBackbone", ...)`` or a backbone of mmdet by its own config.
+        in_channels, strides: of the backbone's levels, fine to coarse.
+        dim: channels of queries, memory and mask features.
+        num_queries: of the base group.
+        levels: how many of the coarse levels the pixel decoder's encoder and the decoder use.
+        pixel_decoder: ``layers``, ``heads``, ``points``, ``feedforward`` of :class:`PixelDecoder`.
+        decoder: ``layers``, ``heads``, ``feedforward`` of :class:`Decoder`.
+        class_head: ``linear`` or ``mlp``.
+        criterion: arguments of :class:`Criterion`.
+        test: arguments of :class:`cvis.segmenters.predict.Inference`.
+        mean, std: of RGB in 0..255.
+        size_divisor: frames are padded with zeros, after normalisation, to a multiple of it.
+    """
+
+    capabilities = frozenset({"query_groups", "no_object", "deep_supervision", "mask_matching"})
+
+    def __init__(
+        self,
+        backbone: dict,
+        in_channels: Sequence[int] = (256, 512, 1024, 2048),
+        strides: Sequence[int] = (4, 8, 16, 32),
+        dim: int = 256,
+        num_queries: int = 100,
+        levels: int = 3,
+        pixel_decoder: dict | None = None,
+        decoder: dict | None = None,
+        class_head: str = "linear",
+        criterion: dict | None = None,
+        test: dict | None = None,
+        mean: Sequence[float] = (123.675, 116.28, 103.53),
+        std: Sequence[float] = (58.395, 57.12, 57.375),
+        size_divisor: int = 32,
+    ) -> None:
+        super().__init__()
+        self.size_divisor = size_divisor
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+        self.backbone = build_backbone(backbone)
+        sizes = dict(dim=dim, levels=levels)
+        self.pixel_decoder = _part("pixel_decoder", PixelDecoder, pixel_decoder, in_channels, strides, **sizes)
+        self.decoder = _part("decoder", Decoder, decoder, **sizes)
+        self.class_heads = ClassHeads(dim, class_head)
+        self.groups = nn.ModuleList([QueryGroup(num_queries, dim, mask_head=mlp(dim, dim, dim))])
+        self._criterion = _part("criterion", Criterion, criterion)
+        self.inference = _part("test", Inference, test)
+        self.backbone.init_weights()
+        self.pixel_decoder.init_weights()
+
+    def features(self, frames: Tensor, sizes: Tensor | None = None) -> Memory:
+        """Normalise, pad, and run backbone and pixel decoder frame by frame.
+
+        Args:
+            frames: uint8 RGB [B, T, 3, H, W].
+            sizes: [B, 2], height and width before the clip was padded; None: all of it is image.
+        """
+        batch, length = frames.shape[:2]
+        images = self.normalise(frames, sizes).flatten(0, 1)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.backbone_frozen):
+            maps = self.backbone(images)
+        mask_features, levels = self.pixel_decoder(maps)
+        return Memory(
+            tuple(level.unflatten(0, (batch, length)) for level in levels),
+            mask_features.unflatten(0, (batch, length)),
+            (images.shape[-2], images.shape[-1]),
+        )
+
+    def normalise(self, frames: Tensor, sizes: Tensor | None = None) -> Tensor:
+        """(frame - mean) / std, zero outside ``sizes``, and zero-padded to the size divisor: float [B, T, 3, H, W]."""
+        images = (frames - self.mean) / self.std
+        height, width = images.shape[-2:]
+        for image, (valid_height, valid_width) in zip(images, sizes.tolist() if sizes is not None else ()):
+            image[..., valid_height:, :] = 0
+            image[..., valid_width:] = 0
+        return F.pad(images, (0, -width % self.size_divisor, 0, -height % self.size_divisor))
+
+    def decode_queries(
+        self, memory: Memory, group: int = 0, prediction_layers: str = "all", prompt: Tensor | None = None
+    ) -> list[QueryOutput]:
+        """:meth:`decode` without the masks, for those who need them of few queries or few frames."""
+        if prediction_layers not in PREDICTION_LAYERS:
+            raise UserError(
+                f"decode: prediction_layers: {prediction_layers!r}: unknown; use one of {', '.join(PREDICTION_LAYERS)}"
+            )
+        member = self.groups[group]
+        mask_head = member.mask_head if member.mask_head is not None else self.groups[0].mask_head
+        predictions = self.decoder(memory, member, mask_head, prompt)
+        if prediction_layers != "all":
+            predictions = [*predictions[:1], predictions[-1]][-1 if prediction_layers == "last" else 0 :]
+        states = torch.cat([state for state, _ in predictions], dim=1)
+        logits = self.class_heads(states).split(len(member), dim=1)
+        return [QueryOutput(row, *prediction) for row, prediction in zip(logits, predictions)]
+
+    def decode(
+        self, memory: Memory, group: int = 0, prediction_layers: str = "all", prompt: Tensor | None = None
+    ) -> list[Output]:
+        """Decode one query group.
+
+        Args:
+            group: index into ``groups``.
+            prediction_layers: ``all`` (before the first layer and after each), ``first_last``, or ``last``.
+            prompt: [N, D], added to the value of every self-attention (CRISP, equation 2).
+        """
+        layers = self.decode_queries(memory, group, prediction_layers, prompt)
+        embeddings = torch.cat([layer.mask_embeddings for layer in layers], dim=1)
+        masks = mask_logits(embeddings, memory.mask_features).split(len(self.groups[group]), dim=1)
+        return [
+            Output(layer.logits, layer.queries, layer.mask_embeddings, mask)
+            for layer, mask in zip(layers, masks)
+        ]  # fmt: skip
+
+    def criterion(
+        self, outputs: Sequence[Output], targets: Sequence[Targets], classify: Classify | None = None
+    ) -> dict[str, Tensor]:
+        """Losses of methods "Mask2Former-VIS": see :class:`Criterion`.
+
+        Raises:
+            UserError: a target of a class that has no column here: the data leaked it.
+        """
+        columns, masks = self._columns(targets), self._masks(targets)
+        return self._criterion(outputs, columns, masks, classify or softmax_cross_entropy)
+
+    def match(self, outputs: Sequence[Output], targets: Sequence[Targets]) -> Matching:
+        """The Hungarian matching of every prediction layer."""
+        return self._criterion.match(outputs, self._columns(targets), pad_tracks(self._masks(targets)))
+
+    def add_query_group(self, num_queries: int, step: int, own_mask_head: bool = True) -> QueryGroup:
+        """Append a group with one position embedding per decoder layer; see :class:`QueryGroup`."""
+        dim = self.class_heads.dim
+        head = mlp(dim, dim, dim) if own_mask_head else None
+        group = QueryGroup(num_queries, dim, len(self.decoder.layers), head, step)
+        self.groups.append(group.to(self.mean.device))
+        return group
+
+    @torch.inference_mode()
+    def predict(self, video: Video) -> Tracks:
+        """Find the tracks of one video of any length; the score of a track is its class probability.
+
+        The caller chooses the mode: call ``eval()`` first.
+        """
+        memory = self.video_features(video)
+        answer = self.decode_queries(memory, prediction_layers="last")[0]
+        return self.tracks(video, memory, answer.logits[0].softmax(-1)[:, :-1], answer.mask_embeddings[0])
+
+    def video_features(self, video: Video) -> Memory:
+        """:meth:`features` of a whole video [1, T, ...], window by window."""
+        windows = [self.features(frames[None].to(self.mean.device)) for frames in self.inference.frames(video)]
+        levels = zip(*(window.levels for window in windows))
+        return Memory(
+            tuple(torch.cat(level, dim=1) for level in levels),
+            torch.cat([window.mask_features for window in windows], dim=1),
+            windows[0].size,
+        )
+
+    def tracks(self, video: Video, memory: Memory, scores: Tensor, mask_embeddings: Tensor) -> Tracks:
+        """The best (query, class) pairs as tracks: ``scores`` [Q, K], ``mask_embeddings`` [Q, D]."""
+        return self.inference.tracks(video, memory, scores, mask_embeddings, self.classes)
+
+    def _columns(self, targets: Sequence[Targets]) -> list[Tensor]:
+        column = {category: index for index, category in enumerate(self.classes)}
+        column[NO_OBJECT] = len(self.classes)
+        columns = []
+        for target in targets:
+            ids = target.category_ids.tolist()
+            unknown = sorted(set(ids) - set(column))
+            if unknown:
+                raise UserError(
+                    f"targets: category_ids: {unknown}: not among the classes learned so far ({self.classes}); "
+                    "a step's clips may hold its own classes only"
+                )
+            columns.append(target.category_ids.new_tensor([column[category] for category in ids]))
+        return columns
+
+    def _masks(self, targets: Sequence[Targets]) -> list[Tensor]:
+        height, width = targets[0].masks.shape[-2:]
+        pad = (0, -width % self.size_divisor, 0, -height % self.size_divisor)
+        return [F.pad(target.masks, pad) if any(pad) else target.masks for target in targets]
+
+
+def _part(name: str, make: Callable, config: dict | None, *arguments: Any, **given: Any) -> Any:
+    """Call ``make`` with the user's keys of one part of the configuration."""
+    config = dict(config or {})
+    try:
+        inspect.signature(make).bind(*arguments, **given, **config)
+    except TypeError as error:
+        raise UserError(f"segmenter.{name}: {error}; its keys are {', '.join(inspect.signature(make).parameters)}") from error
+    return make(*arguments, **given, **config)

@@ -1,0 +1,34 @@
+"""Sampling masks at points (PointRend): the losses look at some thousand points of a mask instead of all pixels."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def sample(maps: Tensor, points: Tensor) -> Tensor:
+    """Bilinear values of maps [N, C, h, w] at points [N, P, 2] (x and y in [0, 1], corner to corner): [N, C, P]."""
+    return F.grid_sample(maps, 2 * points[:, :, None] - 1, align_corners=False).squeeze(3)
+
+
+@torch.no_grad()
+def uncertain_points(masks: Tensor, num_points: int, oversample: float, importance: float) -> Tensor:
+    """Points where a mask is undecided, and some at random.
+
+    Of ``oversample * num_points`` uniform points the ``importance * num_points`` with the logit nearest to
+    zero are kept; the others are drawn anew, uniformly.
+
+    Args:
+        masks: [N, 1, h, w] logits.
+
+    Returns:
+        [N, num_points, 2], x and y in [0, 1].
+    """
+    candidates = torch.rand(len(masks), int(num_points * oversample), 2, device=masks.device)
+    uncertainty = -sample(masks, candidates).squeeze(1).abs()
+    num_uncertain = int(importance * num_points)
+    chosen = uncertainty.topk(num_uncertain, dim=1).indices
+    chosen = candidates.gather(1, chosen[..., None].expand(-1, -1, 2))
+    random = torch.rand(len(masks), num_points - num_uncertain, 2, device=masks.device)
+    return torch.cat([chosen, random], dim=1)

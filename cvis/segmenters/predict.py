@@ -1,0 +1,99 @@
+"""From a video on disk to tracks: frames and masks pass in windows, the decoder sees the whole video."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from pycocotools import mask as rle_tools
+from torch import Tensor
+
+from cvis.data.frames import read_frames
+from cvis.errors import UserError
+from cvis.segmenters.base import Memory
+from cvis.segmenters.decoder import mask_logits, resize
+from cvis.types import RLE, Tracks, Video
+
+
+@dataclass(frozen=True)
+class Inference:
+    """How a video is read and its tracks are written.
+
+    Args:
+        short_side: frames are resized so that their short side has this many pixels,
+        max_side: unless the long side would be longer than this.
+        window: frames that pass the backbone, and masks that are resized, at a time.
+        top_k: (query, class) pairs kept per video, by score.
+    """
+
+    short_side: int = 360
+    max_side: int = 1333
+    window: int = 8
+    top_k: int = 10
+
+    def __post_init__(self) -> None:
+        for name in ("short_side", "max_side", "window", "top_k"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise UserError(f"segmenter.test.{name}: {value!r}: must be a whole number of at least 1")
+
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width after resizing; the ratio of the sides is kept."""
+        scale = min(self.short_side / min(height, width), self.max_side / max(height, width))
+        return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
+
+    def frames(self, video: Video) -> Iterator[Tensor]:
+        """Windows of resized frames: uint8 RGB [t, 3, h, w]."""
+        height, width = self.size(video.height, video.width)
+        for start in range(0, len(video), self.window):
+            paths = video.frames[start : start + self.window]
+            images = read_frames(paths, video.height, video.width)
+            if (height, width) != images.shape[1:3]:
+                images = np.stack([cv2.resize(image, (width, height)) for image in images])
+            yield torch.from_numpy(images).permute(0, 3, 1, 2)
+
+    def tracks(
+        self, video: Video, memory: Memory, scores: Tensor, embeddings: Tensor, classes: Sequence[int]
+    ) -> Tracks:
+        """The ``top_k`` best pairs of a query and a class.
+
+        Args:
+            memory: of the whole video (B = 1).
+            scores: [Q, K], without no-object.
+            embeddings: mask embeddings [Q, D].
+            classes: data-set ids of the K columns.
+        """
+        best = scores.flatten().topk(min(self.top_k, scores.numel()))
+        queries, columns = best.indices // max(len(classes), 1), best.indices % max(len(classes), 1)
+        kept, place = queries.unique(return_inverse=True)
+        masks = self._masks(video, memory, embeddings[kept]) if len(kept) else []
+        return Tracks(
+            video.id,
+            tuple(classes[column] for column in columns.tolist()),
+            tuple(best.values.tolist()),
+            tuple(tuple(masks[index]) for index in place.tolist()),
+        )
+
+    def _masks(self, video: Video, memory: Memory, embeddings: Tensor) -> list[list[RLE | None]]:
+        """Masks of n queries at the video's own size, n x frames."""
+        height, width = self.size(video.height, video.width)
+        tracks: list[list[RLE | None]] = [[] for _ in embeddings]
+        for start in range(0, len(video), self.window):
+            features = memory.mask_features[:, start : start + self.window]
+            logits = mask_logits(embeddings[None].to(features.dtype), features)[0].float()
+            logits = resize(logits, memory.size)[:, :, :height, :width]
+            masks = (resize(logits, (video.height, video.width)) > 0).cpu().numpy()
+            for track, frames in zip(tracks, masks):
+                track.extend(encode(frame) for frame in frames)
+        return tracks
+
+
+def encode(mask: np.ndarray) -> RLE | None:
+    """Compressed RLE of a bool [H, W] mask; None if it is empty."""
+    if not mask.any():
+        return None
+    code = rle_tools.encode(np.asfortranarray(mask, dtype=np.uint8))
+    return RLE(size=[int(side) for side in code["size"]], counts=code["counts"])
