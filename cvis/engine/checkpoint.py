@@ -40,9 +40,7 @@ def load(path: Path) -> dict[str, Any]:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise UserError(
-            f"{path}: no such checkpoint; delete its step folder to train that step again"
-        ) from error
+        raise UserError(f"{path}: no such checkpoint; delete its step folder to train that step again") from error
     except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError, OSError) as error:
         remedy = "delete its step folder to train that step again"
         raise UserError(f"{path}: is not a readable checkpoint ({_first_line(error)}); {remedy}") from error

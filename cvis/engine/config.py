@@ -14,7 +14,6 @@ from mmengine.config import Config
 from cvis.errors import UserError
 from cvis.files import shipped
 from cvis.learners.registry import find_learner, parameters_of
-from cvis.segmenters.registry import parameters_of_segmenter
 
 CHOICES = {
     "protocol.split": (None, "holdout", "official-valid", "test-file", "frames", "same"),
@@ -100,7 +99,7 @@ def parse_value(text: str) -> Any:
     >>> parse_value("1e-4"), parse_value("true"), parse_value("[1, 2]"), parse_value("overlap")
     (0.0001, True, [1, 2], 'overlap')
     """
-    constants = {"true": True, "false": False, "null": None, "none": None}
+    constants = {"true": True, "false": False, "null": None}  # "none" is a value of some keys; None is None
     if text.lower() in constants:
         return constants[text.lower()]
     try:
@@ -128,9 +127,7 @@ def _find(kind: str, name: str) -> Path:
     path = Path(name).expanduser() if name.endswith(".py") else folder / f"{name}.py"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in folder.glob("*.py")))
-        raise UserError(
-            f"{kind[:-1]}: {name!r} does not exist; choose one of {known}, or a path to a .py file"
-        )
+        raise UserError(f"{kind[:-1]}: {name!r} does not exist; choose one of {known}, or a path to a .py file")
     return path
 
 
@@ -162,29 +159,24 @@ def _learner_settings(name: str) -> dict[str, Any]:
 def _override(config: dict[str, Any], text: str) -> None:
     key, equals, raw = text.partition("=")
     if not equals:
-        raise UserError(
-            f"--set {text}: is not key=value; write for example --set schedule.base.iterations=300"
-        )
+        raise UserError(f"--set {text}: is not key=value; write for example --set schedule.base.iterations=300")
     *path, last = key.split(".")
     place: Any = config
     for depth, name in enumerate(path):
         if not isinstance(place, dict) or name not in place:
             raise UserError(_unknown(key, place, ".".join(path[:depth])))
         place = place[name]
-    if not isinstance(place, dict) or last not in _allowed(config, path, place):
+    # A segmenter's own constructor knows which keys it takes beside those of its file, and refuses others.
+    free = path[:1] == ["segmenter"]
+    if not isinstance(place, dict) or not (free or last in place or last in _learner_keys(config, path)):
         raise UserError(_unknown(key, place, ".".join(path)))
     value = parse_value(raw)
     _check_type(key, place.get(last), value)
     place[last] = value
 
 
-def _allowed(config: dict[str, Any], path: list[str], place: dict[str, Any]) -> set[str]:
-    known = set(place)
-    if path == ["learner"]:
-        known |= set(parameters_of(find_learner(config["learner"]["type"])))
-    if path == ["segmenter"]:
-        known |= parameters_of_segmenter(config["segmenter"]["type"])
-    return known
+def _learner_keys(config: dict[str, Any], path: list[str]) -> set[str]:
+    return set(parameters_of(find_learner(config["learner"]["type"]))) if path == ["learner"] else set()
 
 
 def _unknown(key: str, place: Any, where: str) -> str:
@@ -202,9 +194,7 @@ def _check_type(key: str, default: Any, value: Any) -> None:
     else:
         fits = isinstance(value, (list, tuple) if isinstance(default, (list, tuple)) else type(default))
     if not fits:
-        raise UserError(
-            f"--set {key}: {value!r} is not of the type of its default {default!r}; give such a value"
-        )
+        raise UserError(f"--set {key}: {value!r} is not of the type of its default {default!r}; give such a value")
 
 
 def _validate(config: dict[str, Any]) -> None:
@@ -223,9 +213,7 @@ def _validate(config: dict[str, Any]) -> None:
         if p.default is inspect.Parameter.empty and n not in config["learner"]
     ]
     if missing:
-        raise UserError(
-            f"learner.{missing[0]}: has no default; give it with --set learner.{missing[0]}=VALUE"
-        )
+        raise UserError(f"learner.{missing[0]}: has no default; give it with --set learner.{missing[0]}=VALUE")
 
 
 def _get(config: dict[str, Any], key: str) -> Any:

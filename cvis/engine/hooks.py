@@ -33,9 +33,7 @@ class CheckpointInStep(Hook):
         if self.resume_from is None:
             return
         runner.optim_wrapper.load_state_dict(self.resume_from["optimizer"])
-        for scheduler, state in zip(
-            runner.param_schedulers or [], self.resume_from["schedulers"], strict=True
-        ):
+        for scheduler, state in zip(runner.param_schedulers or [], self.resume_from["schedulers"], strict=True):
             scheduler.load_state_dict(state)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
@@ -44,9 +42,7 @@ class CheckpointInStep(Hook):
             restore_rng_state(self.resume_from["rng"])
             self.resume_from = None
 
-    def after_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
-    ) -> None:
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         iteration = runner.iter + 1
         if iteration % self.every and iteration != runner.max_iters:
             return
@@ -83,9 +79,7 @@ class Report(Hook):
         self.update = update
         self.device = device
 
-    def after_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
-    ) -> None:
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         loss = float(outputs["loss"])
         self.update(f"loss {loss:.3f} mem {peak_memory_mb(self.device):.0f} MB")
         if runner.rank == 0 and runner.iter % self.EVERY == 0:

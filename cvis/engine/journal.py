@@ -20,9 +20,7 @@ SCHEMA = 1
 def run_folder(config: dict[str, Any], scenario_name: str) -> Path:
     """``<runs>/<scenario>/<segmenter>/<learner>/seed<k>``."""
     names, runtime = config["names"], config["runtime"]
-    return (
-        Path(runtime["runs"]) / scenario_name / names["segmenter"] / names["run"] / f"seed{runtime['seed']}"
-    )
+    return Path(runtime["runs"]) / scenario_name / names["segmenter"] / names["run"] / f"seed{runtime['seed']}"
 
 
 @contextmanager
@@ -36,16 +34,12 @@ def locked(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         handle = (folder / ".lock").open("w")
     except OSError as error:
-        raise UserError(
-            f"{folder}: cannot be made: {error.strerror}; choose another --runs folder"
-        ) from error
+        raise UserError(f"{folder}: cannot be made: {error.strerror}; choose another --runs folder") from error
     with handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise UserError(
-                f"{folder}: another process is at work on this run; wait for it, or use --name"
-            ) from error
+            raise UserError(f"{folder}: another process is at work on this run; wait for it, or use --name") from error
         yield
 
 

@@ -19,9 +19,7 @@ def phase_of(config: dict[str, Any], is_base: bool, joint: bool, steps: int) -> 
     schedule = config["schedule"]
     phase = dict(schedule["joint" if joint else "base" if is_base else "incremental"])
     if phase["iterations"] is None:
-        phase["iterations"] = (
-            schedule["base"]["iterations"] + (steps - 1) * schedule["incremental"]["iterations"]
-        )
+        phase["iterations"] = schedule["base"]["iterations"] + (steps - 1) * schedule["incremental"]["iterations"]
     phase["iterations"] = max(1, round(phase["iterations"] * schedule["scale"]))
     return phase
 
@@ -29,11 +27,13 @@ def phase_of(config: dict[str, Any], is_base: bool, joint: bool, steps: int) -> 
 def build_optimizer(
     groups: list[dict[str, Any]], phase: dict[str, Any], schedule: dict[str, Any], amp: bool
 ) -> OptimWrapper:
-    """AdamW over the learner's parameter groups (keys ``params``, ``lr_mult``, ``decay_mult``)."""
+    """AdamW over the groups of :meth:`cvis.learners.Learner.param_groups`."""
     settings = [
         dict(
             params=group["params"],
-            lr=phase["lr"] * group.get("lr_mult", 1.0),
+            lr=phase["lr"]
+            * group.get("lr_mult", 1.0)
+            * (schedule["backbone_lr_mult"] if group.get("backbone") else 1.0),
             weight_decay=schedule["weight_decay"] * group.get("decay_mult", 1.0),
         )
         for group in groups

@@ -71,9 +71,7 @@ def run(config: dict[str, Any]) -> Path:
     if config["runtime"]["launcher"] != "none" and not is_distributed():
         init_dist(config["runtime"]["launcher"], backend="nccl" if device.type == "cuda" else "gloo")
     protocol = config["protocol"]
-    overrides = {
-        k: protocol[k] for k in ("split", "visibility", "other_class_policy") if protocol[k] is not None
-    }
+    overrides = {k: protocol[k] for k in ("split", "visibility", "other_class_policy") if protocol[k] is not None}
     data = config["runtime"]["data"]
     scenario = load_scenario(config["scenario"], Path(data) if data else None, **overrides)
     folder = run_folder(config, scenario.name)
@@ -108,7 +106,6 @@ def _rebuild(config, scenario, stream, device, journal, steps) -> Run:
     seed = config["runtime"]["seed"]
     seed_everything(derive_seed(seed, "init"))
     segmenter = build_segmenter(config["segmenter"])
-    segmenter.backbone_lr_mult = config["schedule"]["backbone_lr_mult"]
     init_report = load_init(segmenter, config["protocol"]["init"])
     learner = build_learner(config["learner"], segmenter).to(device)
     visualizer = build_visualizer(config["runtime"]["loggers"], journal.folder)

@@ -32,6 +32,4 @@ def build_visualizer(loggers: list[str], folder: Path) -> Visualizer:
     try:
         return Visualizer(name=name, vis_backends=backends or None, save_dir=str(folder / "logs"))
     except ImportError as error:
-        raise UserError(
-            f"runtime.loggers: {loggers}: {error}; install the tracker or leave it out"
-        ) from error
+        raise UserError(f"runtime.loggers: {loggers}: {error}; install the tracker or leave it out") from error

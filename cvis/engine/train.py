@@ -108,9 +108,7 @@ def train_step(
     runtime, schedule, seed = config["runtime"], config["schedule"], config["runtime"]["seed"]
     groups = learner.param_groups()
     if not groups:
-        raise UserError(
-            f"step {task.index}: learner {config['names']['learner']!r} has no parameter to train"
-        )
+        raise UserError(f"step {task.index}: learner {config['names']['learner']!r} has no parameter to train")
     model = StepModel(learner, task.index, device).to(device)
     model.iteration = start
     with progress(f"step {task.index} train", iterations, start) as update:
@@ -142,9 +140,7 @@ def train_step(
 
 def use_amp(config: dict[str, Any], device: torch.device) -> bool:
     """Whether to compute in bf16: on CUDA unless switched off."""
-    return config["runtime"]["amp"] == "bf16" or (
-        config["runtime"]["amp"] == "auto" and device.type == "cuda"
-    )
+    return config["runtime"]["amp"] == "bf16" or (config["runtime"]["amp"] == "auto" and device.type == "cuda")
 
 
 def _loader(learner: Learner, task: Task, config: dict[str, Any], iterations: int, start: int, seed: int):

@@ -13,7 +13,7 @@ from cvis.types import Clip, Tracks, Video
 if TYPE_CHECKING:
     from cvis.segmenters import Segmenter
 
-NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm, nn.InstanceNorm2d, nn.LocalResponseNorm)
+NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
 
 
 class Learner(nn.Module):
@@ -54,10 +54,11 @@ class Learner(nn.Module):
         return task.train
 
     def param_groups(self) -> list[dict[str, Any]]:
-        """Trainable parameters for the optimiser; backbone at a tenth of the learning rate.
+        """Trainable parameters for the optimiser, in groups that it treats alike.
 
-        ``lr_mult`` and ``decay_mult`` multiply the schedule's learning rate and weight decay. Norms, biases
-        of norms and embeddings (queries, prompts) are not decayed, as in Mask2Former.
+        Keys beside ``params``: ``backbone`` (the schedule's ``backbone_lr_mult`` applies), ``lr_mult`` and
+        ``decay_mult`` (factors, 1 by default). Norms and embeddings (queries, prompts) are not decayed, as in
+        Mask2Former.
         """
         undecayed = {
             id(parameter)
@@ -65,13 +66,12 @@ class Learner(nn.Module):
             if isinstance(module, (*NORMS, nn.Embedding))
             for parameter in module.parameters(recurse=False)
         }
-        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+        groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
         for name, parameter in self.named_parameters():
             if parameter.requires_grad:
-                lr_mult = self.segmenter.backbone_lr_mult if name.startswith("segmenter.backbone.") else 1.0
-                key = (lr_mult, 0.0 if id(parameter) in undecayed else 1.0)
+                key = (name.startswith("segmenter.backbone."), 0.0 if id(parameter) in undecayed else 1.0)
                 groups.setdefault(key, []).append(parameter)
-        return [dict(params=ps, lr_mult=lr, decay_mult=decay) for (lr, decay), ps in groups.items()]
+        return [dict(params=ps, backbone=backbone, decay_mult=decay) for (backbone, decay), ps in groups.items()]
 
     def predict(self, video: Video) -> Tracks:
         """The tracks found in one video, labelled with data-set ids of classes seen so far."""
