@@ -110,9 +110,7 @@ class VideoAP:
         ]
 
 
-def compare(
-    video: Video, category_id: int, own: Sequence[int], tracks: Tracks, annotated: Sequence[Track]
-) -> Block:
+def compare(video: Video, category_id: int, own: Sequence[int], tracks: Tracks, annotated: Sequence[Track]) -> Block:
     """Reduce one class of one video to numbers: scores, areas and IoUs of its 100 best detections.
 
     Args:

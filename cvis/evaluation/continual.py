@@ -118,9 +118,7 @@ def forgetting(matrix: APMatrix) -> float | None:
     15.0
     """
     steps = range(len(matrix) - 1)
-    return _mean(
-        max(matrix.mean(s, j) for s in steps[j:]) - matrix.mean(-1, j) for j in steps if matrix.scored[j]
-    )
+    return _mean(max(matrix.mean(s, j) for s in steps[j:]) - matrix.mean(-1, j) for j in steps if matrix.scored[j])
 
 
 def backward_transfer(matrix: APMatrix) -> float | None:
@@ -168,9 +166,7 @@ def _rate(matrix: APMatrix, term) -> float | None:
     if len(matrix) < 2 or not matrix.num_scored:
         return None
     last = len(matrix) - 1
-    terms = (
-        term(matrix, step, c) / (last - step) for step, own in enumerate(matrix.scored[:-1]) for c in own
-    )
+    terms = (term(matrix, step, c) / (last - step) for step, own in enumerate(matrix.scored[:-1]) for c in own)
     return 100 * math.fsum(terms) / matrix.num_scored
 
 

@@ -43,9 +43,7 @@ def read_results(path: Path | str, ground_truth: VideoSet) -> Iterator[Tracks]:
         video_id = _integer(where, entry, "video_id")
         video = ground_truth.by_id.get(video_id)
         if video is None:
-            raise UserError(
-                f"{where}: video_id: {video_id}: not in the ground truth; score with its own file"
-            )
+            raise UserError(f"{where}: video_id: {video_id}: not in the ground truth; score with its own file")
         category_id = _integer(where, entry, "category_id")
         score = _number(where, entry, "score")
         masks = _masks(where, entry)
@@ -93,8 +91,7 @@ def _entries(tracks: Tracks) -> Iterator[dict[str, object]]:
             "category_id": int(category_id),
             "score": float(score),
             "segmentations": [
-                m and {"size": [int(n) for n in m["size"]], "counts": m["counts"].decode("ascii")}
-                for m in masks
+                m and {"size": [int(n) for n in m["size"]], "counts": m["counts"].decode("ascii")} for m in masks
             ],
         }
 
@@ -104,11 +101,11 @@ def _load(path: Path) -> list:
         data = path.read_bytes()
         with collection_paused():
             content = json.loads(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise UserError(f"{path}: damaged or truncated gzip file: {error}; write or copy it again") from error
     except OSError as error:
         reason = error.strerror or str(error)
         raise UserError(f"{path}: cannot be read: {reason}; check the path of the predictions") from error
-    except (EOFError, zlib.error) as error:
-        raise UserError(f"{path}: damaged or truncated gzip file: {error}; write or copy it again") from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not JSON, or truncated: {error}; write or copy it again") from error
     if not isinstance(content, list):
@@ -134,9 +131,7 @@ def _integer(where: str, entry: object, name: str) -> int:
 def _number(where: str, entry: object, name: str) -> float:
     value = _field(where, entry, name)
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not abs(value) <= sys.float_info.max:
-        raise UserError(
-            f"{where}: {name}: {value!r:.60}: not a finite number; give every track a finite score"
-        )
+        raise UserError(f"{where}: {name}: {value!r:.60}: not a finite number; give every track a finite score")
     return float(value)
 
 

@@ -29,9 +29,7 @@ def score(ground_truth: VideoSet, tracks: Iterable[Tracks], classes: Collection[
     return metric.result()
 
 
-def score_files(
-    annotations: Path | str, predictions: Path | str, classes: Collection[int] | None = None
-) -> Result:
+def score_files(annotations: Path | str, predictions: Path | str, classes: Collection[int] | None = None) -> Result:
     """Evaluate a results file against an annotation file, both in YouTube-VIS format.
 
     Raises:

@@ -1,0 +1,127 @@
+"""Reading and writing the YouTube-VIS results format."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import numpy as np
+import pytest
+from scored_sets import encode, random_set, set_of, video_of
+
+from cvis.errors import UserError
+from cvis.evaluation import read_results, write_results
+from cvis.types import Tracks
+
+MASK = {"size": [8, 8], "counts": encode(np.eye(8, dtype=bool))["counts"].decode()}
+GOOD = {"video_id": 1, "category_id": 3, "score": 0.5, "segmentations": [MASK, None]}
+GROUND_TRUTH = set_of([video_of(1, 2)], [])
+
+
+@pytest.mark.parametrize("name", ["results.json", "results.json.gz"])
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_written_is_read_back(tmp_path, name, seed):
+    ground_truth, predictions = random_set(seed)
+    write_results(tmp_path / name, predictions)
+    expected = sorted((t for t in predictions if len(t)), key=lambda t: t.video_id)
+    assert list(read_results(tmp_path / name, ground_truth)) == expected
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.json.gz"])
+def test_equal_predictions_give_equal_bytes_in_any_order(tmp_path, name):
+    _, predictions = random_set(8)
+    assert len(predictions) > 1
+    write_results(tmp_path / name, predictions)
+    first = (tmp_path / name).read_bytes()
+    (tmp_path / "other").mkdir()
+    write_results(tmp_path / "other" / name, reversed(predictions))
+    assert (tmp_path / "other" / name).read_bytes() == first
+
+
+def test_no_predictions_are_an_empty_list(tmp_path):
+    write_results(tmp_path / "none.json.gz", [])
+    assert json.loads(gzip.decompress((tmp_path / "none.json.gz").read_bytes())) == []
+    assert list(read_results(tmp_path / "none.json.gz", GROUND_TRUTH)) == []
+
+
+def test_tracks_of_a_video_are_grouped_in_the_order_of_the_file(tmp_path):
+    ground_truth = set_of([video_of(1, 2), video_of(2, 2)], [])
+    entries = [{**GOOD, "video_id": v, "score": s} for v, s in ((2, 0.1), (1, 0.2), (2, 0.3))]
+    (tmp_path / "r.json").write_text(json.dumps(entries))
+    found = [(t.video_id, t.scores) for t in read_results(tmp_path / "r.json", ground_truth)]
+    assert found == [(1, (0.2,)), (2, (0.1, 0.3))]
+
+
+def test_numpy_scores_and_ids_are_written(tmp_path):
+    tracks = Tracks(1, (np.int64(3),), (np.float32(0.5),), ((encode(np.eye(8, dtype=bool)), None),))
+    write_results(tmp_path / "r.json", [tracks])
+    assert json.loads((tmp_path / "r.json").read_text()) == [GOOD]
+
+
+def test_a_score_that_is_not_finite_is_not_written(tmp_path):
+    with pytest.raises(UserError, match="video 1: track 0: score: nan"):
+        write_results(tmp_path / "r.json.gz", [Tracks(1, (3,), (float("nan"),), ((None, None),))])
+    assert list(tmp_path.iterdir()) == []
+
+
+def _without(field):
+    return {name: value for name, value in GOOD.items() if name != field}
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        *[(_without(field), f"entry 1: {field}: missing") for field in GOOD],
+        ([], "entry 1: list: not an object"),
+        ({**GOOD, "video_id": 9}, "entry 1: video_id: 9: not in the ground truth"),
+        ({**GOOD, "video_id": "1"}, "entry 1: video_id: '1': not an integer"),
+        ({**GOOD, "video_id": True}, "entry 1: video_id: True: not an integer"),
+        ({**GOOD, "category_id": 4}, "entry 1: category_id: 4: not in the ground truth; use one of 3, 7"),
+        ({**GOOD, "category_id": 3.0}, "entry 1: category_id: 3.0: not an integer"),
+        ({**GOOD, "score": float("nan")}, "entry 1: score: nan: not a finite number"),
+        ({**GOOD, "score": float("inf")}, "entry 1: score: inf: not a finite number"),
+        ({**GOOD, "score": 10**400}, "entry 1: score: 1000000.*: not a finite number"),
+        ({**GOOD, "score": "0.5"}, "entry 1: score: '0.5': not a finite number"),
+        ({**GOOD, "segmentations": MASK}, "entry 1: segmentations: .*: not a list"),
+        ({**GOOD, "segmentations": [MASK]}, "entry 1: segmentations: 1 entries, but video 1 has 2 frames"),
+        (
+            {**GOOD, "segmentations": [None, {**MASK, "size": [8, 9]}]},
+            r"entry 1: segmentations\[1\].size: \[8, 9\]: video 1 is \[8, 8\]",
+        ),
+        ({**GOOD, "segmentations": [{"size": [8, 8], "counts": [64]}, None]}, r"segmentations\[0\]: .*compressed"),
+        ({**GOOD, "segmentations": [None, {"counts": "0"}]}, r"segmentations\[1\]: .*: not a compressed mask"),
+        ({**GOOD, "segmentations": [None, 5]}, r"segmentations\[1\]: 5: not a compressed mask"),
+    ],
+)
+def test_a_bad_entry_is_named(tmp_path, entry, message):
+    path = tmp_path / "bad.json"
+    path.write_text(json.dumps([GOOD, entry]))
+    with pytest.raises(UserError, match=message) as error:
+        list(read_results(path, GROUND_TRUTH))
+    assert str(error.value).startswith(f"{path}: entry 1")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (json.dumps([GOOD]).encode()[:-30], "not JSON, or truncated"),
+        (b"", "not JSON, or truncated"),
+        (b"[" * 100_000, "not JSON, or truncated"),
+        (b"\xff\xfe\x00\xd8", "not JSON, or truncated"),
+        (gzip.compress(json.dumps([GOOD] * 50).encode())[:-20], "damaged or truncated gzip"),
+        (b"\x1f\x8bnot gzip", "damaged or truncated gzip"),
+        (json.dumps({"annotations": []}).encode(), "top level: dict: not a results file"),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path, content, message):
+    path = tmp_path / "bad.json"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=message) as error:
+        list(read_results(path, GROUND_TRUTH))
+    assert str(error.value).startswith(f"{path}: ")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"gone\.json: cannot be read: No such file"):
+        list(read_results(tmp_path / "gone.json", GROUND_TRUTH))
