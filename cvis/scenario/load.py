@@ -1,0 +1,91 @@
+"""From a stream's name to the stream: find its file, read its data set, build it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cvis.data.datasets import DataFiles, data_root, differences, locate, locate_part, missing
+from cvis.data.synthetic import synthetic_root
+from cvis.data.videoset import VideoSet
+from cvis.data.ytvis import read_ytvis
+from cvis.errors import UserError
+from cvis.scenario.build import build
+from cvis.scenario.spec import Spec, find_scenario, read_spec
+from cvis.scenario.stream import Scenario
+
+
+def load_scenario(name_or_path: str | Path, data_root: Path | str | None = None, **overrides: Any) -> Scenario:
+    """A shipped stream by its name, or one's own by the path of its toml file.
+
+    Args:
+        data_root: the folder of the data set; by default where :func:`cvis.data.datasets.locate` looks. The
+            synthetic videos are made on first use. For ``dataset = "custom"`` the folder that the paths in
+            the toml file are relative to, by default that of the file.
+        overrides: ``visibility``, ``other_class_policy``, ``split``, ``test_fraction``.
+
+    Raises:
+        UserError: no such stream, a field or override that does not fit, missing files, or a data set that
+            is not the stream's.
+    """
+    path = find_scenario(name_or_path)
+    spec = read_spec(path, overrides)
+    annotated, test = read_data(spec, _files(spec, path, None if data_root is None else Path(data_root).expanduser()))
+    return build(spec, annotated, test, str(path))
+
+
+def read_data(spec: Spec, files: DataFiles) -> tuple[VideoSet, VideoSet | None]:
+    """The annotated train set, and the test set where the split uses one."""
+    annotated = _read(spec, files.train_annotations, files.train_frames, "train")
+    if spec.split not in ("official-valid", "test-file") or files.test_annotations is None:
+        return annotated, None
+    return annotated, _read(spec, files.test_annotations, files.test_frames, "valid")
+
+
+def _read(spec: Spec, annotations: Path, frames: Path | None, part: str) -> VideoSet:
+    videos = read_ytvis(annotations, frames)
+    for problem in differences(videos, spec.dataset, annotations, part):
+        raise problem.error()
+    return videos
+
+
+def _files(spec: Spec, path: Path, root: Path | None) -> DataFiles:
+    if spec.dataset == "custom":
+        return custom_files(spec, root or path.resolve().parent, str(path))
+    if spec.dataset == "synthetic" and root is None:
+        root = synthetic_root()
+    files = locate(spec.dataset, root)
+    if spec.split != "official-valid" or files.test_annotations is not None:
+        return files
+    valid = locate_part(spec.dataset, data_root(spec.dataset, root), "valid")
+    if valid is None:
+        raise missing(spec.dataset, data_root(spec.dataset, root), "valid").error()
+    return replace(files, test_annotations=valid[0], test_frames=valid[1])
+
+
+def custom_files(spec: Spec, root: Path, where: str) -> DataFiles:
+    """The files that a custom spec names, its relative paths taken from ``root``.
+
+    Frames are in ``JPEGImages`` beside the annotation file where the spec names no folder.
+
+    Raises:
+        UserError: a named file or folder does not exist.
+    """
+    annotations = _existing(spec, "annotations", root, where)
+    if annotations is None:
+        raise UserError(f"{where}: annotations: missing; add the JSON file's path")
+    beside = annotations.parent / "JPEGImages"
+    frames = _existing(spec, "frames", root, where) or (beside if beside.is_dir() else None)
+    test_annotations = _existing(spec, "test_annotations", root, where)
+    return DataFiles(annotations, frames, test_annotations, _existing(spec, "test_frames", root, where) or frames)
+
+
+def _existing(spec: Spec, field: str, root: Path, where: str) -> Path | None:
+    value = getattr(spec, field)
+    if value is None:
+        return None
+    path = root / value.expanduser()
+    if not path.exists():
+        raise UserError(f"{where}: {field}: {str(value)!r}: no such file or folder under {root}; correct the path")
+    return path

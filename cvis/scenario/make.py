@@ -1,0 +1,103 @@
+"""Any YouTube-VIS-format file becomes a stream: write its toml file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cvis.atomic import write_text
+from cvis.data.datasets import plain_name
+from cvis.data.videoset import VideoSet
+from cvis.errors import UserError
+from cvis.scenario.build import build
+from cvis.scenario.load import custom_files, read_data
+from cvis.scenario.order import learning_order
+from cvis.scenario.spec import parse_spec
+
+
+def make_scenario(
+    annotations: Path,
+    frames: Path | None,
+    base: int,
+    increment: int | Sequence[int],
+    out: Path,
+    order: str = "file",
+    visibility: str = "overlap",
+    split: str = "holdout",
+    test_annotations: Path | None = None,
+    test_frames: Path | None = None,
+    **fields: Any,
+) -> Path:
+    """Write ``out``, a stream with its learning order spelled out; nothing is written unless it builds.
+
+    Args:
+        order: ``file``, ``alphabetical``, ``frequency``, ``random:SEED``, or the path of a text file with one
+            class name a line.
+        frames: the folder of the frames; by default ``JPEGImages`` beside the annotation file.
+        fields: any other field of :class:`cvis.scenario.spec.Spec`.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        UserError: ``out`` exists, an input does not, or the stream cannot be built.
+    """
+    out = Path(out)
+    if out.suffix != ".toml":
+        raise UserError(f"{out}: a scenario file ends in .toml; choose {out.name}.toml")
+    if out.exists():
+        raise UserError(f"{out}: exists already; remove it or choose another name")
+    folder = out.resolve().parent
+    sources = {
+        "annotations": annotations,
+        "frames": frames,
+        "test_annotations": test_annotations,
+        "test_frames": test_frames,
+    }
+    content: dict[str, Any] = {
+        "name": out.stem,
+        "dataset": "custom",
+        **{field: _portable(Path(path), folder) for field, path in sources.items() if path is not None},
+        "base": base,
+        "increment": increment if isinstance(increment, int) else list(increment),
+        "order": _order(order),
+        "visibility": visibility,
+        "split": split,
+        **fields,
+    }
+    spec = parse_spec(content, str(out))
+    annotated, test = read_data(spec, custom_files(spec, folder, str(out)))
+    classes = learning_order(spec.order, annotated, str(out), spec.exclude)
+    content["order"] = _listed(classes, annotated)
+    build(parse_spec(content, str(out)), annotated, test, str(out))
+    write_text(out, _toml(content))
+    return out
+
+
+def _order(order: str) -> str | list[str]:
+    path = Path(order).expanduser()
+    if not path.is_file():
+        return order
+    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _listed(classes: Sequence[int], videos: VideoSet) -> list[str | int]:
+    """Names, or ids where a name is not unique."""
+    names = {c.id: c.name for c in videos.categories}
+    plain = [plain_name(name) for name in names.values()]
+    return [names[c] if plain.count(plain_name(names[c])) == 1 else c for c in classes]
+
+
+def _portable(path: Path, folder: Path) -> str:
+    """Relative where the file lies under the toml file's folder, else absolute."""
+    resolved = path.expanduser().resolve()
+    return os.path.relpath(resolved, folder) if resolved.is_relative_to(folder) else str(resolved)
+
+
+def _toml(content: dict[str, Any]) -> str:
+    # a JSON string, number or list of them is a TOML value too
+    return "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in content.items())

@@ -1,0 +1,142 @@
+"""A stream as a data file: the fields of ``scenarios/*.toml``, read and checked."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cvis.errors import UserError
+from cvis.files import shipped
+from cvis.scenario.visibility import OtherClassPolicy, Visibility
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Dataset = Literal["ytvis2019", "ytvis2021", "ovis", "synthetic", "custom"]
+SplitName = Literal["holdout", "official-valid", "test-file", "frames", "same"]
+SPLITS: tuple[str, ...] = get_args(SplitName)
+Count = Annotated[int, Field(ge=1, strict=True)]
+
+NOT_STREAMS = ("splits",)
+"""Files of ``scenarios/`` that are not streams."""
+
+
+class Spec(BaseModel):
+    """One stream. An unknown field is an error; :mod:`cvis.scenario.order` explains ``order``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")  # becomes a folder; default: the file's name
+    description: str = ""
+    dataset: Dataset
+    base: Count  # classes of step 0
+    increment: Count | list[Count]  # classes of every later step, or one number per later step
+    order: str | list[str | int] = "file"
+    exclude: list[str | int] = []  # classes left out of the stream
+    visibility: Visibility = "overlap"
+    other_class_policy: OtherClassPolicy = "drop"
+    split: SplitName = "holdout"
+    test_fraction: float = Field(default=0.2, gt=0, lt=1)  # of the videos (holdout) or of the frames (frames)
+    annotations: Path | None = None  # custom only, as the three below; relative to the toml file
+    frames: Path | None = None
+    test_annotations: Path | None = None
+    test_frames: Path | None = None
+
+
+OVERRIDES = ("visibility", "other_class_policy", "split", "test_fraction")
+"""What may be overridden by key: how the stream is cut, never what it is called after."""
+
+
+def list_scenarios() -> list[str]:
+    """Names of the streams that ship with the package, sorted."""
+    return sorted(p.stem for p in shipped("scenarios").glob("*.toml") if p.stem not in NOT_STREAMS)
+
+
+def find_scenario(name_or_path: str | Path) -> Path:
+    """The toml file of a shipped stream, or the given file.
+
+    Raises:
+        UserError: neither.
+    """
+    path = Path(name_or_path).expanduser()
+    if path.suffix == ".toml":
+        if path.is_file():
+            return path
+        raise UserError(f"{path}: no such scenario file; make one with cvis scenario make")
+    names = list_scenarios()
+    if str(name_or_path) in names:
+        return shipped("scenarios") / f"{name_or_path}.toml"
+    close = difflib.get_close_matches(str(name_or_path), names, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(names)}"
+    raise UserError(f"scenario: {str(name_or_path)!r}: no such scenario; {hint} (or give a .toml file)")
+
+
+def read_spec(path: Path, overrides: Mapping[str, Any] | None = None) -> Spec:
+    """Read a stream's file.
+
+    Raises:
+        UserError: not TOML, an unknown field or override, or a value that does not fit.
+    """
+    try:
+        fields = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}; check the path") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a TOML file: {error}; correct it") from error
+    for key in overrides or {}:
+        if key not in OVERRIDES:
+            raise UserError(f"scenario override: {key}: no such key; choose one of {', '.join(OVERRIDES)}")
+    return parse_spec({"name": path.stem, **fields, **(overrides or {})}, str(path))
+
+
+def parse_spec(fields: Mapping[str, Any], where: str) -> Spec:
+    """Check the fields of a stream; ``where`` is the file they come from.
+
+    Raises:
+        UserError: names the first field that does not fit, its value and what would fit.
+    """
+    try:
+        spec = Spec.model_validate(dict(fields))
+    except ValidationError as error:
+        raise UserError(f"{where}: {_explain(error)}") from error
+    _check_paths(spec, where)
+    return spec
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    field = str(first["loc"][0])
+    value = first["input"]
+    if first["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(field, Spec.model_fields, n=1)
+        known = f"did you mean {close[0]!r}?" if close else f"the fields are {', '.join(Spec.model_fields)}"
+        return f"{field}: {value!r}: no such field; {known}"
+    if first["type"] == "missing":
+        return f"{field}: missing; add it"
+    return f"{field}: {value!r}: {first['msg']}; correct it"
+
+
+def _check_paths(spec: Spec, where: str) -> None:
+    paths = ("annotations", "frames", "test_annotations", "test_frames")
+    given = [field for field in paths if getattr(spec, field) is not None]
+    if spec.dataset != "custom":
+        if given:
+            raise UserError(
+                f'{where}: {given[0]}: {str(getattr(spec, given[0]))!r}: only for dataset = "custom"; '
+                f"remove it (the files of {spec.dataset} are found under the data root)"
+            )
+        return
+    if spec.annotations is None:
+        raise UserError(f'{where}: annotations: missing: dataset = "custom" needs it; add the JSON file\'s path')
+    if spec.split in ("test-file", "official-valid") and spec.test_annotations is None:
+        raise UserError(
+            f"{where}: test_annotations: missing: split = {spec.split!r} needs it; "
+            f'add the JSON file\'s path, or choose split = "holdout"'
+        )

@@ -1,0 +1,99 @@
+"""The stream: a sequence of steps over one data set."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, overload
+
+from cvis.data.videoset import VideoSet
+from cvis.scenario.task import Task
+from cvis.scenario.visibility import make_tasks
+
+
+@dataclass(frozen=True, eq=False)
+class Scenario(Sequence[Task]):
+    """A class-incremental stream: ``scenario[t]`` is step t, a slice is a tuple of steps.
+
+    Attributes:
+        groups: C_1 .. C_T, category ids in learning order. A merged stream keeps the groups of the stream
+            that it is the upper bound of, so that both are scored alike.
+        categories: id -> name, every category of the annotation file.
+        train: the train videos with all annotations; what steps may see of them is in the tasks.
+        test: the test videos with all annotations; every step is scored on all of them.
+        protocol: the choices behind the stream, JSON-serialisable; stored in every result.
+        split_sha256: of the train and test parts' video ids (or frame ranges).
+        hash: sha256 over everything that changes what a learner sees or is scored on; a merged stream has
+            its origin's hash with ``-joint`` added.
+    """
+
+    name: str
+    dataset: str
+    groups: tuple[tuple[int, ...], ...]
+    categories: Mapping[int, str]
+    tasks: tuple[Task, ...]
+    train: VideoSet
+    test: VideoSet
+    protocol: Mapping[str, Any]
+    split_sha256: str
+    hash: str
+    is_merged: bool = False
+
+    def __len__(self) -> int:
+        return len(self.tasks)
+
+    def __iter__(self) -> Iterator[Task]:
+        return iter(self.tasks)
+
+    @overload
+    def __getitem__(self, index: int) -> Task: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Task, ...]: ...
+    def __getitem__(self, index):
+        return self.tasks[index]
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """All classes of the stream, in learning order."""
+        return tuple(c for group in self.groups for c in group)
+
+    @property
+    def base_classes(self) -> tuple[int, ...]:
+        """C_1, the classes of step 0."""
+        return self.groups[0]
+
+    @property
+    def classes_without_test(self) -> tuple[int, ...]:
+        """Classes without an instance in the test part: they have no AP and enter no mean."""
+        present = {t.category_id for own in self.test.tracks.values() for t in own}
+        return tuple(c for c in self.classes if c not in present)
+
+    def merged(self) -> Scenario:
+        """One step with all classes and all their annotations: the stream of the joint upper bound."""
+        if self.is_merged:
+            return self
+        policy = self.protocol["other_class_policy"]
+        tasks = make_tasks(self.train, [self.classes], "overlap", policy)
+        return replace(self, tasks=tasks, hash=f"{self.hash}-joint", is_merged=True)
+
+
+def stream_hash(
+    groups: Sequence[Sequence[int]],
+    tasks: Sequence[Task],
+    test: VideoSet,
+    protocol: Mapping[str, Any],
+    split_sha256: str,
+) -> str:
+    """sha256 of the canonical JSON of what a learner sees and is scored on; names and paths stay out."""
+    content = {
+        "groups": [list(group) for group in groups],
+        "visibility": protocol["visibility"],
+        "other_class_policy": protocol["other_class_policy"],
+        "split": split_sha256,
+        "train": [task.train.sha256 for task in tasks],
+        "test": test.sha256,
+    }
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
