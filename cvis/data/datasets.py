@@ -121,7 +121,7 @@ class DataFiles:
     """Where a data set lies. Without a test part, the engine holds out a part of the training videos."""
 
     train_annotations: Path
-    train_frames: Path
+    train_frames: Path | None  # None: no frame will be read
     test_annotations: Path | None = None
     test_frames: Path | None = None
 
@@ -205,7 +205,7 @@ def differences(videos: VideoSet, dataset: str, file: Path | str, part: str = "t
         found = {c.id: c.name for c in videos.categories}
         official = dict(enumerate(entry.categories, 1))
         for i in sorted(found.keys() | official.keys()):
-            if _plain(found.get(i)) != _plain(official.get(i)):
+            if plain_name(found.get(i, "")) != plain_name(official.get(i, "")):
                 what = f"category {i} of {entry.title} is {short(official.get(i))}"
                 yield Problem(str(file), f"categories (id {i})", short(found.get(i)), what, remedy)
     if part == "train" and entry.train_videos not in (None, len(videos)):
@@ -213,9 +213,7 @@ def differences(videos: VideoSet, dataset: str, file: Path | str, part: str = "t
         yield Problem(str(file), "videos", str(len(videos)), what, remedy)
 
 
-def _plain(name: str | None) -> str | None:
+def plain_name(name: str) -> str:
     """Names are compared as people write them: case, space, hyphen and underscore do not count."""
-    if name is None:
-        return None
     plain = name.lower().replace("-", "_").replace(" ", "_")
     return "vehical" if plain == "vehicle" else plain  # many copies of OVIS correct its spelling
