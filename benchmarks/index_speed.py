@@ -50,8 +50,7 @@ def _annotation(track: int, rng: np.random.Generator) -> dict:
         "category_id": 1 + track % CATEGORIES,
         "iscrowd": 0,
         "segmentations": [
-            {"counts": own.tolist(), "size": [HEIGHT, WIDTH]} if s else None
-            for own, s in zip(runs, seen, strict=True)
+            {"counts": own.tolist(), "size": [HEIGHT, WIDTH]} if s else None for own, s in zip(runs, seen, strict=True)
         ],
         "areas": [int(own[1::2].sum()) if s else None for own, s in zip(runs, seen, strict=True)],
     }

@@ -55,15 +55,21 @@ def read_segmentation(segmentation: Any, height: int, width: int) -> tuple[RLE, 
         runs = _uncompressed(counts) if isinstance(counts, list) else decode_runs(counts)
     except ValueError as error:
         raise RLEError(".counts", counts, str(error)) from None
-    if runs.min() < 0:
-        raise RLEError(".counts", int(runs.min()), "is a negative run")
-    total = int(runs.sum())
-    if total != height * width:
-        raise RLEError(".counts", total, f"is what the runs sum to; {height} x {width} = {height * width}")
+    _check_fit(runs, height, width)
     area = int(runs[1::2].sum())
     if isinstance(counts, list):
         return coco.frPyObjects({"size": [height, width], "counts": runs}, height, width), area
     return RLE(size=[height, width], counts=_as_bytes(counts)), area
+
+
+def _check_fit(runs: np.ndarray, height: int, width: int) -> None:
+    pixels = height * width
+    if runs.min() < 0:
+        raise RLEError(".counts", int(runs.min()), "is a negative run")
+    if runs.max() > pixels:  # first: the sum of such runs might wrap around
+        raise RLEError(".counts", int(runs.max()), f"is a run longer than the frame; {height} x {width} = {pixels}")
+    if runs.sum() != pixels:
+        raise RLEError(".counts", int(runs.sum()), f"is what the runs sum to; {height} x {width} = {pixels}")
 
 
 def decode_runs(counts: str | bytes) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -198,7 +199,7 @@ def _areas(record: Mapping, sizes: Sequence[int], field: str, found: _Findings) 
         found.error(f"{field}.areas", value, f"there are {len(sizes)} segmentations")
         return None
     for t, area in enumerate(given):
-        if area is not None and (isinstance(area, bool) or not isinstance(area, int | float) or not area >= 0):
+        if area is not None and (type(area) not in (int, float) or not 0 <= area < inf):
             found.error(f"{field}.areas[{t}]", area, "is not an area in pixels")
             return None
     areas = tuple(float(a) if size and a is not None else float(size) for a, size in zip(given, sizes, strict=True))

@@ -51,9 +51,7 @@ def read_bytes(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         what = f"the annotation file cannot be read: {error.strerror}"
-        raise Problem(
-            str(file), "", "", what, "check the path, or unpack the data set there"
-        ).error() from error
+        raise Problem(str(file), "", "", what, "check the path, or unpack the data set there").error() from error
 
 
 def decode(data: bytes, file: Path) -> Any:

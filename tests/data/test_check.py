@@ -1,0 +1,202 @@
+"""Finding a data set, refusing another one, and the checker's list of everything that is wrong."""
+
+import json
+from pathlib import Path
+
+import pytest
+from annotation_files import HEIGHT, REALVIS, WIDTH, needs_realvis, small
+from PIL import Image
+
+from cvis.data.check import check
+from cvis.data.datasets import DATASETS, expect, locate, locate_part
+from cvis.data.videoset import VideoSet
+from cvis.errors import UserError
+from cvis.types import Category, Video
+
+LAYOUTS = [
+    ("ytvis2019", "train.json", "train/JPEGImages"),
+    ("ytvis2019", "train/train.json", "train/JPEGImages"),
+    ("ytvis2019", "annotations/instances_train_sub.json", "train/JPEGImages"),
+    ("ytvis2019", "youtube_vis_2019_train.json", "train/JPEGImages"),
+    ("ytvis2021", "train/instances.json", "train/JPEGImages"),
+    ("ovis", "annotations_train.json", "train"),
+    ("ovis", "annotations/annotations_train.json", "train"),
+    ("custom", "instances.json", "JPEGImages"),
+    ("custom", "train.json", "train/JPEGImages"),
+    ("synthetic", "train.json", "train/JPEGImages"),
+]
+
+
+def make(root: Path, raw: dict, annotations="instances.json", frames="JPEGImages") -> Path:
+    """A data set on disk, frames included."""
+    for video in raw["videos"]:
+        for name in video["file_names"]:
+            path = root / frames / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (WIDTH, HEIGHT)).save(path)
+    (root / annotations).parent.mkdir(parents=True, exist_ok=True)
+    (root / annotations).write_text(json.dumps(raw))
+    return root
+
+
+@pytest.mark.parametrize(("dataset", "annotations", "frames"), LAYOUTS)
+def test_the_usual_layouts_are_found(tmp_path, dataset, annotations, frames):
+    files = locate(dataset, make(tmp_path, small(), annotations, frames))
+    assert files.train_annotations == tmp_path / annotations
+    assert files.train_frames == tmp_path / frames
+    assert files.test_annotations is None
+    assert files.test_frames is None
+
+
+def test_a_test_part_of_its_own(tmp_path):
+    make(tmp_path, small(), "train.json", "train/JPEGImages")
+    make(tmp_path, small(), "test.json", "test/JPEGImages")
+    files = locate("synthetic", tmp_path)
+    assert (files.test_annotations, files.test_frames) == (tmp_path / "test.json", tmp_path / "test/JPEGImages")
+
+
+def test_the_official_valid_part_is_no_test_part(tmp_path):
+    make(tmp_path, small(), "train.json", "train/JPEGImages")
+    make(tmp_path, small(), "valid.json", "valid/JPEGImages")
+    assert locate("ytvis2019", tmp_path).test_annotations is None
+    assert locate_part("ytvis2019", tmp_path, "valid") == (tmp_path / "valid.json", tmp_path / "valid/JPEGImages")
+
+
+def test_without_a_folder_the_environment_and_then_data_is_used(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CVIS_DATA", raising=False)
+    make(tmp_path / "data" / "custom", small())
+    assert locate("custom", None).train_annotations == Path("data/custom/instances.json")
+    monkeypatch.setenv("CVIS_DATA", str(tmp_path / "elsewhere"))
+    with pytest.raises(UserError, match=r"elsewhere/custom"):
+        locate("custom", None)
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_what_was_looked_for_is_said(tmp_path, dataset):
+    with pytest.raises(UserError) as caught:
+        locate(dataset, tmp_path)
+    message = str(caught.value)
+    entry = DATASETS[dataset]
+    assert all(name in message for name in entry.layouts["train"].annotations)
+    assert str(tmp_path) in message
+    assert entry.source in message
+    assert "--data DIR" in message
+    assert "\n" not in message
+
+
+def test_an_unknown_data_set_lists_those_known(tmp_path):
+    with pytest.raises(UserError, match=r"dataset: coco: .*ytvis2019, ytvis2021, ovis"):
+        locate("coco", tmp_path)
+
+
+def official(dataset: str) -> VideoSet:
+    entry = DATASETS[dataset]
+    categories = tuple(Category(i, name) for i, name in enumerate(entry.categories, 1))
+    videos = tuple(Video(i, str(i), 4, 6, ()) for i in range(entry.train_videos or 0))
+    return VideoSet(categories, videos, {v.id: () for v in videos}, "")
+
+
+@pytest.mark.parametrize(("dataset", "classes"), [("ytvis2019", 40), ("ytvis2021", 40), ("ovis", 25)])
+def test_the_official_categories(dataset, classes):
+    videos = official(dataset)
+    assert len({c.name for c in videos.categories}) == classes
+    expect(videos, dataset)
+    spelled = tuple(Category(c.id, c.name.upper().replace("_", "-")) for c in videos.categories)
+    expect(VideoSet(spelled, videos.videos, videos.tracks, ""), dataset)
+
+
+def test_another_data_set_is_refused():
+    with pytest.raises(UserError, match=r"a\.json: categories \(id 1\): 'airplane': category 1 .*2019 is 'person'; "):
+        expect(official("ytvis2021"), "ytvis2019", "a.json")
+    with pytest.raises(UserError, match=r"categories \(id 26\): 'rabbit'|categories \(id 1\): 'airplane'"):
+        expect(official("ytvis2021"), "ovis")
+    whole = official("ovis")
+    with pytest.raises(UserError, match=r"videos: 606: OVIS has 607 training videos; .*'custom'"):
+        expect(VideoSet(whole.categories, whole.videos[:-1], whole.tracks, ""), "ovis")
+    expect(official("ytvis2021"), "custom")
+
+
+def listed(report) -> list[tuple[str, str, str]]:
+    return [(problem.severity, problem.field, problem.value) for problem in report.problems]
+
+
+def test_a_sound_data_set_has_no_problem(tmp_path):
+    calls = []
+    report = check(make(tmp_path, small()), "custom", lambda done, total: calls.append((done, total)))
+    assert report.ok
+    assert report.problems == ()
+    assert report.scorable == ("train",)
+    assert report.to_json()["counts"] == {"train": {"videos": 2, "frames": 5, "tracks": 3, "categories": 2}}
+    assert calls == [(3, 5), (5, 5)]
+
+
+def test_every_problem_is_listed(tmp_path):
+    raw = small()
+    raw["annotations"][0]["segmentations"][1]["size"] = [6, 4]
+    raw["annotations"][1]["category_id"] = 77
+    raw["annotations"].append({"id": 9, "video_id": 7, "category_id": 5, "segmentations": [None, None]})
+    raw["annotations"].append({"id": 10, "video_id": 7, "category_id": 5, "segmentations": [None, None]})
+    raw["videos"].append({"id": 8, "height": 4, "width": 6, "length": 1, "file_names": ["c/0.jpg"]})
+    make(tmp_path, raw)
+    frames = tmp_path / "JPEGImages"
+    (frames / "a/1.jpg").unlink()
+    Image.new("RGB", (HEIGHT, WIDTH)).save(frames / "b/0.jpg")
+    (frames / "b/1.jpg").write_bytes((frames / "b/1.jpg").read_bytes()[:-40])
+    report = check(tmp_path, "custom")
+    assert not report.ok
+    found = listed(report)
+    assert ("error", "annotations[0].segmentations[1].size", "[6, 4]") in found
+    assert ("error", "annotations[1].category_id", "77") in found
+    assert ("error", "annotations[3].id", "9") in found
+    assert ("warning", "annotations[4].segmentations", "'all null'") in found
+    assert ("warning", "videos", "8") in found
+    at = {problem.file: problem for problem in report.problems}
+    assert "does not exist" in at[str(frames / "a/1.jpg")].what
+    assert at[str(frames / "b/0.jpg")].value == f"{HEIGHT}x{WIDTH}"
+    assert "cannot be read" in at[str(frames / "b/1.jpg")].what
+    assert len(found) == 8
+    assert json.loads(json.dumps(report.to_json()))["problems"][0]["remedy"]
+
+
+def test_areas_that_disagree_with_the_mask_are_a_warning(tmp_path):
+    raw = small()
+    raw["annotations"][2]["areas"] = [1, 300]
+    report = check(make(tmp_path, raw), "custom")
+    assert listed(report) == [("warning", "annotations[2].areas[1]", "300.0")]
+    assert report.ok
+
+
+def test_a_cut_off_annotation_file_is_a_problem_not_an_end(tmp_path):
+    make(tmp_path, small(), "train.json", "train/JPEGImages")
+    make(tmp_path, small(), "test.json", "test/JPEGImages")
+    (tmp_path / "train.json").write_text('{"videos": [')
+    report = check(tmp_path, "synthetic")
+    assert [problem.file for problem in report.problems] == [str(tmp_path / "train.json")]
+    assert report.scorable == ("test",)
+    assert set(report.counts) == {"test"}
+
+
+def test_a_folder_that_is_missing(tmp_path):
+    assert "annotation file" in check(tmp_path, "ovis").problems[0].what
+    (tmp_path / "instances.json").write_text(json.dumps(small()))
+    report = check(tmp_path, "custom")
+    assert ["folder of frames" in problem.what for problem in report.problems] == [True]
+    assert report.counts["train"].tracks == 3
+
+
+def test_private_labels_are_not_a_problem_but_cannot_be_scored(tmp_path):
+    make(tmp_path, small(), "train.json", "train/JPEGImages")
+    make(tmp_path, {**small(), "annotations": None}, "valid.json", "valid/JPEGImages")
+    report = check(tmp_path, "ytvis2019")
+    assert report.scorable == ("train",)
+    assert report.counts["valid"].videos == 2
+    assert not [p for p in report.problems if p.field == "annotations"]
+    assert {p.field for p in report.problems if p.file.endswith("train.json")} > {"videos", "categories (id 1)"}
+
+
+@needs_realvis
+def test_real_videos_are_sound():
+    report = check(REALVIS, "custom")
+    assert report.problems == ()
+    assert report.counts["train"].frames == 352
