@@ -18,11 +18,6 @@ from cvis.errors import UserError
 from cvis.types import Category
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("CVIS_CACHE", str(tmp_path / "cache"))
-
-
 def test_ids_are_the_file_s_own(tmp_path):
     videos = read_ytvis(write(tmp_path, small()), tmp_path)
     assert videos.categories == (Category(5, "cat"), Category(0, "dog"))
