@@ -77,6 +77,7 @@ def _quiet_import() -> None:
 
 _quiet_import()
 
+from mmcv.cnn import ConvModule  # noqa: E402
 from mmcv.ops import MultiScaleDeformableAttention  # noqa: E402
 from mmdet.models.layers import MSDeformAttnPixelDecoder, SinePositionalEncoding3D  # noqa: E402
 from mmdet.models.layers.transformer.mask2former_layers import (  # noqa: E402
@@ -89,6 +90,7 @@ from mmengine.config import ConfigDict  # noqa: E402
 __all__ = [
     "MMDET_MODELS",
     "ConfigDict",
+    "ConvModule",
     "MSDeformAttnPixelDecoder",
     "Mask2FormerTransformerDecoder",
     "Mask2FormerTransformerDecoderLayer",

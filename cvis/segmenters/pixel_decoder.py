@@ -6,20 +6,23 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from cvis.segmenters.deformable import DeformableAttention, Shapes
-from cvis.segmenters.openmmlab import ConfigDict, MSDeformAttnPixelDecoder
+from cvis.segmenters.openmmlab import ConfigDict, ConvModule, MSDeformAttnPixelDecoder
 
 
 class PixelDecoder(MSDeformAttnPixelDecoder):
     """Multi-scale deformable attention pixel decoder of Mask2Former, frame by frame.
 
     Args:
-        in_channels, strides: of the backbone's levels, fine to coarse. The coarse ``levels`` of them pass the
-            encoder; the finer ones are merged top-down.
+        in_channels, strides: of the backbone's levels, fine to coarse.
         dim: channels of the encoder, of every level given out, and of the mask features.
+        levels: how many levels are given out, counted from the coarsest.
+        encoder_levels: how many of the coarse levels pass the encoder (default: ``levels``); the finer ones
+            are merged top-down.
         layers, heads, points, feedforward: of the deformable encoder.
+        separable: smooth the finer levels by depthwise separable convolutions (for a CPU).
     """
 
     def __init__(
@@ -28,16 +31,25 @@ class PixelDecoder(MSDeformAttnPixelDecoder):
         strides: Sequence[int],
         dim: int = 256,
         levels: int = 3,
+        encoder_levels: int | None = None,
         layers: int = 6,
         heads: int = 8,
         points: int = 4,
         feedforward: int = 1024,
+        separable: bool = False,
     ) -> None:
-        attention = dict(embed_dims=dim, num_heads=heads, num_levels=levels, num_points=points, dropout=0.0)
+        attention = dict(
+            embed_dims=dim,
+            num_heads=heads,
+            num_levels=encoder_levels or levels,
+            num_points=points,
+            dropout=0.0,
+            batch_first=True,
+        )
         encoder = dict(
             num_layers=layers,
             layer_cfg=dict(
-                self_attn_cfg=dict(**attention, batch_first=True),
+                self_attn_cfg=dict(attention),
                 ffn_cfg=dict(embed_dims=dim, feedforward_channels=feedforward, num_fcs=2, ffn_drop=0.0),
             ),
         )
@@ -51,8 +63,21 @@ class PixelDecoder(MSDeformAttnPixelDecoder):
             positional_encoding=dict(num_feats=dim // 2, normalize=True),
         )
         for layer in self.encoder.layers:  # mmdet names mmcv's attention, which needs compiled operators
-            layer.self_attn = DeformableAttention(**attention, batch_first=True)
+            layer.self_attn = DeformableAttention(**attention)
+        if separable:
+            norm = dict(norm_cfg=dict(type="GN", num_groups=32), act_cfg=dict(type="ReLU"))
+            for index in range(len(self.output_convs)):
+                self.output_convs[index] = nn.Sequential(
+                    nn.Conv2d(dim, dim, 3, padding=1, groups=dim, bias=False), ConvModule(dim, dim, 1, bias=False, **norm)
+                )
         self._constants: dict[tuple, tuple[Tensor, list[Tensor]]] = {}
+
+    def init_weights(self) -> None:
+        """mmdet's initialisation; its rule for the smoothing convolutions goes for each part of a separable one."""
+        smoothing = self.output_convs
+        self.output_convs = nn.ModuleList(getattr(block, "1", block) if isinstance(block, nn.Sequential) else block for block in smoothing)
+        super().init_weights()
+        self.output_convs = smoothing
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Refine the backbone's maps.
@@ -76,13 +101,12 @@ class PixelDecoder(MSDeformAttnPixelDecoder):
             memory = layer(memory, position, None, reference_points=reference, shapes=shapes)
         parts = memory.transpose(1, 2).split([height * width for height, width in shapes], dim=-1)
         levels = [part.unflatten(2, shape) for part, shape in zip(parts, shapes)]
-        finest = levels[-1]
         for lateral, smooth, feature in zip(
             self.lateral_convs, self.output_convs, features[::-1][self.num_encoder_levels :]
         ):
-            upsampled = F.interpolate(finest, size=feature.shape[-2:], mode="bilinear", align_corners=False)
-            finest = smooth(lateral(feature) + upsampled)
-        return self.mask_feature(finest), levels
+            upsampled = F.interpolate(levels[-1], size=feature.shape[-2:], mode="bilinear", align_corners=False)
+            levels.append(smooth(lateral(feature) + upsampled))
+        return self.mask_feature(levels[-1]), levels[: self.num_outs]
 
     def _positions(self, shapes: Shapes, device: torch.device) -> tuple[Tensor, list[Tensor]]:
         """Reference points [1, S, L, 2] and each level's sine encoding [h*w, dim]; kept for the last shape."""
