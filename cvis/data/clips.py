@@ -185,16 +185,14 @@ def _pad(images: Tensor, height: int, width: int) -> Tensor:
     return torch.nn.functional.pad(images, (0, missing[1], 0, missing[0])) if any(missing) else images
 
 
-def make_loader(videos: VideoSet, sampling: ClipSampling, sampler: ClipSampler, workers: int = 0) -> DataLoader:
+def make_loader(dataset: ClipDataset, sampler: ClipSampler, workers: int = 0) -> DataLoader:
     """Batches of training clips, each a :class:`~cvis.types.Clip`, in the sampler's order.
 
     Any number of worker processes gives the same batches.
 
     Raises:
-        UserError: no video has a target.
         ValueError: the sampler was made for another number of videos.
     """
-    dataset = ClipDataset(videos, sampling)
     if sampler.num_videos != len(dataset):
         raise ValueError(f"the sampler counts {sampler.num_videos} videos, the clips come from {len(dataset)}")
     return DataLoader(

@@ -343,7 +343,8 @@ def test_the_number_of_workers_changes_nothing(tmp_path):
         sets.append((video, [track(video_id, video_id, 4, masks)]))
     how = dataclasses.replace(PLAIN, short_sides=(30, 40), flip=0.5)
     state = torch.get_rng_state()
-    alone, helped = (list(make_loader(video_set(*sets), how, ClipSampler(3, 2, 4, 5), workers)) for workers in (0, 2))
+    dataset = ClipDataset(video_set(*sets), how)
+    alone, helped = (list(make_loader(dataset, ClipSampler(3, 2, 4, 5), workers)) for workers in (0, 2))
     assert torch.equal(torch.get_rng_state(), state)
     assert len(alone) == len(helped) == 4
     for a, b in zip(alone, helped, strict=True):
@@ -354,7 +355,7 @@ def test_the_number_of_workers_changes_nothing(tmp_path):
 
 def test_the_sampler_must_count_the_same_videos(block):
     with pytest.raises(ValueError, match="counts 2 videos, the clips come from 1"):
-        make_loader(block, PLAIN, ClipSampler(2, 2, 4, 0))
+        make_loader(ClipDataset(block, PLAIN), ClipSampler(2, 2, 4, 0))
 
 
 def test_values_travel_between_processes(block):
