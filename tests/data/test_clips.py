@@ -228,6 +228,17 @@ def test_no_object_tracks_keep_an_empty_mask_where_they_are_present(tmp_path):
     assert kinds == {True, False}
 
 
+def test_no_object_tracks_do_not_choose_the_reference_frame(tmp_path):
+    video, masks = write_video(tmp_path, 1, 10)
+    rare = [m if t == 7 else None for t, m in enumerate(masks)]
+    nothing = track(1, 1, NO_OBJECT, [np.zeros_like(m) for m in masks])
+    mixed = ClipDataset(video_set((video, [nothing, track(2, 1, 4, rare)])), PLAIN)
+    assert all(7 in times_of(mixed[0, seed]) for seed in range(30))
+    alone = ClipDataset(video_set((video, [nothing])), PLAIN)
+    assert {t for seed in range(60) for t in times_of(alone[0, seed])} == set(range(10))
+    assert alone[0, 0].category_ids.tolist() == [NO_OBJECT]
+
+
 def test_videos_without_targets_never_enter(tmp_path):
     shown, masks = write_video(tmp_path, 1, 3)
     empty, _ = write_video(tmp_path, 2, 3)
