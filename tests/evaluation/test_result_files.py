@@ -36,6 +36,8 @@ def test_equal_predictions_give_equal_bytes_in_any_order(tmp_path, name):
     (tmp_path / "other").mkdir()
     write_results(tmp_path / "other" / name, reversed(predictions))
     assert (tmp_path / "other" / name).read_bytes() == first
+    if name.endswith(".gz"):
+        assert first[3:8] == bytes(5)  # neither a file name nor the time
 
 
 def test_no_predictions_are_an_empty_list(tmp_path):
