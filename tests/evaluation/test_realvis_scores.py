@@ -22,6 +22,11 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("CVIS_CACHE", str(tmp_path / "cache"))
+
+
 @pytest.fixture(scope="module")
 def ground_truth():
     return read_ytvis(REALVIS / "instances.json", None, cache=False)
