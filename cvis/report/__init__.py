@@ -1,0 +1,17 @@
+"""Tables from ``metrics.json`` files, and from nothing else: no model, no torch, no data set."""
+
+from cvis.report.store import LeftOut, RunResult, Store, load_runs
+from cvis.report.table import Block, Cell, Group, Row, comparison, per_step
+
+__all__ = [
+    "Block",
+    "Cell",
+    "Group",
+    "LeftOut",
+    "Row",
+    "RunResult",
+    "Store",
+    "comparison",
+    "load_runs",
+    "per_step",
+]

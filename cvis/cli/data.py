@@ -1,0 +1,121 @@
+"""``cvis data``: check a data set, split it, make the synthetic one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cvis.cli.output import Cell, Styled, emit_json, examples, show_table
+
+if TYPE_CHECKING:
+    from cvis.data.check import Progress, Report
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Check a data set, split it, make the synthetic one.",
+    epilog=examples("cvis data check /data/ytvis2019 --dataset ytvis2019", "cvis data synth synthetic"),
+)
+
+CHECK = examples(
+    "cvis data check /data/ytvis2019 --dataset ytvis2019",
+    "cvis data check /data/ovis --dataset ovis --json",
+    "cvis data check my-videos --dataset custom",
+)
+SPLIT = examples(
+    "cvis data split --ann /data/ytvis2019/train.json",
+    "cvis data split --ann train.json --fraction 0.1 --out split.json",
+)
+SYNTH = examples("cvis data synth synthetic", "cvis data synth tiny --seed 1 --train 40 --test 10")
+
+
+@app.command("check", epilog=CHECK)
+def check(
+    root: Annotated[Path, typer.Argument(help="The data set's folder.")],
+    dataset: Annotated[str, typer.Option(help="ytvis2019, ytvis2021, ovis, synthetic or custom.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check a data set: layout, ids, masks, and whether every frame opens. Exit code 1 if an error was found."""
+    from cvis.data.check import check as check_data
+
+    with _progress() as update:
+        report = check_data(root, dataset, update)
+    if as_json:
+        emit_json(report.to_json())
+    else:
+        _show(report)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@app.command("split", epilog=SPLIT)
+def split(
+    ann: Annotated[Path, typer.Option(help="Annotation file in YouTube-VIS format.")],
+    fraction: Annotated[float, typer.Option(help="Of the videos, to test on.")] = 0.2,
+    out: Annotated[Path | None, typer.Option(help="Write the video ids to this file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the video ids as JSON.")] = False,
+) -> None:
+    """Make the held-out split: stratified by class, a pure function of the annotation file, under checksum."""
+    from cvis.data.split import make_split
+
+    made = make_split(ann, out, fraction)
+    if as_json:
+        emit_json({"train": list(made.train), "test": list(made.test), "sha256": made.sha256})
+        return
+    typer.echo(f"{len(made.train)} train videos, {len(made.test)} test videos, sha256 {made.sha256}")
+
+
+@app.command("synth", epilog=SYNTH)
+def synth(
+    root: Annotated[Path, typer.Argument(help="The folder to make.")],
+    seed: Annotated[int, typer.Option(help="Equal seeds give equal bytes.")] = 0,
+    train: Annotated[int, typer.Option(help="Number of train videos.")] = 600,
+    test: Annotated[int, typer.Option(help="Number of test videos.")] = 160,
+) -> None:
+    """Make the synthetic data set: 40 classes of moving shapes, in the format of YouTube-VIS."""
+    from cvis.data.synthetic import make_synthetic
+
+    make_synthetic(root, seed, train_videos=train, test_videos=test)
+    typer.echo(f"{root}: {train} train videos, {test} test videos, seed {seed}")
+
+
+@contextmanager
+def _progress() -> Iterator[Progress | None]:
+    """A bar over the frames of a part, on a terminal only; each part starts it anew."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("frames", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _show(report: Report) -> None:
+    counts: list[list[Cell]] = [
+        [
+            part,
+            *(str(n) for n in (c.videos, c.frames, c.tracks, c.categories)),
+            "yes" if part in report.scorable else "no",
+        ]
+        for part, c in report.counts.items()
+    ]
+    if counts:
+        title = f"{report.dataset}: {report.root}"
+        show_table(["part", "videos", "frames", "tracks", "categories", "scorable"], counts, title=title)
+    problems: list[list[Cell]] = [
+        [Styled(p.severity, "red" if p.severity == "error" else "yellow"), p.file, p.field, p.value, p.what, p.remedy]
+        for p in report.problems
+    ]
+    errors = sum(p.severity == "error" for p in report.problems)
+    if problems:
+        typer.echo()
+        show_table(["", "file", "field", "value", "problem", "remedy"], problems, left=6)
+    typer.echo(f"\n{errors} errors, {len(problems) - errors} warnings")

@@ -1,0 +1,197 @@
+"""``cvis doctor``: is everything here that a run needs?"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import shutil
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cvis.cli.output import Cell, Styled, emit_json, examples, show_table
+
+EXAMPLES = examples("cvis doctor", "cvis doctor --online", "cvis doctor --json")
+
+REQUIRED = {  # import name -> name on PyPI
+    "torch": "torch",
+    "torchvision": "torchvision",
+    "mmengine": "onedl-mmengine",
+    "mmcv": "onedl-mmcv",
+    "mmdet": "onedl-mmdetection",
+    "open_clip": "open_clip_torch",
+    "pycocotools": "pycocotools",
+    "numpy": "numpy",
+    "cv2": "opencv-python-headless",
+}
+CLIP_REPOSITORY = "timm/vit_base_patch32_clip_224.openai"
+CLIP_URL = f"https://huggingface.co/{CLIP_REPOSITORY}/resolve/main/open_clip_model.safetensors"
+DATASETS = ("ytvis2019", "ytvis2021", "ovis")
+NEEDED_GB = 1.0  # of free disk: a synthetic run with its checkpoints and the shared step-0 model
+
+
+def doctor(
+    online: Annotated[
+        bool, typer.Option("--online", help="Also ask the server for the CLIP weights (nothing is downloaded).")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Report versions, device, mmcv's operators, CLIP weights, data sets and free disk.
+
+    Exit code 1 if something that every run needs is missing.
+    """
+    content = examine(online)
+    if as_json:
+        emit_json(content)
+    else:
+        _show(content)
+    if content["missing"]:
+        raise typer.Exit(1)
+
+
+def examine(online: bool = False) -> dict[str, Any]:
+    """Everything the doctor knows, as JSON's own types; ``missing`` lists what stops a run, with its remedy."""
+    from cvis import __version__
+
+    versions = {name: _version(package) for name, package in REQUIRED.items()}
+    missing = [
+        f"{name}: is not installed; run: pip install {REQUIRED[name]}" for name, found in versions.items() if not found
+    ]
+    missing += [reason for name in ("cv2", "torch") if versions[name] and (reason := _import_error(name))]
+    disk = _disk()
+    if disk["free_gb"] < NEEDED_GB:
+        missing.append(f"{disk['path']}: {disk['free_gb']:.2f} GB free; a run needs {NEEDED_GB:g} GB, free space")
+    return {
+        "versions": {"cvis": __version__, "python": platform.python_version(), **versions},
+        "device": _try(_device),
+        "mmcv_ops": _try(_mmcv_ops),
+        "clip": _try(lambda: _clip(online)),
+        "data": _try(_data),
+        "cache": _cache(),
+        "disk": disk,
+        "missing": missing,
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _import_error(name: str) -> str | None:
+    """Why an installed package does not import; a missing system library shows only then."""
+    try:
+        importlib.import_module(name)
+    except Exception as error:  # whatever it is, it is what the user must read
+        remedy = f"run: pip install --force-reinstall --no-deps {REQUIRED[name]}"
+        return f"{name}: does not import: {type(error).__name__}: {error}; {remedy}"
+    return None
+
+
+def _try(examine_part: Callable[[], Any]) -> Any:
+    """The doctor outlives what it examines: a part that fails is reported as its error."""
+    try:
+        return examine_part()
+    except Exception as error:
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+def _device() -> dict[str, Any]:
+    import torch
+
+    gpus = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
+    return {
+        "cuda": [{"name": gpu.name, "memory_gb": round(gpu.total_memory / 2**30, 1)} for gpu in gpus],
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _mmcv_ops() -> dict[str, Any]:
+    from cvis.segmenters.openmmlab import has_real_ops
+
+    return {"compiled": has_real_ops()}
+
+
+def _clip(online: bool) -> dict[str, Any]:
+    """Whether the text encoder's weights are on this machine, or can be had."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    folder = Path(HF_HUB_CACHE) / f"models--{CLIP_REPOSITORY.replace('/', '--')}" / "snapshots"
+    files = [*folder.glob("*/open_clip_*"), *(Path.home() / ".cache" / "clip").glob("ViT-B-32.pt")]
+    found: dict[str, Any] = {"cached": str(files[0]) if files else None}
+    if online:
+        found["online"] = _reachable(CLIP_URL)
+    return found
+
+
+def _reachable(url: str) -> bool | str:
+    from urllib.error import URLError
+    from urllib.request import Request, urlopen
+
+    try:
+        with urlopen(Request(url, method="HEAD"), timeout=10):
+            return True
+    except (URLError, OSError) as error:
+        return str(error)
+
+
+def _data() -> dict[str, str | None]:
+    """Where each data set was found: the folder of its train annotations."""
+    from cvis.data.datasets import locate
+    from cvis.errors import UserError
+
+    found: dict[str, str | None] = {}
+    for name in DATASETS:
+        try:
+            found[name] = str(locate(name, None).train_annotations)
+        except UserError:
+            found[name] = None
+    return found
+
+
+def _cache() -> str:
+    from cvis.files import cache_dir
+
+    return str(cache_dir())
+
+
+def _disk() -> dict[str, Any]:
+    here = Path.cwd()
+    return {"path": str(here), "free_gb": round(shutil.disk_usage(here).free / 1e9, 2)}
+
+
+def _show(content: dict[str, Any]) -> None:
+    rows: list[list[Cell]] = [[name, found or Styled("missing", "red")] for name, found in content["versions"].items()]
+    rows.append(["device", _device_text(content["device"])])
+    ops, clip = content["mmcv_ops"], content["clip"]
+    compiled = "yes" if ops.get("compiled") else "no (not needed: cvis has its own)"
+    rows.append(["mmcv's compiled operators", ops.get("error") or compiled])
+    rows.append(["CLIP weights", clip.get("error") or _clip_text(clip)])
+    data = content["data"]
+    rows += [[name, data[name] or f"not found; set CVIS_DATA to the folder that holds {name}"] for name in data]
+    rows.append(["cache", content["cache"]])
+    rows.append(["free disk", f"{content['disk']['free_gb']:.1f} GB at {content['disk']['path']}"])
+    show_table(["part", "found"], rows, left=2)
+    for reason in content["missing"]:
+        typer.echo(f"missing: {reason}")
+
+
+def _device_text(device: dict[str, Any]) -> str:
+    if "error" in device:
+        return device["error"]
+    gpus = ", ".join(f"{gpu['name']} ({gpu['memory_gb']} GB)" for gpu in device["cuda"])
+    return f"{gpus or 'no CUDA device'}, {device['cpus']} CPUs"
+
+
+def _clip_text(clip: dict[str, Any]) -> str:
+    here = clip["cached"] or "not on this machine; fetched when a learner first needs them"
+    if "online" not in clip:
+        return here
+    return f"{here}; server: {'answers' if clip['online'] is True else clip['online']}"

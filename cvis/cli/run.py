@@ -1,0 +1,105 @@
+"""``cvis run``: the full incremental protocol."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cvis.cli.output import examples
+from cvis.errors import UserError
+
+EXAMPLES = examples(
+    "cvis run synthetic-20-4 --learner finetune",
+    "cvis run synthetic-20-4 --learner joint --seeds 0,1,2",
+    "cvis run ytvis2019-20-4 --learner finetune --segmenter mask2former_r50 --data /data/ytvis2019",
+    "cvis run my-stream.toml --learner my_method.py:MyMethod --set schedule.base.iterations=300",
+    "cvis run synthetic-20-4 --learner finetune --dry-run",
+)
+
+
+def run(
+    scenario: Annotated[str, typer.Argument(help="A stream of `cvis scenario list`, or a .toml file.")],
+    learner: Annotated[str, typer.Option(help="A learner of `cvis learners`, or path/to/file.py:Class.")],
+    segmenter: Annotated[
+        str, typer.Option(help="A segmenter of `cvis segmenters`, or a .py file.")
+    ] = "mask2former_tiny",
+    schedule: Annotated[str | None, typer.Option(help="A file of configs/schedules.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed. Default: 0.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Several runs, one per seed: 0,1,2.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of the data set. Default: $CVIS_DATA/<data set>.")] = None,
+    runs: Annotated[Path | None, typer.Option(help="Folder of the results. Default: runs.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="What folder and tables call this run. Default: the learner's name.")
+    ] = None,
+    init: Annotated[str | None, typer.Option(help="random, imagenet, coco, or a checkpoint.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that load data.")] = None,
+    launcher: Annotated[str | None, typer.Option(help="none, pytorch (torchrun) or slurm.")] = None,
+    settings: Annotated[
+        list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override any key; repeatable.")
+    ] = [],  # noqa: B006  # typer copies it
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the configuration and stop.")] = False,
+) -> None:
+    """Run a learner through a stream of classes: train, evaluate and store every step.
+
+    The same command again resumes: from the last finished step, and inside a step from the last checkpoint,
+    to the same numbers as an uninterrupted run.
+    """
+    from cvis.engine.config import dump, resolve
+
+    options = {
+        "runtime.data": data and str(data),
+        "runtime.runs": runs and str(runs),
+        "protocol.init": init,
+        "runtime.device": device,
+        "runtime.workers": workers,
+        "runtime.launcher": launcher,
+    }
+    chosen = _seeds(seed, seeds)
+    configs = [
+        resolve(scenario, learner, segmenter, schedule, [*_overrides({**options, "runtime.seed": k}), *settings], name)
+        for k in chosen
+    ]
+    if dry_run:
+        typer.echo(dump(configs[0]), nl=False)
+        return
+    _log_to_stderr()
+    from cvis.engine.run import run as run_stream
+
+    for config in configs:
+        typer.echo(run_stream(config))
+
+
+def _overrides(options: dict[str, Any]) -> list[str]:
+    """``key=value`` of the options that were given; quoted, so that a folder called 1 stays text."""
+    return [f"{key}={value!r}" for key, value in options.items() if value is not None]
+
+
+def _log_to_stderr() -> None:
+    """Progress and messages of the library go to stderr, of the first process only; results go to stdout."""
+    import logging
+    import os
+
+    first = os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) == "0"
+    logger = logging.getLogger("cvis")
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.handlers = [handler]
+    logger.propagate = False
+    logger.setLevel(logging.INFO if first else logging.WARNING)
+
+
+def _seeds(seed: int | None, seeds: str | None) -> list[int | None]:
+    if seeds is None:
+        return [seed]
+    if seed is not None:
+        raise UserError("--seed and --seeds: both given; keep one")
+    try:
+        found = [int(part) for part in seeds.split(",")]
+    except ValueError as error:
+        raise UserError(f"--seeds {seeds}: is not a list of whole numbers; write for example 0,1,2") from error
+    if len(set(found)) < len(found):
+        raise UserError(f"--seeds {seeds}: names a seed twice; one run per seed is made")
+    return list(found)

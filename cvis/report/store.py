@@ -1,0 +1,141 @@
+"""Finished runs on disk: find their ``metrics.json``, check them, and name what had to be left out."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cvis.errors import UserError
+
+SCHEMA = 1
+FIELDS: dict[str, type | tuple[type, ...]] = {
+    "scenario": str,
+    "learner": str,
+    "segmenter": str,
+    "seed": int,
+    "protocol": dict,
+    "steps": list,
+    "final": dict,
+}
+STEP_FOLDER = re.compile(r"step\d+")
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One finished run: one learner on one stream with one seed. Metrics are percentages (x100)."""
+
+    path: Path
+    scenario: str
+    learner: str
+    segmenter: str
+    seed: int
+    protocol: dict[str, Any]
+    steps: tuple[dict[str, Any], ...]
+    final: dict[str, Any]
+    upper_bound: bool = False  # saw the whole stream at once, as joint training does
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What two copies of one run share."""
+        protocol = json.dumps(self.protocol, sort_keys=True, default=str)
+        return (self.scenario, self.segmenter, self.learner, str(self.seed), protocol)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A folder or file that looks like a run but cannot be a row of a table."""
+
+    path: Path
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Store:
+    """Everything found below the given folders."""
+
+    runs: tuple[RunResult, ...]
+    left_out: tuple[LeftOut, ...] = field(default=())
+
+
+def load_runs(paths: Iterable[Path | str]) -> Store:
+    """Every finished run below ``paths``, in the order of their folders.
+
+    A path may also be a ``metrics.json`` itself. Unfinished, damaged and foreign files do not stop the
+    others: they are returned in ``left_out``, each with its reason.
+
+    Raises:
+        UserError: a path does not exist.
+    """
+    runs: dict[tuple[str, ...], RunResult] = {}
+    left_out = []
+    for path in _candidates(paths):
+        try:
+            run = read_run(path) if path.name == "metrics.json" else _unfinished(path)
+        except UserError as error:
+            reason = str(error).removeprefix(f"{path}: ")
+            left_out.append(LeftOut(path, reason))
+            continue
+        twin = runs.setdefault(run.identity, run)
+        if twin is not run:
+            left_out.append(LeftOut(path, f"is the same run (learner, seed, protocol) as {twin.path}"))
+    return Store(tuple(runs.values()), tuple(left_out))
+
+
+def read_run(path: Path) -> RunResult:
+    """One ``metrics.json`` of a whole run.
+
+    Raises:
+        UserError: not readable, not JSON, another schema, or a field that is missing or of the wrong type.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}; check its permissions") from error
+    except ValueError as error:
+        raise UserError(f"{path}: is not complete JSON ({error}); run the same `cvis run` again") from error
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        found = content.get("schema") if isinstance(content, dict) else None
+        raise UserError(f"{path}: schema: {found!r} is not {SCHEMA}; it is of another version of cvis")
+    if content.get("final") is None:
+        raise UserError(f"{path}: final: is missing: the run is unfinished; run the same `cvis run` again")
+    for name, kind in FIELDS.items():
+        if not isinstance(content.get(name), kind) or isinstance(content.get(name), bool):
+            raise UserError(f"{path}: {name}: {content.get(name)!r} is not what schema {SCHEMA} has there")
+    if not content["steps"] or not all(isinstance(step, dict) for step in content["steps"]):
+        raise UserError(f"{path}: steps: has no finished step; run the same `cvis run` again")
+    values = {name: content[name] for name in FIELDS}
+    upper_bound = bool(content.get("upper_bound", content["learner"] == "joint"))
+    return RunResult(path=path.parent, **{**values, "steps": tuple(content["steps"])}, upper_bound=upper_bound)
+
+
+def _candidates(paths: Iterable[Path | str]) -> Iterator[Path]:
+    """``metrics.json`` of whole runs, and the folders of runs that have none yet; each once."""
+    seen = set()
+    for given in map(Path, paths):
+        if not given.exists():
+            raise UserError(f"{given}: does not exist; give the folder that `cvis run --runs` wrote to")
+        for found in [given] if given.is_file() else sorted(_below(given)):
+            if (real := found.resolve()) not in seen:
+                seen.add(real)
+                yield found
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob("metrics.json"):
+        if not STEP_FOLDER.fullmatch(path.parent.name):
+            yield path
+    for path in folder.rglob("run.json"):
+        if not (path.parent / "metrics.json").exists():
+            yield path.parent
+
+
+def _unfinished(folder: Path) -> RunResult:
+    done = sum(STEP_FOLDER.fullmatch(p.parent.name) is not None for p in folder.glob("step*/metrics.json"))
+    raise UserError(f"{folder}: is unfinished, {done} steps done; run the same `cvis run` again")

@@ -1,0 +1,102 @@
+"""``cvis learners``, ``cvis segmenters`` and ``cvis doctor``."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from cvis import __version__
+from cvis.cli import app, doctor, segmenters
+from cvis.learners.registry import LearnerInfo
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, list(arguments))
+
+
+def test_learners_lists_our_own():
+    content = {info["name"]: info for info in json.loads(call("learners", "--json").stdout)}
+    assert content["finetune"]["package"] == "cvis"
+    assert content["joint"]["version"] == __version__
+    assert content["finetune"]["error"] is None
+    assert "joint" in call("learners").stdout
+
+
+def test_learners_shows_parameters_and_why_a_plugin_is_broken(monkeypatch):
+    found = [
+        LearnerInfo("good", "pkg", "1.2", "One line.", {"weight": "10.0", "mode": "'a'"}, ("query_groups",)),
+        LearnerInfo("bad", "other", "0.1", error="ImportError: no module named x"),
+    ]
+    monkeypatch.setattr("cvis.learners.available", lambda: found)
+    _, good, bad = call("learners").stdout.splitlines()
+    assert "pkg 1.2" in good
+    assert "weight=10.0, mode='a'" in good
+    assert "query_groups" in good
+    assert "broken: ImportError: no module named x" in bad
+
+
+def test_segmenters_lists_every_shipped_file_with_its_values():
+    content = {info["name"]: info for info in json.loads(call("segmenters", "--json").stdout)}
+    tiny = content["mask2former_tiny"]
+    assert [name for name, info in content.items() if info["error"]] == []
+    assert (tiny["type"], tiny["parameters"]["num_queries"]) == ("mask2former", 20)
+    assert "query_groups" in tiny["capabilities"]
+    assert "mask2former_tiny" in call("segmenters").stdout
+
+
+def test_a_broken_segmenter_file_says_why(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("segmenter = dict(type='nothing')\n")
+    assert "'nothing' is not a registered segmenter" in segmenters._describe(path)["error"]
+
+
+def test_the_doctor_reports():
+    result = call("doctor", "--json")
+    content = json.loads(result.stdout)
+    assert set(content["versions"]) == {"cvis", "python", *doctor.REQUIRED}
+    assert content["versions"]["cvis"] == __version__
+    assert content["device"]["cpus"] >= 1
+    assert content["mmcv_ops"]["compiled"] in (True, False)
+    assert set(content["clip"]) == {"cached"}  # the server is asked only with --online
+    assert set(content["data"]) == {"ytvis2019", "ytvis2021", "ovis"}
+    assert result.exit_code == (1 if content["missing"] else 0)
+    text = call("doctor").stdout
+    assert content["versions"]["torch"] in text
+    assert "free disk" in text
+
+
+def test_the_doctor_names_what_is_missing_and_exits_1(monkeypatch):
+    monkeypatch.setitem(doctor.REQUIRED, "cloud", "cvis-no-such-package")
+    result = call("doctor")
+    assert result.exit_code == 1
+    assert "missing: cloud: is not installed; run: pip install cvis-no-such-package" in result.stdout
+
+
+def test_the_doctor_says_why_a_package_does_not_import(monkeypatch, tmp_path):
+    (tmp_path / "cvis_broken_module.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(doctor.REQUIRED, "cvis_broken_module", "opencv-python-headless")
+    says = doctor._import_error("cvis_broken_module")
+    assert "libGL.so.1" in says
+    assert "--force-reinstall --no-deps opencv-python-headless" in says
+
+
+def test_the_doctor_finds_data_sets_and_a_full_disk(monkeypatch, tmp_path):
+    part = tmp_path / "ovis"
+    (part / "train").mkdir(parents=True)
+    (part / "annotations_train.json").write_text("{}")
+    monkeypatch.setenv("CVIS_DATA", str(tmp_path))
+    monkeypatch.setattr(doctor, "NEEDED_GB", 1e9)
+    content = doctor.examine()
+    assert content["data"] == {"ytvis2019": None, "ytvis2021": None, "ovis": str(part / "annotations_train.json")}
+    assert "free space" in content["missing"][-1]
+
+
+@pytest.mark.parametrize(("answer", "says"), [(True, "answers"), ("refused", "refused")])
+def test_online_asks_the_server_and_downloads_nothing(monkeypatch, answer, says):
+    asked = []
+    monkeypatch.setattr(doctor, "_reachable", lambda url: asked.append(url) or answer)
+    assert f"server: {says}" in doctor._clip_text(doctor._clip(online=True))
+    assert asked == [doctor.CLIP_URL]

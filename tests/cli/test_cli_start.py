@@ -1,0 +1,110 @@
+"""``cvis --help`` answers at once, and every command explains itself."""
+
+from __future__ import annotations
+
+import re
+import resource
+import shlex
+import subprocess
+import sys
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from cvis import __version__
+from cvis.cli import app
+
+HEAVY = ("torch", "numpy", "mmengine", "mmcv", "mmdet", "pydantic", "cv2", "rich", "scipy", "PIL")
+
+
+def commands(command, path=()):
+    """Every command of the tree with its words: ("scenario", "show")."""
+    yield path, command
+    for name, child in getattr(command, "commands", {}).items():
+        yield from commands(child, (*path, name))
+
+
+COMMANDS = dict(commands(typer.main.get_command(app)))
+
+
+def examples(command):
+    return [line.strip() for line in (command.epilog or "").splitlines() if line.strip().startswith("cvis ")]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import cvis.cli",
+        "import sys, cvis.cli; sys.argv = ['cvis', '--help']\ntry: cvis.cli.main()\nexcept SystemExit: pass",
+    ],
+    ids=["import", "help"],
+)
+def test_nothing_heavy_is_imported(code):
+    code += f"\nimport sys; print('LOADED', *[name for name in {HEAVY} if name in sys.modules])"
+    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert printed.splitlines()[-1].split() == ["LOADED"]
+
+
+def test_help_takes_less_than_half_a_second():
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(
+        [sys.executable, "-c", "import cvis.cli; cvis.cli.main()", "--help"], check=True, capture_output=True
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime  # not wall: the machine may be loaded
+    assert busy < 0.5
+
+
+def test_the_commands_are_these():
+    groups = {("scenario",), ("data",)}
+    words = {" ".join(path) for path in COMMANDS if path and path not in groups}
+    assert words == {
+        "run",
+        "score",
+        "compare",
+        "scenario show",
+        "scenario make",
+        "scenario list",
+        "data check",
+        "data split",
+        "data synth",
+        "learners",
+        "segmenters",
+        "doctor",
+    }
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_help_works_and_has_an_example_that_fits(path):
+    result = CliRunner().invoke(app, [*path, "--help"])
+    assert result.exit_code == 0
+    shown = examples(COMMANDS[path])
+    assert shown
+    assert all(line in result.stdout for line in shown)
+    assert "Examples:" in result.stdout
+
+
+@pytest.mark.parametrize("path", [p for p in COMMANDS if p], ids=" ".join)
+def test_every_option_of_an_example_exists(path):
+    for line in examples(COMMANDS[path]):
+        words = shlex.split(line)[1:]
+        named = max((p for p in COMMANDS if tuple(words[: len(p)]) == p), key=len)
+        known = {option for parameter in COMMANDS[named].params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= known
+        assert named[: len(path)] == path
+
+
+@pytest.mark.parametrize(
+    "path", ["compare", "score", "scenario show", "scenario list", "data check", "learners", "segmenters", "doctor"]
+)
+def test_whatever_reads_has_json(path):
+    known = {option for parameter in COMMANDS[tuple(path.split())].params for option in parameter.opts}
+    assert "--json" in known
+
+
+def test_version_and_completion():
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.stdout) == (0, f"cvis {__version__}\n")
+    shown = CliRunner().invoke(app, ["--help"]).stdout
+    assert re.search(r"--install-completion\b", shown)

@@ -1,0 +1,51 @@
+"""Folders as ``cvis run`` leaves them, made by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+PROTOCOL = {
+    "split": "test-file",
+    "split_sha256": "aa",
+    "visibility": "overlap",
+    "init": "random",
+    "schedule": {"scale": 1.0, "base": {"iterations": 10}},
+}
+
+
+def write_run(
+    root: Path,
+    learner: str = "finetune",
+    seed: int = 0,
+    mAP: float | None = 10.0,
+    FR: float | None = 5.0,
+    steps: tuple[float, ...] = (40.0, 30.0, 10.0),
+    scenario: str = "synthetic-20-4",
+    protocol: dict[str, Any] | None = None,
+    **extra: Any,
+) -> Path:
+    """One finished run; ``steps`` are its mAP_seen. Returns the run's folder."""
+    folder = root / scenario / "mask2former_tiny" / learner / f"seed{seed}"
+    folder.mkdir(parents=True)
+    step_metrics = [{"step": i, "mAP_seen": v, "mAP_all": v / 2, "mAP_base": v / 4} for i, v in enumerate(steps)]
+    for step in step_metrics:
+        place = folder / f"step{step['step']}"
+        place.mkdir()
+        (place / "metrics.json").write_text(json.dumps({"schema": 1, **step}))
+    content = {
+        "schema": 1,
+        "scenario": scenario,
+        "learner": learner,
+        "segmenter": "mask2former_tiny",
+        "seed": seed,
+        "protocol": {**PROTOCOL, **(protocol or {})},
+        "upper_bound": learner == "joint",
+        "steps": step_metrics,
+        "final": {"mAP": mAP, "AP50": 2.0, "AP75": 1.0, "AR1": 3.0, "AR10": 4.0, "FR": FR, "bwt": None},
+        **extra,
+    }
+    (folder / "run.json").write_text("{}")
+    (folder / "metrics.json").write_text(json.dumps(content))
+    return folder
