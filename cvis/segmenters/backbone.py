@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from cvis.errors import UserError
-from cvis.segmenters.openmmlab import MMDET_MODELS
+from cvis.segmenters.openmmlab import MMDET_MODELS, quiet
 
 
 class ConvBackbone(nn.Module):
@@ -49,7 +49,7 @@ class ConvBackbone(nn.Module):
 
 
 def build_backbone(config: dict) -> nn.Module:
-    """``ConvBackbone`` or any backbone of mmdet's registry, by its mmdet config.
+    """``ConvBackbone`` or any backbone of mmdet's registry, by its mmdet config, initialised.
 
     Raises:
         UserError: the type is unknown, or its arguments are wrong.
@@ -59,11 +59,15 @@ def build_backbone(config: dict) -> nn.Module:
     try:
         if name == "ConvBackbone":
             config.pop("type")
-            return ConvBackbone(**config)
-        return MMDET_MODELS.build(config)
+            backbone = ConvBackbone(**config)
+        else:
+            backbone = MMDET_MODELS.build({"_scope_": "mmdet", **config})
+        with quiet():
+            backbone.init_weights()
     except (KeyError, TypeError, AssertionError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
             f"segmenter.backbone: {config if name is None else name!r}: cannot be built: {reason}; "
             "give ConvBackbone or a backbone of mmdet with its own arguments"
         ) from error
+    return backbone

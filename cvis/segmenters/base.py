@@ -88,6 +88,12 @@ class Segmenter(nn.Module, ABC):
     def predict(self, video: Video) -> Tracks:
         """Find the tracks of one video."""
 
+    def group(self, index: int) -> QueryGroup:
+        """``groups[index]``, typed."""
+        member = self.groups[index]
+        assert isinstance(member, QueryGroup)
+        return member
+
     def forward(self, clip: Clip) -> list[Output]:
         """The base group's outputs for a batch of clips."""
         return self.decode(self.features(clip.frames, clip.sizes))

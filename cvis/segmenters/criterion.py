@@ -60,15 +60,18 @@ class Criterion:
             masks: per clip [N, T, H, W] bool, padded as the network's input is.
             classify: the classification loss.
         """
-        padded = pad_tracks(masks)
+        padded = pad_tracks(masks, outputs[0].masks.dtype)
         with torch.autocast(outputs[0].masks.device.type, enabled=False):
             matching = self.match(outputs, columns, padded)
-            classes = self._class_losses(outputs, columns, matching, classify)
+            logits = [output.logits.to(padded.dtype) for output in outputs]
+            classes = self._class_losses(logits, columns, matching, classify)
             bce, dice = self._mask_losses(outputs, matching, padded, [len(ids) for ids in columns])
         losses = {}
         for index in range(len(outputs)):
             prefix = "" if index == len(outputs) - 1 else f"d{index}."
-            for name, values, weight in zip(("cls", "mask", "dice"), (classes, bce, dice), self.weights):
+            for name, values, weight in zip(
+                ("cls", "mask", "dice"), (classes, bce.unbind(), dice.unbind()), self.weights, strict=True
+            ):
                 losses[f"{prefix}loss_{name}"] = weight * values[index]
         return losses
 
@@ -79,34 +82,35 @@ class Criterion:
         """Match every layer's queries with the targets, at the same points for all.
 
         Args:
-            padded: [B, N, T, H, W], see :func:`pad_tracks`.
+            padded: [B, N, T, H, W], see :func:`pad_tracks`; the costs are computed in its type.
             points: [B, P, 2]; None: uniform at random.
         """
         counts = [len(ids) for ids in columns]
         batch, width = padded.shape[:2]
         if points is None:
-            points = torch.rand(batch, self.num_points, 2, device=padded.device)
+            points = torch.rand(batch, self.num_points, 2, device=padded.device, dtype=padded.dtype)
         ids = padded.new_zeros(batch, width, dtype=torch.int64)
         for clip, count in enumerate(counts):
             ids[clip, :count] = columns[clip]
-        targets = sample(padded.flatten(1, 2), points).view(batch, width, -1)
+        frames = padded.shape[2]
+        targets = sample(padded.flatten(1, 2), points).unflatten(1, (width, frames)).flatten(2)
         costs = []
         for output in outputs:
-            queries = output.masks.shape[1]
-            values = sample(output.masks.float().flatten(1, 2), points).view(batch, queries, -1)
-            costs.append(pairwise_cost(output.logits.float(), values, ids, targets))
+            values = sample(output.masks.to(padded.dtype).flatten(1, 2), points)
+            values = values.unflatten(1, (-1, frames)).flatten(2)
+            costs.append(pairwise_cost(output.logits.to(padded.dtype), values, ids, targets))
         return assign(torch.stack(costs), counts)
 
     def _class_losses(
-        self, outputs: Sequence[Output], columns: Sequence[Tensor], matching: Matching, classify: Classify
+        self, logits: Sequence[Tensor], columns: Sequence[Tensor], matching: Matching, classify: Classify
     ) -> list[Tensor]:
         ids = torch.cat(list(columns))
         losses = []
-        for output, query in zip(outputs, matching.query):
-            wanted = torch.full(output.logits.shape[:2], output.logits.shape[-1] - 1, device=ids.device)
+        for layer, query in zip(logits, matching.query, strict=True):
+            wanted = torch.full(layer.shape[:2], layer.shape[-1] - 1, device=ids.device)
             found = query >= 0
             wanted[matching.clip[found], query[found]] = ids[found]
-            losses.append(classify(output.logits.float(), wanted, self.no_object_weight))
+            losses.append(classify(layer, wanted, self.no_object_weight))
         return losses
 
     def _mask_losses(
@@ -115,8 +119,8 @@ class Criterion:
         """BCE and dice of each layer: two [L]."""
         query = matching.query.clamp(min=0)  # a track without a query borrows the first, with weight zero
         predicted = torch.stack(
-            [output.masks[matching.clip, chosen] for output, chosen in zip(outputs, query)]
-        ).float()  # fmt: skip
+            [output.masks[matching.clip, chosen] for output, chosen in zip(outputs, query, strict=True)]
+        ).to(padded.dtype)  # fmt: skip
         layers, tracks, frames = predicted.shape[:3]
         if tracks == 0:
             nothing = predicted.flatten(1).sum(1)  # zero, and still part of the graph
@@ -125,11 +129,11 @@ class Criterion:
         points = uncertain_points(rows, self.num_points, self.oversample, self.importance)
         logits = sample(rows, points).view(layers, tracks, frames, -1)
         with torch.no_grad():
-            truth = torch.cat([masks[:count] for masks, count in zip(padded, counts)])
+            truth = torch.cat([masks[:count] for masks, count in zip(padded, counts, strict=True)])
             by_mask = points.unflatten(0, (layers, -1)).transpose(0, 1).flatten(1, 2)  # [G*T, L*P, 2]
             values = sample(truth.flatten(0, 1)[:, None], by_mask)
             targets = values.view(tracks, frames, layers, -1).permute(2, 0, 1, 3)
-        weight = (matching.query >= 0)[:, :, None] / num_tracks(tracks, padded.device)
+        weight = (matching.query >= 0)[:, :, None].to(padded.dtype) / num_tracks(tracks, padded.device)
         bce = F.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(-1)
         return (bce * weight).sum((1, 2)), (dice_loss(logits, targets) * weight).sum((1, 2))
 
@@ -140,11 +144,20 @@ def dice_loss(logits: Tensor, targets: Tensor) -> Tensor:
     return 1 - (2 * (inside * targets).sum(-1) + 1) / (inside.sum(-1) + targets.sum(-1) + 1)
 
 
-def pad_tracks(masks: Sequence[Tensor]) -> Tensor:
-    """Stack clips of different numbers of tracks: B x [N_b, T, H, W] -> float [B, max N_b, T, H, W], zeros after."""
+def pad_tracks(masks: Sequence[Tensor], dtype: torch.dtype = torch.float32) -> Tensor:
+    """Stack clips of different numbers of tracks, with zeros after the last.
+
+    Args:
+        masks: per clip [N_b, T, H, W] bool.
+        dtype: of the predicted masks; the result has at least single precision.
+
+    Returns:
+        [B, max N_b, T, H, W].
+    """
     width = max(len(clip) for clip in masks)
-    padded = torch.zeros(len(masks), width, *masks[0].shape[1:], device=masks[0].device)
-    for row, clip in zip(padded, masks):
+    dtype = torch.promote_types(dtype, torch.float32)
+    padded = torch.zeros(len(masks), width, *masks[0].shape[1:], device=masks[0].device, dtype=dtype)
+    for row, clip in zip(padded, masks, strict=True):
         row[: len(clip)] = clip
     return padded
 

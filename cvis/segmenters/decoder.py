@@ -13,8 +13,10 @@ from cvis.segmenters.groups import QueryGroup
 from cvis.segmenters.openmmlab import Mask2FormerTransformerDecoderLayer, SinePositionalEncoding3D
 
 
-def attend(block: nn.Module, query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None = None) -> Tensor:
-    """mmcv's ``MultiheadAttention`` without its residual, computed by the fused kernel.
+def attend(
+    attention: nn.MultiheadAttention, query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None = None
+) -> Tensor:
+    """Attention computed by the fused kernel, without the weights that ``nn.MultiheadAttention`` also returns.
 
     Args:
         query: [B, Q, D]; key, value: [B, K, D].
@@ -23,12 +25,11 @@ def attend(block: nn.Module, query: Tensor, key: Tensor, value: Tensor, allowed:
     Returns:
         [B, Q, D].
     """
-    attention = block.attn
     heads = (attention.num_heads, -1)
     weights, biases = attention.in_proj_weight.chunk(3), attention.in_proj_bias.chunk(3)
     q, k, v = (
         F.linear(tokens, weight, bias).unflatten(-1, heads).transpose(1, 2)
-        for tokens, weight, bias in zip((query, key, value), weights, biases)
+        for tokens, weight, bias in zip((query, key, value), weights, biases, strict=True)
     )
     attended = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
     return attention.out_proj(attended.transpose(1, 2).flatten(2))
@@ -48,10 +49,10 @@ class DecoderLayer(Mask2FormerTransformerDecoderLayer):
             allowed: [B, 1, Q, K] bool.
             prompt: [Q, D], added to the value (and to nothing else) of the self-attention.
         """
-        query = self.norms[0](query + attend(self.cross_attn, query + position, key, memory, allowed))
+        query = self.norms[0](query + attend(self.cross_attn.attn, query + position, key, memory, allowed))
         located = query + position
         value = query if prompt is None else query + prompt
-        query = self.norms[1](query + attend(self.self_attn, located, located, value))
+        query = self.norms[1](query + attend(self.self_attn.attn, located, located, value))
         return self.norms[2](self.ffn(query))
 
 
@@ -94,7 +95,7 @@ class Decoder(nn.Module):
         Returns:
             Normed queries [B, N, D] and mask embeddings [B, N, D], before the first layer and after each.
         """
-        tokens, keys, small = zip(*(self._level(memory, index) for index in range(len(memory.levels))))
+        tokens, keys, small = zip(*(self._level(memory, index) for index in range(len(memory.levels))), strict=True)
         query = group.queries.expand(len(memory.mask_features), -1, -1)
         state = self.post_norm(query)
         predictions = [(state, mask_head(state))]

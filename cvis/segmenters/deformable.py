@@ -7,7 +7,9 @@ for a device is chosen there, and the models do not notice.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -40,14 +42,13 @@ def deformable_attention_torch(value: Tensor, shapes: Shapes, locations: Tensor,
     # the queries last: grid_sample's inner loop then runs over neighbouring memory
     grid = (2 * locations - 1).permute(0, 2, 3, 4, 1, 5).reshape(batch * heads, levels, points, queries, 2)
     weights = weights.permute(0, 2, 3, 4, 1).reshape(batch * heads, levels, 1, points, queries)
-    total, start = None, 0
+    parts, start = [], 0
     for level, (height, width) in enumerate(shapes):
         image = maps[:, :, start : start + height * width].unflatten(2, (height, width))
         sampled = F.grid_sample(image, grid[:, level].to(image.dtype), align_corners=False)
-        sampled = (sampled * weights[:, level]).sum(2)
-        total = sampled if total is None else total + sampled
+        parts.append((sampled * weights[:, level]).sum(2))
         start += height * width
-    return total.view(batch, heads * channels, queries).transpose(1, 2)
+    return reduce(torch.add, parts).view(batch, heads * channels, queries).transpose(1, 2)
 
 
 class DeformableAttention(MultiScaleDeformableAttention):

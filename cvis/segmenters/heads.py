@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 
 import torch
@@ -18,7 +19,7 @@ def mlp(incoming: int, hidden: int, outgoing: int, layers: int = 3) -> nn.Sequen
     """``layers`` linear layers with ReLU between them."""
     sizes = [incoming, *[hidden] * (layers - 1), outgoing]
     blocks: list[nn.Module] = []
-    for left, right in zip(sizes[:-1], sizes[1:]):
+    for left, right in itertools.pairwise(sizes):
         blocks += [nn.Linear(left, right), nn.ReLU(inplace=True)]
     return nn.Sequential(*blocks[:-1])
 
@@ -64,7 +65,7 @@ class ClassHeads(nn.Module):
     @torch.no_grad()
     def _imprint(self, num_classes: int) -> dict[str, Tensor]:
         last = _last_linear(self.no_object)
-        last.bias -= math.log(num_classes + 1)
+        last.bias.sub_(math.log(num_classes + 1))
         repeated = copy.deepcopy(self.no_object)
         row = _last_linear(repeated)
         row.weight = nn.Parameter(row.weight.repeat(num_classes, 1))

@@ -18,6 +18,7 @@ from cvis.segmenters.decoder import Decoder, mask_logits
 from cvis.segmenters.groups import QueryGroup
 from cvis.segmenters.heads import ClassHeads, mlp
 from cvis.segmenters.matcher import Matching
+from cvis.segmenters.openmmlab import quiet
 from cvis.segmenters.pixel_decoder import PixelDecoder
 from cvis.segmenters.predict import Inference
 from cvis.segmenters.registry import SEGMENTERS
@@ -42,9 +43,12 @@ class Mask2Former(Segmenter):
         criterion: arguments of :class:`Criterion`.
         test: arguments of :class:`cvis.segmenters.predict.Inference`.
         mean, std: of RGB in 0..255.
+        weights: URLs of known initial weights by name (``coco``, ``imagenet``), see :func:`load_init`.
         size_divisor: frames are padded with zeros, after normalisation, to a multiple of it.
     """
 
+    mean: Tensor
+    std: Tensor
     capabilities = frozenset({"query_groups", "no_object", "deep_supervision", "mask_matching"})
 
     def __init__(
@@ -63,9 +67,11 @@ class Mask2Former(Segmenter):
         mean: Sequence[float] = (123.675, 116.28, 103.53),
         std: Sequence[float] = (58.395, 57.12, 57.375),
         size_divisor: int = 32,
+        weights: dict[str, str] | None = None,
     ) -> None:
         super().__init__()
         self.size_divisor = size_divisor
+        self.weights = dict(weights or {})
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
         self.backbone = build_backbone(backbone)
@@ -76,8 +82,8 @@ class Mask2Former(Segmenter):
         self.groups = nn.ModuleList([QueryGroup(num_queries, dim, mask_head=mlp(dim, dim, dim))])
         self._criterion = _part("criterion", Criterion, criterion)
         self.inference = _part("test", Inference, test)
-        self.backbone.init_weights()
-        self.pixel_decoder.init_weights()
+        with quiet():
+            self.pixel_decoder.init_weights()
 
     def features(self, frames: Tensor, sizes: Tensor | None = None) -> Memory:
         """Normalise, pad, and run backbone and pixel decoder frame by frame.
@@ -101,9 +107,9 @@ class Mask2Former(Segmenter):
         """(frame - mean) / std, zero outside ``sizes``, and zero-padded to the size divisor: float [B, T, 3, H, W]."""
         images = (frames - self.mean) / self.std
         height, width = images.shape[-2:]
-        for image, (valid_height, valid_width) in zip(images, sizes.tolist() if sizes is not None else ()):
-            image[..., valid_height:, :] = 0
-            image[..., valid_width:] = 0
+        for index, (valid_height, valid_width) in enumerate([] if sizes is None else sizes.tolist()):
+            images[index, ..., valid_height:, :] = 0
+            images[index, ..., valid_width:] = 0
         return F.pad(images, (0, -width % self.size_divisor, 0, -height % self.size_divisor))
 
     def decode_queries(
@@ -114,14 +120,14 @@ class Mask2Former(Segmenter):
             raise UserError(
                 f"decode: prediction_layers: {prediction_layers!r}: unknown; use one of {', '.join(PREDICTION_LAYERS)}"
             )
-        member = self.groups[group]
-        mask_head = member.mask_head if member.mask_head is not None else self.groups[0].mask_head
+        member = self.group(group)
+        mask_head = member.mask_head or self.group(0).mask_head
         predictions = self.decoder(memory, member, mask_head, prompt)
         if prediction_layers != "all":
             predictions = [*predictions[:1], predictions[-1]][-1 if prediction_layers == "last" else 0 :]
         states = torch.cat([state for state, _ in predictions], dim=1)
         logits = self.class_heads(states).split(len(member), dim=1)
-        return [QueryOutput(row, *prediction) for row, prediction in zip(logits, predictions)]
+        return [QueryOutput(row, *prediction) for row, prediction in zip(logits, predictions, strict=True)]
 
     def decode(
         self, memory: Memory, group: int = 0, prediction_layers: str = "all", prompt: Tensor | None = None
@@ -135,10 +141,10 @@ class Mask2Former(Segmenter):
         """
         layers = self.decode_queries(memory, group, prediction_layers, prompt)
         embeddings = torch.cat([layer.mask_embeddings for layer in layers], dim=1)
-        masks = mask_logits(embeddings, memory.mask_features).split(len(self.groups[group]), dim=1)
+        masks = mask_logits(embeddings, memory.mask_features).split(len(self.group(group)), dim=1)
         return [
             Output(layer.logits, layer.queries, layer.mask_embeddings, mask)
-            for layer, mask in zip(layers, masks)
+            for layer, mask in zip(layers, masks, strict=True)
         ]  # fmt: skip
 
     def criterion(
@@ -177,7 +183,7 @@ class Mask2Former(Segmenter):
     def video_features(self, video: Video) -> Memory:
         """:meth:`features` of a whole video [1, T, ...], window by window."""
         windows = [self.features(frames[None].to(self.mean.device)) for frames in self.inference.frames(video)]
-        levels = zip(*(window.levels for window in windows))
+        levels = zip(*(window.levels for window in windows), strict=True)
         return Memory(
             tuple(torch.cat(level, dim=1) for level in levels),
             torch.cat([window.mask_features for window in windows], dim=1),
@@ -215,5 +221,7 @@ def _part(name: str, make: Callable, config: dict | None, *arguments: Any, **giv
     try:
         inspect.signature(make).bind(*arguments, **given, **config)
     except TypeError as error:
-        raise UserError(f"segmenter.{name}: {error}; its keys are {', '.join(inspect.signature(make).parameters)}") from error
+        raise UserError(
+            f"segmenter.{name}: {error}; its keys are {', '.join(inspect.signature(make).parameters)}"
+        ) from error
     return make(*arguments, **given, **config)

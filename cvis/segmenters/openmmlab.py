@@ -12,6 +12,8 @@ import logging
 import sys
 import types
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.machinery import PathFinder
 from importlib.util import find_spec
 
@@ -58,24 +60,26 @@ def install_stand_in() -> bool:
         try:
             importlib.import_module(EXTENSION)
         except ImportError:  # missing, or built for another torch: cvis needs none of it
-            sys.modules[EXTENSION] = _StandIn(EXTENSION)
+            sys.modules[EXTENSION] = vars(sys.modules["mmcv"])["_ext"] = _StandIn(EXTENSION)
     return not has_real_ops()
 
 
-def _quiet_import() -> None:
-    """Import mmdet's models without the warnings of the packages it tries and does not find."""
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without mmengine's log lines (one per initialised parameter) and the warnings of optional packages."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            install_stand_in()
-            importlib.import_module("mmdet.models")
+            yield
     finally:
         logging.disable(level)
 
 
-_quiet_import()
+with quiet():
+    install_stand_in()
+    importlib.import_module("mmdet.models")
 
 from mmcv.cnn import ConvModule  # noqa: E402
 from mmcv.ops import MultiScaleDeformableAttention  # noqa: E402
@@ -99,4 +103,5 @@ __all__ = [
     "SinePositionalEncoding3D",
     "has_real_ops",
     "install_stand_in",
+    "quiet",
 ]

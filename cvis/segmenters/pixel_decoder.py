@@ -25,6 +25,8 @@ class PixelDecoder(MSDeformAttnPixelDecoder):
         separable: smooth the finer levels by depthwise separable convolutions (for a CPU).
     """
 
+    output_convs: nn.ModuleList
+
     def __init__(
         self,
         in_channels: Sequence[int],
@@ -68,14 +70,17 @@ class PixelDecoder(MSDeformAttnPixelDecoder):
             norm = dict(norm_cfg=dict(type="GN", num_groups=32), act_cfg=dict(type="ReLU"))
             for index in range(len(self.output_convs)):
                 self.output_convs[index] = nn.Sequential(
-                    nn.Conv2d(dim, dim, 3, padding=1, groups=dim, bias=False), ConvModule(dim, dim, 1, bias=False, **norm)
+                    nn.Conv2d(dim, dim, 3, padding=1, groups=dim, bias=False),
+                    ConvModule(dim, dim, 1, bias=False, **norm),
                 )
         self._constants: dict[tuple, tuple[Tensor, list[Tensor]]] = {}
 
     def init_weights(self) -> None:
         """mmdet's initialisation; its rule for the smoothing convolutions goes for each part of a separable one."""
         smoothing = self.output_convs
-        self.output_convs = nn.ModuleList(getattr(block, "1", block) if isinstance(block, nn.Sequential) else block for block in smoothing)
+        self.output_convs = nn.ModuleList(
+            getattr(block, "1", block) if isinstance(block, nn.Sequential) else block for block in smoothing
+        )
         super().init_weights()
         self.output_convs = smoothing
 
@@ -92,17 +97,19 @@ class PixelDecoder(MSDeformAttnPixelDecoder):
         shapes = [(int(level.shape[-2]), int(level.shape[-1])) for level in coarse]
         with torch.inference_mode(False):  # constants made while predicting must serve training later
             reference, sines = self._positions(shapes, features[0].device)
-        tokens = [project(level).flatten(2).transpose(1, 2) for project, level in zip(self.input_convs, coarse)]
+        tokens = [
+            project(level).flatten(2).transpose(1, 2) for project, level in zip(self.input_convs, coarse, strict=True)
+        ]
         position = torch.cat(
-            [sine + level for sine, level in zip(sines, self.level_encoding.weight)]
+            [sine + level for sine, level in zip(sines, self.level_encoding.weight, strict=True)]
         )[None]  # fmt: skip
         memory = torch.cat(tokens, dim=1)
         for layer in self.encoder.layers:
             memory = layer(memory, position, None, reference_points=reference, shapes=shapes)
         parts = memory.transpose(1, 2).split([height * width for height, width in shapes], dim=-1)
-        levels = [part.unflatten(2, shape) for part, shape in zip(parts, shapes)]
+        levels = [part.unflatten(2, shape).contiguous() for part, shape in zip(parts, shapes, strict=True)]
         for lateral, smooth, feature in zip(
-            self.lateral_convs, self.output_convs, features[::-1][self.num_encoder_levels :]
+            self.lateral_convs, self.output_convs, features[::-1][self.num_encoder_levels :], strict=True
         ):
             upsampled = F.interpolate(levels[-1], size=feature.shape[-2:], mode="bilinear", align_corners=False)
             levels.append(smooth(lateral(feature) + upsampled))

@@ -25,10 +25,10 @@ def uncertain_points(masks: Tensor, num_points: int, oversample: float, importan
     Returns:
         [N, num_points, 2], x and y in [0, 1].
     """
-    candidates = torch.rand(len(masks), int(num_points * oversample), 2, device=masks.device)
+    candidates = torch.rand(len(masks), int(num_points * oversample), 2, device=masks.device, dtype=masks.dtype)
     uncertainty = -sample(masks, candidates).squeeze(1).abs()
     num_uncertain = int(importance * num_points)
     chosen = uncertainty.topk(num_uncertain, dim=1).indices
     chosen = candidates.gather(1, chosen[..., None].expand(-1, -1, 2))
-    random = torch.rand(len(masks), num_points - num_uncertain, 2, device=masks.device)
+    random = torch.rand(len(masks), num_points - num_uncertain, 2, device=masks.device, dtype=masks.dtype)
     return torch.cat([chosen, random], dim=1)

@@ -86,7 +86,7 @@ class Inference:
             logits = mask_logits(embeddings[None].to(features.dtype), features)[0].float()
             logits = resize(logits, memory.size)[:, :, :height, :width]
             masks = (resize(logits, (video.height, video.width)) > 0).cpu().numpy()
-            for track, frames in zip(tracks, masks):
+            for track, frames in zip(tracks, masks, strict=True):
                 track.extend(encode(frame) for frame in frames)
         return tracks
 

@@ -1,0 +1,88 @@
+"""Weight files: fetched when asked for, checked, and read without running what they hold."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import re
+import shutil
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from cvis.atomic import atomic_path
+from cvis.errors import UserError
+from cvis.files import cache_dir
+
+
+def fetch(url: str) -> Path:
+    """The file behind ``url``, from the cache or the network.
+
+    The first eight hex digits of its sha256 are part of its name (``...-41b088b6.pth``), and are checked.
+
+    Raises:
+        UserError: no network, or the file is not the one its name promises.
+    """
+    name = url.rsplit("/", 1)[-1]
+    path = cache_dir() / "weights" / name
+    if not path.exists():
+        with atomic_path(path) as temporary:
+            _download(url, temporary)
+            _check(temporary, name, f"{url}: download it again")
+    else:
+        _check(path, name, f"{path}: delete it and run again")
+    return path
+
+
+def _download(url: str, path: Path) -> None:
+    try:
+        with urllib.request.urlopen(url, timeout=30) as response, path.open("wb") as file:
+            shutil.copyfileobj(response, file, 1 << 20)
+    except urllib.error.URLError as error:
+        raise UserError(
+            f"{url}: cannot be fetched: {error.reason}; download it on a machine with network and pass --init PATH"
+        ) from error
+
+
+def _check(path: Path, name: str, remedy: str) -> None:
+    digits = re.search(r"-([0-9a-f]{8})\.pth$", name)
+    if digits is None:
+        raise UserError(f"{name}: its name holds no checksum; download it yourself and pass --init PATH")
+    found = sha256(path)
+    if not found.startswith(digits[1]):
+        raise UserError(f"{name}: sha256 is {found[:8]}..., its name says {digits[1]}; {remedy}")
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """The state dict of a checkpoint file, with or without a wrapping ``state_dict`` or ``model`` key.
+
+    Raises:
+        UserError: no such file, not a checkpoint, or one that holds more than tensors.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}; give the path of a .pth file") from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        raise UserError(
+            f"{path}: not a file of tensors only; if you trust it, strip it with "
+            f"`python scripts/convert_weights.py {path} stripped.pth` and pass that"
+        ) from error
+    for key in ("state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise UserError(f"{path}: holds no state dict; give a checkpoint of mmdet or torchvision")
+    return {key.removeprefix("module."): value for key, value in content.items()}
