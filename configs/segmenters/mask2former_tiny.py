@@ -6,9 +6,10 @@ segmenter = dict(
     strides=(2, 4, 8, 16),
     dim=64,
     num_queries=20,
-    pixel_decoder=dict(encoder_levels=2, layers=2, heads=4, points=4, feedforward=128, separable=True),
+    pixel_decoder=dict(encoder_levels=2, layers=2, heads=4, points=2, feedforward=128, separable=True, norm_groups=8),
     decoder=dict(layers=3, heads=4, feedforward=256),
     criterion=dict(num_points=512),
     test=dict(short_side=64, max_side=160),
     size_divisor=16,
+    channels_last=True,
 )

@@ -16,10 +16,12 @@ class ConvBackbone(nn.Module):
     Args:
         widths: channels of each level; level i has stride 2 ** (i + 1).
         depth: convolutions per stage; one in the first stage, where the maps are large.
+        skip: how many of the finest levels are not given out.
     """
 
-    def __init__(self, widths: Sequence[int] = (32, 64, 96, 128), depth: int = 2) -> None:
+    def __init__(self, widths: Sequence[int] = (32, 64, 96, 128), depth: int = 2, skip: int = 0) -> None:
         super().__init__()
+        self.skip = skip
         stages, incoming = [], 3
         for index, width in enumerate(widths):
             blocks: list[nn.Module] = []
@@ -45,7 +47,7 @@ class ConvBackbone(nn.Module):
         for stage in self.stages:
             image = stage(image)
             levels.append(image)
-        return tuple(levels)
+        return tuple(levels[self.skip :])
 
 
 def build_backbone(config: dict) -> nn.Module:

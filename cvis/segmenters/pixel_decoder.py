@@ -22,6 +22,7 @@ class PixelDecoder(MSDeformAttnPixelDecoder):
         encoder_levels: how many of the coarse levels pass the encoder (default: ``levels``); the finer ones
             are merged top-down.
         layers, heads, points, feedforward: of the deformable encoder.
+        norm_groups: groups of every GroupNorm.
         separable: smooth the finer levels by depthwise separable convolutions (for a CPU).
     """
 
@@ -39,6 +40,7 @@ class PixelDecoder(MSDeformAttnPixelDecoder):
         points: int = 4,
         feedforward: int = 1024,
         separable: bool = False,
+        norm_groups: int = 32,
     ) -> None:
         attention = dict(
             embed_dims=dim,
@@ -61,13 +63,14 @@ class PixelDecoder(MSDeformAttnPixelDecoder):
             feat_channels=dim,
             out_channels=dim,
             num_outs=levels,
+            norm_cfg=dict(type="GN", num_groups=norm_groups),
             encoder=ConfigDict(encoder),
             positional_encoding=dict(num_feats=dim // 2, normalize=True),
         )
         for layer in self.encoder.layers:  # mmdet names mmcv's attention, which needs compiled operators
             layer.self_attn = DeformableAttention(**attention)
         if separable:
-            norm = dict(norm_cfg=dict(type="GN", num_groups=32), act_cfg=dict(type="ReLU"))
+            norm = dict(norm_cfg=dict(type="GN", num_groups=norm_groups), act_cfg=dict(type="ReLU"))
             for index in range(len(self.output_convs)):
                 self.output_convs[index] = nn.Sequential(
                     nn.Conv2d(dim, dim, 3, padding=1, groups=dim, bias=False),
@@ -107,7 +110,9 @@ class PixelDecoder(MSDeformAttnPixelDecoder):
         for layer in self.encoder.layers:
             memory = layer(memory, position, None, reference_points=reference, shapes=shapes)
         parts = memory.transpose(1, 2).split([height * width for height, width in shapes], dim=-1)
-        levels = [part.unflatten(2, shape).contiguous() for part, shape in zip(parts, shapes, strict=True)]
+        levels = [part.unflatten(2, shape) for part, shape in zip(parts, shapes, strict=True)]
+        if not features[0].is_contiguous(memory_format=torch.channels_last):
+            levels = [level.contiguous() for level in levels]
         for lateral, smooth, feature in zip(
             self.lateral_convs, self.output_convs, features[::-1][self.num_encoder_levels :], strict=True
         ):

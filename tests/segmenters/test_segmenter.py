@@ -21,6 +21,20 @@ def test_any_batch_length_and_size(small, shape):
         assert output.queries.shape == (batch, 5, 32)
 
 
+def test_masks_follow_the_finest_level_and_the_memory_format_changes_nothing(small, frames):
+    coarse = dict(
+        backbone=dict(type="ConvBackbone", widths=(8, 16, 24, 32), skip=1),
+        in_channels=(16, 24, 32),
+        strides=(4, 8, 16),
+        pixel_decoder=dict(encoder_levels=2, layers=1, heads=4, feedforward=32, separable=True, norm_groups=8),
+    )
+    plain, last = (small(**coarse, channels_last=choice) for choice in (False, True))
+    last.load_state_dict(plain.state_dict())
+    masks = [one.decode(one.features(frames))[-1].masks for one in (plain, last)]
+    assert masks[0].shape == (2, 5, 3, 8, 12)
+    torch.testing.assert_close(masks[0], masks[1], rtol=0, atol=1e-5)
+
+
 def test_normalisation_pads_with_zeros_after_it(small):
     segmenter = small()
     frames = torch.full((2, 1, 3, 20, 30), 200, dtype=torch.uint8)
