@@ -42,7 +42,7 @@ class Scene:
 def shape_and_texture(index: int) -> tuple[str, str]:
     """The class with this index (0..39).
 
-    The first twenty hold every shape, in two textures each, and every texture, so that features learned on
+    The first twenty hold every shape, in four textures each, and every texture, so that features learned on
     them can tell the other twenty apart.
     """
     row, shape = divmod(index, len(SHAPES))

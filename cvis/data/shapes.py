@@ -1,4 +1,4 @@
-"""Ten flat shapes for the synthetic videos.
+"""Five flat shapes for the synthetic videos.
 
 Each is symmetric about its vertical axis, so that a horizontal flip, the augmentation of every VIS method,
 never turns one class into another; and each stays itself under the small rotations that the videos use.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-SHAPES = ("disc", "square", "triangle", "star", "cross", "ring", "diamond", "heart", "arch", "hourglass")
+SHAPES = ("disc", "triangle", "cross", "ring", "arch")
 
 _SUPERSAMPLING = 4
 _FRACTION_BITS = 4  # cv2 draws at 1/16 of a supersampled pixel
@@ -20,22 +20,10 @@ def _circle(radius: float, start: float = 0.0, stop: float = 2 * np.pi, points: 
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
 
 
-def _star(inner: float = 0.52) -> np.ndarray:
-    angle = -np.pi / 2 + np.arange(10) * np.pi / 5
-    radius = np.where(np.arange(10) % 2 == 0, 1.08, inner)
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
-
-
 def _cross(arm: float = 0.38) -> np.ndarray:
     quarter = [(arm, -1), (arm, -arm), (1, -arm)]
     corners = quarter + [(x, -y) for x, y in reversed(quarter)]
     return np.array(corners + [(-x, y) for x, y in reversed(corners)])
-
-
-def _heart() -> np.ndarray:
-    t = np.linspace(0, 2 * np.pi, 48)
-    y = 13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)
-    return np.stack([np.sin(t) ** 3, -(y + 2.5) / 15], axis=1)
 
 
 def _arch(inner: float = 0.42) -> np.ndarray:
@@ -46,15 +34,10 @@ def _arch(inner: float = 0.42) -> np.ndarray:
 
 _OUTLINES: dict[str, tuple[np.ndarray, ...]] = {
     "disc": (_circle(1.0),),
-    "square": (np.array([(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)]),),
     "triangle": (np.array([(0, -1), (1.1, 0.9), (-1.1, 0.9)]),),
-    "star": (_star(),),
     "cross": (_cross(),),
     "ring": (_circle(1.05), _circle(0.48)),
-    "diamond": (np.array([(0, -1.2), (0.85, 0), (0, 1.2), (-0.85, 0)]),),
-    "heart": (_heart(),),
     "arch": (_arch(),),
-    "hourglass": (np.array([(-0.9, -1.05), (0.9, -1.05), (0.28, 0), (0.9, 1.05), (-0.9, 1.05), (-0.28, 0)]),),
 }
 
 EXTENT = 1.45

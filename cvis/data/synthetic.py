@@ -1,6 +1,6 @@
 """The embedded data set: small synthetic videos on disk, in the format of YouTube-VIS.
 
-Forty classes, ten shapes in four textures. Training from scratch on two CPU cores learns them in minutes,
+Forty classes, five shapes in eight textures. Training from scratch on two CPU cores learns them in minutes,
 yet it is the real thing: JPEG frames, JSON annotations, null frames, occlusion, several objects a video.
 Every byte follows from the parameters: each video has a random generator of its own, seeded with
 ``(seed, split, video)``, whatever the order or the process in which the videos are drawn.

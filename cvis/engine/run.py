@@ -35,7 +35,7 @@ from cvis.engine.train import train_step, use_amp
 from cvis.evaluation import VideoAP, final_metrics, step_metrics, write_results
 from cvis.learners import Learner, build_learner, find_learner
 from cvis.scenario import Scenario, Task, load_scenario
-from cvis.segmenters import build_segmenter, load_init
+from cvis.segmenters import InitReport, build_segmenter, load_init
 
 logger = logging.getLogger("cvis")
 
@@ -120,7 +120,7 @@ def _rebuild(config, scenario, stream, device, journal, steps) -> Run:
     if get_rank() == 0:
         journal.update(
             environment=describe_environment(device),
-            init=str(init_report),
+            init=_describe_init(init_report),
             text_encoder=None,
             classes_without_test=list(scenario.classes_without_test),
         )
@@ -221,6 +221,8 @@ def _summary(this: Run, steps: list[dict[str, Any]]) -> dict[str, Any]:
             "freeze": config["protocol"]["freeze"],
             "init": config["protocol"]["init"],
             "schedule": config["schedule"],
+            "sampling": config["sampling"],
+            "segmenter": config["segmenter"],
         },
         "classes": {str(c): scenario.categories[c] for c in scenario.classes},
         "groups": [list(group) for group in scenario.groups],
@@ -228,6 +230,12 @@ def _summary(this: Run, steps: list[dict[str, Any]]) -> dict[str, Any]:
         "steps": steps,
         "final": final_metrics(steps),
     }
+
+
+def _describe_init(report: InitReport) -> dict[str, Any]:
+    """Where the weights came from: random ones are never to be taken for pre-trained ones."""
+    counts = {"matched": len(report.matched), "missing": len(report.missing), "unexpected": len(report.unexpected)}
+    return {"source": report.source, "sha256": report.sha256, **counts}
 
 
 def _number(value: float | None) -> str:

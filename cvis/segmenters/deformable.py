@@ -45,10 +45,12 @@ def deformable_attention_torch(value: Tensor, shapes: Shapes, locations: Tensor,
     parts, start = [], 0
     for level, (height, width) in enumerate(shapes):
         image = maps[:, :, start : start + height * width].unflatten(2, (height, width))
-        sampled = F.grid_sample(image, grid[:, level].to(image.dtype), align_corners=False)
+        # in the locations' type: half precision would round them by whole pixels
+        sampled = F.grid_sample(image.to(grid.dtype), grid[:, level], align_corners=False)
         parts.append((sampled * weights[:, level]).sum(2))
         start += height * width
-    return reduce(torch.add, parts).view(batch, heads * channels, queries).transpose(1, 2)
+    attended = reduce(torch.add, parts).view(batch, heads * channels, queries).transpose(1, 2)
+    return attended.to(value.dtype)
 
 
 class DeformableAttention(MultiScaleDeformableAttention):
@@ -81,5 +83,5 @@ class DeformableAttention(MultiScaleDeformableAttention):
         weights = self.attention_weights(located).view(*layout[:3], -1).softmax(-1).view(layout)
         sizes = reference_points.new_tensor([(width, height) for height, width in shapes])
         locations = reference_points[:, :, None, :, None] + offsets / sizes[:, None]
-        attended = deformable_attention(value, shapes, locations, weights.to(value.dtype))
+        attended = deformable_attention(value, shapes, locations, weights)
         return self.dropout(self.output_proj(attended)) + query

@@ -133,7 +133,7 @@ def test_base_classes_span_all_shapes_and_textures():
     base = classes[:20]
     assert {texture for _, texture in base} == set(TEXTURES)
     for shape in SHAPES:
-        assert len({texture for name, texture in base if name == shape}) == 2
+        assert len({texture for name, texture in base if name == shape}) == 4
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -165,6 +165,21 @@ def test_frozen_backbone(small, frames, targets):
     assert all(torch.equal(value, state[key]) for key, value in segmenter.backbone.state_dict().items())
 
 
+def test_mixed_precision(small, frames, targets):
+    """Under bfloat16 autocast the losses are single precision, near those without, and have gradients."""
+    segmenter = small()
+    losses = []
+    for enabled in (False, True):
+        torch.manual_seed(1)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+            losses.append(segmenter.criterion(segmenter.decode(segmenter.features(frames)), targets))
+    for name, value in losses[1].items():
+        assert value.dtype == torch.float32
+        assert value.item() == pytest.approx(losses[0][name].item(), rel=0.2)
+    sum(losses[1].values()).backward()
+    assert all(parameter.grad.isfinite().all() for parameter in segmenter.parameters())
+
+
 def test_training_after_predicting(small, frames, targets):
     """Constants made under inference mode must not poison a later backward pass."""
     segmenter = small()

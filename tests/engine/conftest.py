@@ -1,0 +1,19 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from tiny import make_data
+
+
+@pytest.fixture(scope="session")
+def stream(tmp_path_factory) -> Path:
+    """The toml file of the tiny stream."""
+    return make_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("CVIS_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))

@@ -1,0 +1,107 @@
+"""What the command line may set, and how it is refused."""
+
+import pytest
+from tiny import settings
+
+from cvis.engine.config import dump, fingerprint, parse_value, resolve
+from cvis.errors import UserError
+from cvis.files import shipped
+
+
+def test_every_shipped_schedule_resolves_for_every_learner():
+    for schedule in (shipped("configs") / "schedules").glob("*.py"):
+        for learner in ("finetune", "joint"):
+            config = resolve("synthetic-20-4", learner, schedule=schedule.stem)
+            assert config["schedule"]["base"]["iterations"] > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "incremental"),
+    [
+        ("ytvis2019-20-4", 1500, 600),
+        ("ytvis2019-20-2", 1500, 300),
+        ("ytvis2021-20-5", 1500, 1500),
+        ("ytvis2021-10-10", 750, 3000),
+    ],
+)
+def test_published_schedules(name, base, incremental):
+    """methods: 150 iterations per class on YTVIS-2019, 300 on 2021; batch 16, 1e-4, clip 0.01."""
+    schedule = resolve(name, "finetune", segmenter="mask2former_r50")["schedule"]
+    assert schedule["base"]["iterations"] == base
+    assert schedule["incremental"]["iterations"] == incremental
+    assert (schedule["batch_size"], schedule["base"]["lr"], schedule["clip_grad"]) == (16, 1e-4, 0.01)
+
+
+def test_a_shipped_config_is_short():
+    for file in shipped("configs").rglob("*.py"):
+        text = file.read_text()
+        assert len(text.splitlines()) <= 40, file
+        assert text.count("_base_") <= 1, file
+
+
+def test_overrides_win_and_keep_their_type():
+    config = resolve("synthetic-20-4", "finetune", overrides=["schedule.base.lr=1", "schedule.joint.iterations=7"])
+    assert config["schedule"]["base"]["lr"] == 1
+    assert config["schedule"]["joint"]["iterations"] == 7
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("schedule.bass.lr=1", "--set schedule.bass.lr: no such key; known under schedule: base"),
+        ("schedule.base.lrr=1", "no such key; known under schedule.base: iterations, lr, policy"),
+        ("learner.arsp=false", "no such key; known under learner: type"),
+        ("schedule.base.lr", "is not key=value"),
+        ("schedule.base.lr=fast", "'fast' is not of the type of its default 0.001"),
+        ("schedule.base.iterations=1.5", "1.5 is not of the type of its default 2000"),
+        ("schedule.base.iterations=0", "schedule.base.iterations: 0 is not possible; give a number of at least 1"),
+        ("protocol.freeze=all", "protocol.freeze: 'all' is not possible; choose one of backbone, none"),
+        ("runtime.device.index=1", "no such key"),
+    ],
+)
+def test_bad_overrides_are_named(override, message):
+    with pytest.raises(UserError) as caught:
+        resolve("synthetic-20-4", "finetune", overrides=[override])
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (dict(learner="finetuna"), "learner: 'finetuna' does not exist; choose one of finetune, joint"),
+        (dict(learner="nowhere.py:Mine"), "nowhere.py: no such file"),
+        (dict(learner="finetune", segmenter="yolo"), "segmenter: 'yolo' does not exist; choose one of mask2former"),
+        (dict(learner="finetune", schedule="long"), "schedule: 'long' does not exist; choose one of default"),
+    ],
+)
+def test_unknown_parts_are_named(arguments, message):
+    with pytest.raises(UserError, match=message.replace(".", r"\.")):
+        resolve("synthetic-20-4", **arguments)
+
+
+def test_a_config_file_that_is_broken_is_named(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("segmenter = dict(\n")
+    with pytest.raises(UserError, match=r"mine\.py: is not a valid config file"):
+        resolve("synthetic-20-4", "finetune", segmenter=str(file))
+
+
+def test_the_dump_reads_back(stream, tmp_path):
+    config = settings(stream, tmp_path)
+    namespace: dict = {}
+    exec(dump(config), namespace)
+    assert {key: namespace[key] for key in config} == config
+
+
+def test_speed_settings_do_not_change_the_identity_of_a_run(stream, tmp_path):
+    one = settings(stream, tmp_path)
+    other = settings(stream, tmp_path, "finetune", "runtime.workers=3", "runtime.checkpoint_every=9")
+    third = settings(stream, tmp_path, "finetune", "runtime.seed=3")
+    assert fingerprint(one) == fingerprint(other) != fingerprint(third)
+
+
+def test_values_are_literals_or_text():
+    assert parse_value("None") is None
+    assert parse_value("False") is False
+    assert parse_value("a/b.pth") == "a/b.pth"
