@@ -10,4 +10,4 @@ schedule = dict(
     backbone_lr_mult=1.0,  # nothing is pre-trained, so nothing is spared
     scale=1.0,
 )
-sampling = dict(short_sides=[56, 64, 72], max_size=128)
+sampling = dict(short_sides=[56, 64], max_size=128)

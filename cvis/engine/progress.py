@@ -40,7 +40,11 @@ def _bar(description: str, total: int, done: int) -> Iterator[Update]:
     )
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(description, total=total, completed=done, text="")
-        yield lambda text="": bar.update(task, advance=1, text=text)
+
+        def update(text: str = "") -> None:
+            bar.update(task, advance=1, text=text)
+
+        yield update
 
 
 def _plain(description: str, total: int, done: int, lines: int) -> Iterator[Update]:

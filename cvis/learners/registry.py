@@ -8,12 +8,16 @@ import sys
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmengine.registry import Registry
 
 from cvis import __version__
 from cvis.errors import UserError
+
+if TYPE_CHECKING:
+    from cvis.learners.base import Learner
+    from cvis.segmenters import Segmenter
 
 ENTRY_POINTS = "cvis.learners"
 LEARNERS = Registry("learner", scope="cvis", locations=["cvis.learners"])
@@ -54,7 +58,7 @@ def load_plugins() -> None:
             _broken[point.name] = LearnerInfo(point.name, package, version, error=reason)
 
 
-def find_learner(name: str) -> type:
+def find_learner(name: str) -> type[Learner]:
     """The learner class called ``name``, or ``path/to/file.py:Class``.
 
     Raises:
@@ -80,7 +84,7 @@ def parameters_of(learner: type) -> dict[str, inspect.Parameter]:
     return {n: p for n, p in signature.parameters.items() if p.kind in named and n != "segmenter"}
 
 
-def build_learner(config: dict[str, Any], segmenter) -> Any:
+def build_learner(config: dict[str, Any], segmenter: Segmenter) -> Learner:
     """Build a learner from ``dict(type=name, **parameters)``.
 
     Raises:
@@ -114,7 +118,7 @@ def _default_text(parameter: inspect.Parameter) -> str:
     return "(required)" if parameter.default is inspect.Parameter.empty else repr(parameter.default)
 
 
-def _from_file(name: str) -> type:
+def _from_file(name: str) -> type[Learner]:
     file, _, attribute = name.rpartition(":")
     path = Path(file).expanduser().resolve()
     if not path.is_file():
@@ -130,13 +134,12 @@ def _from_file(name: str) -> type:
         raise UserError(f"learner: {file}: does not import: {type(error).__name__}: {error}") from error
     if not hasattr(module, attribute):
         raise UserError(f"learner: {file}: has no class {attribute!r}; give path/to/file.py:Class")
-    learner = getattr(module, attribute)
-    _check_learner(learner, name)
-    return learner
+    return _check_learner(getattr(module, attribute), name)
 
 
-def _check_learner(learner: object, where: str) -> None:
+def _check_learner(learner: object, where: str) -> type[Learner]:
     from cvis.learners.base import Learner  # the registry is imported by the learners themselves
 
     if not (isinstance(learner, type) and issubclass(learner, Learner)):
         raise UserError(f"learner: {where}: is not a subclass of cvis.Learner")
+    return learner

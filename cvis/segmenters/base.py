@@ -54,6 +54,7 @@ class Segmenter(nn.Module, ABC):
         class_heads: :class:`ClassHeads`, the heads of all steps.
         groups: module list of :class:`QueryGroup`; ``groups[0]`` is the base group.
         backbone: frozen by :meth:`freeze_backbone`.
+        weights: URLs of pre-trained weights, by the name that ``--init`` gives them.
     """
 
     capabilities: frozenset[str] = frozenset()
@@ -61,6 +62,7 @@ class Segmenter(nn.Module, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.classes: list[int] = []
+        self.weights: dict[str, str] = {}
         self.backbone_frozen = False
         self.backbone: nn.Module
         self.class_heads: ClassHeads

@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import Tensor
 
 from cvis.errors import UserError
-from cvis.segmenters.mask2former import Mask2Former
+from cvis.segmenters.base import Segmenter
 from cvis.segmenters.weights import fetch, read_state_dict, sha256
 
 FRESH = ("class_heads.", "loss_cls.")
@@ -42,7 +42,7 @@ class InitReport:
     unexpected: tuple[str, ...]  # keys of the file that were not used
 
 
-def load_init(segmenter: Mask2Former, source: str | Path) -> InitReport:
+def load_init(segmenter: Segmenter, source: str | Path) -> InitReport:
     """Give a freshly built segmenter its initial weights.
 
     Args:
@@ -66,7 +66,7 @@ def load_init(segmenter: Mask2Former, source: str | Path) -> InitReport:
     return load_state(segmenter, read_state_dict(path), path)
 
 
-def load_state(segmenter: Mask2Former, state: Mapping[str, Tensor], path: Path) -> InitReport:
+def load_state(segmenter: Segmenter, state: Mapping[str, Tensor], path: Path) -> InitReport:
     """Load a state dict with the names of mmdet, torchvision or cvis; see :func:`load_init`."""
     named = rename(state)
     if head := class_rows(segmenter, named):
@@ -100,7 +100,7 @@ def rename(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return named
 
 
-def class_rows(segmenter: Mask2Former, named: dict[str, Tensor]) -> dict[str, Tensor]:
+def class_rows(segmenter: Segmenter, named: dict[str, Tensor]) -> dict[str, Tensor]:
     """mmdet's one linear class head as the rows of ours, if the numbers of classes are equal; else nothing."""
     weight, bias = named.pop("cls_embed.weight", None), named.pop("cls_embed.bias", None)
     heads = segmenter.class_heads

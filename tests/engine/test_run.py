@@ -62,7 +62,18 @@ def test_a_run_leaves_the_files_of_the_design(finished):
         assert 0 <= last[key] <= 100, key
     assert set(last["per_class"]) == {"1", "2", "3", "4"}
     assert set(last["per_class"]["1"]) == {"AP", "AP50", "AP75", "AR1", "AR10"}
-    for key in ("mAP", "AP50", "AP75", "AR1", "AR10", "FR", "FR_normalized", "forgetting", "bwt", "avg_incremental_mAP"):
+    for key in (
+        "mAP",
+        "AP50",
+        "AP75",
+        "AR1",
+        "AR10",
+        "FR",
+        "FR_normalized",
+        "forgetting",
+        "bwt",
+        "avg_incremental_mAP",
+    ):
         assert key in content["final"], key
     record = json.loads((finished / "run.json").read_text())
     assert record["status"] == "done"
