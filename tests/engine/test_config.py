@@ -48,7 +48,7 @@ def test_overrides_win_and_keep_their_type():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("schedule.bass.lr=1", "--set schedule.bass.lr: no such key; known under schedule: base"),
+        ("schedule.bass.lr=1", "--set schedule.bass.lr: no such key; known under schedule: backbone_lr_mult, base"),
         ("schedule.base.lrr=1", "no such key; known under schedule.base: iterations, lr, policy"),
         ("learner.arsp=false", "no such key; known under learner: type"),
         ("schedule.base.lr", "is not key=value"),
