@@ -107,7 +107,7 @@ def category_name(index: int) -> str:
     """Name of the class with this index (0..39); its category id is ``index + 1``.
 
     >>> category_name(0), category_name(11)
-    ('solid_disc', 'checkered_square')
+    ('solid_red_disc', 'dotted_purple_triangle')
     """
     shape, texture = shape_and_texture(index)
     return f"{texture}_{shape}"

@@ -130,6 +130,7 @@ def train_step(
             custom_hooks=hooks,
             launcher=runtime["launcher"],
             log_level="ERROR",
+            default_scope=None,  # a scope set here would outlive the runner and steer every later build
             visualizer=visualizer,
             randomness=dict(seed=derive_seed(seed, "train", task.index) % 2**32),
             experiment_name=f"step{task.index}-{uuid.uuid4().hex[:8]}",
