@@ -147,7 +147,7 @@ def test_a_run_killed_by_the_system_resumes_to_the_same_numbers(stream, finished
     """The same with SIGKILL and a fresh process, as on a real machine."""
     script = textwrap.dedent(f"""
         import sys
-        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        sys.path.insert(0, {str(Path(__file__).parents[1])!r})
         from pathlib import Path
         from tiny import settings
         from cvis.engine.run import run
