@@ -8,7 +8,7 @@ segmenter = dict(
     num_queries=20,
     pixel_decoder=dict(encoder_levels=2, layers=2, heads=4, points=2, feedforward=128, separable=True, norm_groups=8),
     decoder=dict(layers=3, heads=4, feedforward=256),
-    criterion=dict(num_points=512, class_weight=5.0),  # at this size masks are easy and names are hard,
+    criterion=dict(num_points=512, class_weight=5.0),  # masks are easy here, names are hard
     test=dict(short_side=64, max_side=160),
     size_divisor=16,
     channels_last=True,

@@ -46,16 +46,18 @@ def locked(folder: Path) -> Iterator[None]:
 class Journal:
     """``run.json``, ``config.py`` and the ``metrics.json`` files of one run."""
 
-    def __init__(self, folder: Path, config: dict[str, Any], identity: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, config: dict[str, Any], identity: dict[str, Any], writes: bool = True) -> None:
         """Open or begin a run.
 
         Args:
             identity: what a resumed run must agree on beside the configuration (scenario hash, split).
+            writes: False for the processes beside the first: they read only.
 
         Raises:
             UserError: the folder holds a run of another configuration.
         """
         self.folder = folder
+        self.writes = writes
         self.begun = time.monotonic()
         content = {"config": fingerprint(config), **identity}
         self.content: dict[str, Any] = {"schema": SCHEMA, "status": "running", "wall_s": 0.0, **content}
@@ -64,12 +66,12 @@ class Journal:
             self._must_agree(before, json.loads(json.dumps(content)))
             self.content = {**before, "status": "running"}
         self.wall_before = float(self.content["wall_s"])
-        write_text(folder / "config.py", dump(config))
+        self._write(folder / "config.py", dump(config))
 
     def update(self, **entries: Any) -> None:
         """Write entries to ``run.json``, with the wall time of all sessions so far."""
         self.content.update(entries, wall_s=self.wall_before + time.monotonic() - self.begun)
-        write_text(self.folder / "run.json", json.dumps(self.content, indent=1) + "\n")
+        self._write(self.folder / "run.json", json.dumps(self.content, indent=1) + "\n")
 
     def step(self, index: int) -> Path:
         return self.folder / f"step{index}"
@@ -83,10 +85,14 @@ class Journal:
 
     def write_step(self, metrics: dict[str, Any]) -> None:
         """Declare a step finished: its ``metrics.json`` is the last file to appear."""
-        write_text(self.step(metrics["step"]) / "metrics.json", json.dumps(metrics, indent=1) + "\n")
+        self._write(self.step(metrics["step"]) / "metrics.json", json.dumps(metrics, indent=1) + "\n")
 
     def write_run(self, metrics: dict[str, Any]) -> None:
-        write_text(self.folder / "metrics.json", json.dumps(metrics, indent=1) + "\n")
+        self._write(self.folder / "metrics.json", json.dumps(metrics, indent=1) + "\n")
+
+    def _write(self, path: Path, text: str) -> None:
+        if self.writes:
+            write_text(path, text)
 
     def _must_agree(self, before: dict[str, Any], now: dict[str, Any]) -> None:
         difference = _first_difference({k: before.get(k) for k in now}, now)

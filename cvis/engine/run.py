@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import barrier, get_rank, init_dist, is_distributed
+from mmengine.dist import barrier, get_rank
 from mmengine.visualization import Visualizer
 
 from cvis.engine import checkpoint
@@ -28,6 +28,7 @@ from cvis.engine.environment import (
 )
 from cvis.engine.evaluate import predict_videos
 from cvis.engine.journal import SCHEMA, Journal, locked, run_folder
+from cvis.engine.launch import join_processes
 from cvis.engine.optim import phase_of
 from cvis.engine.store import StepZero, recipe
 from cvis.engine.trackers import build_visualizer
@@ -68,8 +69,7 @@ def run(config: dict[str, Any]) -> Path:
         UserError: anything wrong with the configuration, the data or the disk.
     """
     device = select_device(config["runtime"]["device"])
-    if config["runtime"]["launcher"] != "none" and not is_distributed():
-        init_dist(config["runtime"]["launcher"], backend="nccl" if device.type == "cuda" else "gloo")
+    join_processes(config["runtime"]["launcher"], device)
     protocol = config["protocol"]
     overrides = {k: protocol[k] for k in ("split", "visibility", "other_class_policy") if protocol[k] is not None}
     data = config["runtime"]["data"]
@@ -85,7 +85,7 @@ def _run(config: dict[str, Any], scenario: Scenario, folder: Path, device: torch
         "scenario_hash": scenario.hash,
         "split_sha256": scenario.split_sha256,
     }
-    journal = Journal(folder, config, identity)
+    journal = Journal(folder, config, identity, writes=get_rank() == 0)
     steps = journal.finished_steps()
     stream = find_learner(config["learner"]["type"]).stream(scenario)
     if len(steps) == len(stream) and (folder / "metrics.json").is_file():
@@ -94,9 +94,8 @@ def _run(config: dict[str, Any], scenario: Scenario, folder: Path, device: torch
     this = _rebuild(config, scenario, stream, device, journal, steps)
     for task in stream[len(steps) :]:
         steps.append(_do_step(this, task))
-    if get_rank() == 0:
-        journal.write_run(_summary(this, steps))
-        journal.update(status="done", peak_mem_mb=max(s["peak_mem_mb"] for s in steps))
+    journal.write_run(_summary(this, steps))
+    journal.update(status="done", peak_mem_mb=max(s["peak_mem_mb"] for s in steps))
     this.visualizer.close()
     return folder
 
@@ -117,13 +116,12 @@ def _rebuild(config, scenario, stream, device, journal, steps) -> Run:
         this.saved = checkpoint.overlay(files)
         checkpoint.load_state(learner, this.saved, files[-1])
         logger.info("resuming after step %d", len(steps) - 1)
-    if get_rank() == 0:
-        journal.update(
-            environment=describe_environment(device),
-            init=_describe_init(init_report),
-            text_encoder=None,
-            classes_without_test=list(scenario.classes_without_test),
-        )
+    journal.update(
+        environment=describe_environment(device),
+        init=_describe_init(init_report),
+        text_encoder=None,
+        classes_without_test=list(scenario.classes_without_test),
+    )
     return this
 
 

@@ -244,3 +244,30 @@ def test_a_damaged_checkpoint_is_named(stream, finished, tmp_path):
     (folder / "step0" / "model.pth").write_bytes(b"not a checkpoint")
     with pytest.raises(UserError, match=r"step0/model\.pth: is not a readable checkpoint"):
         run(settings(stream, tmp_path))
+
+
+def test_two_processes_train_one_run(stream, tmp_path):
+    """torchrun on the CPU: each rank takes its share of clips and videos, one result comes out."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29517"]
+    script = tmp_path / "two.py"
+    script.write_text(
+        textwrap.dedent(f"""
+            import sys
+            sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+            from pathlib import Path
+            from tiny import settings
+            from cvis.engine.run import run
+            run(settings(Path({str(stream)!r}), Path({str(tmp_path)!r}), "finetune", "runtime.launcher=pytorch"))
+        """)
+    )
+    subprocess.run([*command, str(script)], check=True, capture_output=True, timeout=200)
+    folder = tmp_path / "tiny" / "mask2former_tiny" / "finetune" / "seed0"
+    assert len(metrics(folder)["steps"]) == 3
+    with gzip.open(folder / "step2" / "predictions.json.gz", "rt") as file:
+        assert {entry["video_id"] for entry in json.load(file)} == {1, 2, 3, 4}
+
+
+def test_a_launcher_that_did_not_launch_is_named(stream, tmp_path, monkeypatch):
+    monkeypatch.delenv("RANK", raising=False)
+    with pytest.raises(UserError, match="not started by torchrun"):
+        run(settings(stream, tmp_path, "finetune", "runtime.launcher=pytorch"))
