@@ -6,6 +6,8 @@ is stored once, in step 0. Laying the files of steps 0..t over each other gives 
 
 from __future__ import annotations
 
+import errno
+import os
 import pickle
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -27,8 +29,8 @@ def save(path: Path, content: Mapping[str, Any]) -> None:
     with atomic_path(path) as temporary:
         try:
             torch.save(dict(content), temporary)
-        except RuntimeError as error:  # torch reports a full disk as a RuntimeError of its zip writer
-            raise OSError(None, _first_line(error)) from error
+        except RuntimeError as error:  # the zip writer of torch meets a full disk with an assertion of its own
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
 
 
 def load(path: Path) -> dict[str, Any]:

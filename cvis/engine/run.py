@@ -97,6 +97,9 @@ def _run(config: dict[str, Any], scenario: Scenario, folder: Path, device: torch
     journal.write_run(_summary(this, steps))
     journal.update(status="done", peak_mem_mb=max(s["peak_mem_mb"] for s in steps))
     this.visualizer.close()
+    final = final_metrics(steps)
+    words = ", ".join(f"{name} {_number(final[name])}" for name in ("mAP", "AP50", "AR10", "FR", "forgetting"))
+    logger.info("done: %s", words)
     return folder
 
 
