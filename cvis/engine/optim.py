@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from mmengine.optim import OptimWrapper
 
 WARM_UP = 0.1  # of a cosine phase
+
+
+class Bf16OptimWrapper(OptimWrapper):
+    """Computes the losses in bf16, the rest in fp32.
+
+    bf16 has the range of fp32, so unlike mmengine's AmpOptimWrapper this one scales no loss and needs no GPU.
+    """
+
+    def __init__(self, device_type: str, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.device_type = device_type
+
+    @contextmanager
+    def optim_context(self, model: torch.nn.Module) -> Iterator[None]:
+        with super().optim_context(model), torch.autocast(self.device_type, dtype=torch.bfloat16):
+            yield
 
 
 def phase_of(config: dict[str, Any], is_base: bool, joint: bool, steps: int) -> dict[str, Any]:
@@ -40,10 +58,9 @@ def build_optimizer(
     ]
     optimizer = torch.optim.AdamW(settings, fused=True)
     clip_grad = dict(max_norm=schedule["clip_grad"]) if schedule["clip_grad"] else None
-    if amp:  # bf16 has the range of fp32: the loss needs no scaling
-        return AmpOptimWrapper(
-            optimizer=optimizer, dtype="bfloat16", loss_scale=dict(enabled=False), clip_grad=clip_grad
-        )
+    if amp:
+        device_type = groups[0]["params"][0].device.type
+        return Bf16OptimWrapper(device_type, optimizer=optimizer, clip_grad=clip_grad)
     return OptimWrapper(optimizer=optimizer, clip_grad=clip_grad)
 
 

@@ -271,3 +271,11 @@ def test_a_launcher_that_did_not_launch_is_named(stream, tmp_path, monkeypatch):
     monkeypatch.delenv("RANK", raising=False)
     with pytest.raises(UserError, match="not started by torchrun"):
         run(settings(stream, tmp_path, "finetune", "runtime.launcher=pytorch"))
+
+
+def test_bf16_is_in_force_and_trains(stream, finished, tmp_path):
+    folder = run(settings(stream, tmp_path, "finetune", "runtime.amp=bf16", "schedule.incremental.iterations=1"))
+    mine, full = weights(folder, 1), weights(finished, 1)
+    assert all(torch.isfinite(value).all() for value in mine.values())
+    assert any(not torch.equal(mine[name], full[name]) for name in full)
+    assert all(value.dtype == full[name].dtype for name, value in mine.items())  # master weights stay fp32
