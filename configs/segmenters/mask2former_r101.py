@@ -1,13 +1,7 @@
 # Mask2Former-VIS with ResNet-101.
+_base_ = "mask2former_r50.py"
 segmenter = dict(
-    type="mask2former",
-    backbone=dict(
-        type="ResNet",
-        depth=101,
-        norm_cfg=dict(type="BN", requires_grad=False),
-        norm_eval=True,
-        style="pytorch",
-    ),
+    backbone=dict(depth=101),
     weights=dict(
         coco="https://download.openmmlab.com/mmdetection/v3.0/mask2former/"
         "mask2former_r101_8xb2-lsj-50e_coco/"
