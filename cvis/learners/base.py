@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cvis.segmenters import Segmenter
 
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
+SWIN_EMBEDDINGS = ("relative_position_bias_table", "absolute_pos_embed")
 
 
 class Learner(nn.Module):
@@ -57,15 +58,10 @@ class Learner(nn.Module):
         """Trainable parameters for the optimiser, in groups that it treats alike.
 
         Keys beside ``params``: ``backbone`` (the schedule's ``backbone_lr_mult`` applies), ``lr_mult`` and
-        ``decay_mult`` (factors, 1 by default). Norms and embeddings (queries, prompts) are not decayed, as in
-        Mask2Former.
+        ``decay_mult`` (factors, 1 by default). Norms and embeddings are not decayed, as in Mask2Former; a module
+        whose bare parameters are embeddings (queries, prompts) names them in an attribute ``undecayed``.
         """
-        undecayed = {
-            id(parameter)
-            for module in self.modules()
-            if isinstance(module, (*NORMS, nn.Embedding))
-            for parameter in module.parameters(recurse=False)
-        }
+        undecayed = {id(parameter) for module in self.modules() for parameter in _undecayed(module)}
         groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
         for name, parameter in self.named_parameters():
             if parameter.requires_grad:
@@ -85,3 +81,11 @@ class Learner(nn.Module):
     def forward(self, clip: Clip) -> dict[str, Tensor]:
         """``loss``: so that wrappers such as DistributedDataParallel see an ordinary module."""
         return self.loss(clip)
+
+
+def _undecayed(module: nn.Module) -> list[nn.Parameter]:
+    """A module's own parameters that get no weight decay."""
+    named = dict(module.named_parameters(recurse=False))
+    if isinstance(module, (*NORMS, nn.Embedding)):
+        return list(named.values())
+    return [named[name] for name in (*getattr(module, "undecayed", ()), *SWIN_EMBEDDINGS) if name in named]

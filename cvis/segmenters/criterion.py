@@ -85,21 +85,22 @@ class Criterion:
             padded: [B, N, T, H, W], see :func:`pad_tracks`; the costs are computed in its type.
             points: [B, P, 2]; None: uniform at random.
         """
-        counts = [len(ids) for ids in columns]
-        batch, width = padded.shape[:2]
-        if points is None:
-            points = torch.rand(batch, self.num_points, 2, device=padded.device, dtype=padded.dtype)
-        ids = padded.new_zeros(batch, width, dtype=torch.int64)
-        for clip, count in enumerate(counts):
-            ids[clip, :count] = columns[clip]
-        frames = padded.shape[2]
-        targets = sample(padded.flatten(1, 2), points).unflatten(1, (width, frames)).flatten(2)
-        costs = []
-        for output in outputs:
-            values = sample(output.masks.to(padded.dtype).flatten(1, 2), points)
-            values = values.unflatten(1, (-1, frames)).flatten(2)
-            costs.append(pairwise_cost(output.logits.to(padded.dtype), values, ids, targets))
-        return assign(torch.stack(costs), counts)
+        with torch.autocast(padded.device.type, enabled=False):  # the same costs whoever calls
+            counts = [len(ids) for ids in columns]
+            batch, width = padded.shape[:2]
+            if points is None:
+                points = torch.rand(batch, self.num_points, 2, device=padded.device, dtype=padded.dtype)
+            ids = padded.new_zeros(batch, width, dtype=torch.int64)
+            for clip, count in enumerate(counts):
+                ids[clip, :count] = columns[clip]
+            frames = padded.shape[2]
+            targets = sample(padded.flatten(1, 2), points).unflatten(1, (width, frames)).flatten(2)
+            costs = []
+            for output in outputs:
+                values = sample(output.masks.to(padded.dtype).flatten(1, 2), points)
+                values = values.unflatten(1, (-1, frames)).flatten(2)
+                costs.append(pairwise_cost(output.logits.to(padded.dtype), values, ids, targets))
+            return assign(torch.stack(costs), counts)
 
     def _class_losses(
         self, logits: Sequence[Tensor], columns: Sequence[Tensor], matching: Matching, classify: Classify
@@ -117,6 +118,7 @@ class Criterion:
         self, outputs: Sequence[Output], matching: Matching, padded: Tensor, counts: Sequence[int]
     ) -> tuple[Tensor, Tensor]:
         """BCE and dice of each layer: two [L]."""
+        normaliser = num_tracks(sum(counts), padded.device)  # first of all: every rank takes part, also without tracks
         query = matching.query.clamp(min=0)  # a track without a query borrows the first, with weight zero
         predicted = torch.stack(
             [output.masks[matching.clip, chosen] for output, chosen in zip(outputs, query, strict=True)]
@@ -133,7 +135,7 @@ class Criterion:
             by_mask = points.unflatten(0, (layers, -1)).transpose(0, 1).flatten(1, 2)  # [G*T, L*P, 2]
             values = sample(truth.flatten(0, 1)[:, None], by_mask)
             targets = values.view(tracks, frames, layers, -1).permute(2, 0, 1, 3)
-        weight = (matching.query >= 0)[:, :, None].to(padded.dtype) / num_tracks(tracks, padded.device)
+        weight = (matching.query >= 0)[:, :, None].to(padded.dtype) / normaliser
         bce = F.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(-1)
         return (bce * weight).sum((1, 2)), (dice_loss(logits, targets) * weight).sum((1, 2))
 

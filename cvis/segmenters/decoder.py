@@ -66,6 +66,8 @@ class Decoder(nn.Module):
         levels: feature levels.
     """
 
+    undecayed = ("level_embed",)  # an embedding: the optimiser applies no weight decay
+
     def __init__(self, dim: int = 256, layers: int = 9, heads: int = 8, feedforward: int = 2048, levels: int = 3):
         super().__init__()
         attention = dict(embed_dims=dim, num_heads=heads, batch_first=True)
@@ -144,5 +146,5 @@ def allowed_pixels(embeddings: Tensor, features: Tensor) -> Tensor:
     Returns:
         [B, 1, Q, T*h*w] bool: True inside the predicted mask; all True where the mask is empty.
     """
-    inside = mask_logits(embeddings, features).flatten(2).sigmoid() >= 0.5
+    inside = mask_logits(embeddings, features).flatten(2) >= 0  # sigmoid >= 0.5, exact in bf16 too
     return (inside | ~inside.any(-1, keepdim=True))[:, None]

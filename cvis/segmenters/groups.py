@@ -21,6 +21,8 @@ class QueryGroup(nn.Module):
         step: the step of the stream that owns the group.
     """
 
+    undecayed = ("queries", "positions")  # embeddings: the optimiser applies no weight decay
+
     def __init__(
         self, num_queries: int, dim: int, num_positions: int = 1, mask_head: nn.Module | None = None, step: int = 0
     ) -> None:

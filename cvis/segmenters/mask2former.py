@@ -132,7 +132,9 @@ class Mask2Former(Segmenter):
         if prediction_layers != "all":
             predictions = [*predictions[:1], predictions[-1]][-1 if prediction_layers == "last" else 0 :]
         states = torch.cat([state for state, _ in predictions], dim=1)
-        logits = self.class_heads(states).split(len(member), dim=1)
+        with torch.autocast(states.device.type, enabled=False):  # bf16 logits would tie scores
+            wide = torch.promote_types(states.dtype, torch.float32)
+            logits = self.class_heads(states.to(wide)).split(len(member), dim=1)
         return [QueryOutput(row, *prediction) for row, prediction in zip(logits, predictions, strict=True)]
 
     def decode(
