@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 RUNS ?= runs/demo
 DEMO_LEARNERS ?= finetune joint
-DEMO_ARGS ?=
+# Half the iterations of the full schedule: some minutes on two cores. DEMO_ARGS= runs all of it.
+DEMO_ARGS ?= --set schedule.scale=0.5
 PYTEST_ARGS ?= -n 2
 
 BIN := $(VENV)/bin
@@ -35,7 +36,9 @@ demo: $(DONE)
 	set -e; for learner in $(DEMO_LEARNERS); do \
 	  $(BIN)/cvis run synthetic-20-4 --learner $$learner --segmenter mask2former_tiny --runs $(RUNS) $(DEMO_ARGS); \
 	done
+	@echo
 	$(BIN)/cvis compare $(RUNS)
+	@echo "Synthetic videos, a tiny model from random weights, settings: $(or $(DEMO_ARGS),the full schedule)."
 
 # One thread for each test process: two processes with two threads each only fight for two cores.
 test: $(DONE)
