@@ -126,5 +126,14 @@ def _from_polygons(polygons: list, height: int, width: int) -> tuple[RLE, int]:
             raise RLEError(f"[{i}]", polygon, "is not a polygon [x, y, x, y, x, y, ...]")
         if not np.isfinite(points).all():
             raise RLEError(f"[{i}]", polygon, "has a coordinate that is not finite")
+        if not _near_frame(points, height, width):
+            raise RLEError(f"[{i}]", polygon, f"lies far outside the frame of {height} x {width}")
     rle = coco.merge(coco.frPyObjects(polygons, height, width))
     return rle, int(coco.area(rle))
+
+
+def _near_frame(points: np.ndarray, height: int, width: int) -> bool:
+    """Whether no point is further than one frame size outside; pycocotools walks every pixel of an edge and
+    overflows its counters on long ones."""
+    size = np.tile([width, height], points.size // 2)
+    return bool(((points >= -size) & (points <= 2 * size)).all())
