@@ -6,10 +6,10 @@ the first error, the checker's collects, and parsing goes on without the faulty 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cvis.data.problem import Problem, short
@@ -23,6 +23,10 @@ AREA_TOLERANCE = 0.05
 """An ``areas`` entry further than this (relative, and at least 10 pixels) from its mask is a warning."""
 
 _AGAIN = "download the annotation file again, or mend the script that wrote it"
+
+_MAX_ID = 2**63 - 1  # ids are int64 in tensors and in the cache
+_MAX_SIDE = 65535  # pixels; JPEG's limit, and pycocotools counts the pixels of a frame in 32 bits
+_MAX_FLOAT = sys.float_info.max  # JSON's whole numbers have no limit
 
 
 @dataclass(frozen=True)
@@ -93,8 +97,9 @@ def _records(raw: Mapping, name: str, found: _Findings, remedy: str = _AGAIN) ->
         if not isinstance(record, dict):
             found.error(field, record, "is not an object")
         elif found.has(record, field, id=int):
-            if record["id"] < 0:
-                found.error(f"{field}.id", record["id"], "is negative")
+            if not 0 <= record["id"] <= _MAX_ID:
+                what = "is negative" if record["id"] < 0 else "does not fit 64 bits"
+                found.error(f"{field}.id", record["id"], what)
             elif record["id"] in seen:
                 found.error(f"{field}.id", record["id"], f"is the id of {seen[record['id']]} too")
             else:
@@ -119,10 +124,10 @@ def _videos(raw: Mapping, found: _Findings) -> Iterator[Video]:
         if not found.has(record, field, height=int, width=int, file_names=list):
             continue
         names = record["file_names"]
-        wrong = [(f"{field}.{key}", record[key]) for key in ("height", "width") if record[key] < 1]
+        wrong = [(f"{field}.{key}", record[key]) for key in ("height", "width") if not 1 <= record[key] <= _MAX_SIDE]
         for part, value in wrong:
-            found.error(part, value, "is not a positive number of pixels")
-        if wrong or not _good_names(names, record.get("length", len(names)), field, found):
+            found.error(part, value, f"is not a positive number of pixels, {_MAX_SIDE} at most")
+        if wrong or not _good_names(names, record.get("length"), field, found):
             continue
         folder = names[0].rpartition("/")[0]
         name = record.get("name") or folder or str(record["id"])
@@ -134,12 +139,16 @@ def _good_names(names: list, length: Any, field: str, found: _Findings) -> bool:
     if not names:
         found.error(f"{field}.file_names", names, "the video has no frames")
         return False
-    if length != len(names):
+    if length is not None and length != len(names):
         found.error(f"{field}.length", length, f"file_names lists {len(names)} frames")
         return False
     for t, name in enumerate(names):
         if not isinstance(name, str) or not name:
             found.error(f"{field}.file_names[{t}]", name, "is not the name of a file")
+            return False
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts:
+            found.error(f"{field}.file_names[{t}]", name, "leads out of the folder of the frames")
             return False
     if len(set(names)) < len(names):
         twice = next(name for t, name in enumerate(names) if name in names[:t])
@@ -148,7 +157,7 @@ def _good_names(names: list, length: Any, field: str, found: _Findings) -> bool:
 
 
 def _tracks(raw: Mapping, videos: Mapping[int, Video], categories: set[int], found: _Findings) -> Iterator[Track]:
-    listed = {v.get("id") for v in raw.get("videos") or () if isinstance(v, dict)}  # also the faulty ones
+    listed = _listed_ids(raw.get("videos"))
     remedy = "use the training annotations; those of the official valid and test parts are private"
     for field, record in _records(raw, "annotations", found, remedy):
         if not found.has(record, field, video_id=int, category_id=int, segmentations=list):
@@ -161,6 +170,13 @@ def _tracks(raw: Mapping, videos: Mapping[int, Video], categories: set[int], fou
             track = _track(record, videos[record["video_id"]], field, found)
             if track is not None:
                 yield track
+
+
+def _listed_ids(videos: Any) -> set[int]:
+    """The ids of all videos, also of the faulty ones: their tracks are not faults of their own."""
+    records = videos if isinstance(videos, list) else []
+    ids = (record.get("id") for record in records if isinstance(record, dict))
+    return {i for i in ids if isinstance(i, int)}
 
 
 def _track(record: Mapping, video: Video, field: str, found: _Findings) -> Track | None:
@@ -180,17 +196,25 @@ def _track(record: Mapping, video: Video, field: str, found: _Findings) -> Track
         masks.append(mask if size else None)
         sizes.append(size)
     areas = _areas(record, sizes, field, found)
+    crowd = record.get("iscrowd")
+    if crowd is not None and (not isinstance(crowd, int) or crowd not in (0, 1)):
+        found.error(f"{field}.iscrowd", crowd, "is not 0 or 1")
+        return None
+    _warn_of_boxes(record.get("bboxes"), len(video), field, found)
     if areas is None:
         return None
     if not any(sizes):
         found.warn(f"{field}.segmentations", "all null", "is never visible and is left out", "drop it")
         return None
-    crowd = bool(record.get("iscrowd", 0))
-    return Track(record["id"], video.id, record["category_id"], tuple(masks), areas, crowd)
+    return Track(record["id"], video.id, record["category_id"], tuple(masks), areas, bool(crowd))
 
 
 def _areas(record: Mapping, sizes: Sequence[int], field: str, found: _Findings) -> tuple[float, ...] | None:
-    """The file's areas, the masks' own where the file has none; 0 where absent."""
+    """The file's areas, or the masks' own if it has none at all; 0 where the track is absent.
+
+    Also 0 where the file has null for a mask: official evaluators then leave that frame out of the mean area,
+    as they do with zeros.
+    """
     given = record.get("areas")
     if given is None:
         return tuple(float(size) for size in sizes)
@@ -199,20 +223,40 @@ def _areas(record: Mapping, sizes: Sequence[int], field: str, found: _Findings) 
         found.error(f"{field}.areas", value, f"there are {len(sizes)} segmentations")
         return None
     for t, area in enumerate(given):
-        if area is not None and (type(area) not in (int, float) or not 0 <= area < inf):
+        if area is not None and (type(area) not in (int, float) or not 0 <= area <= _MAX_FLOAT):
             found.error(f"{field}.areas[{t}]", area, "is not an area in pixels")
             return None
-    areas = tuple(float(a) if size and a is not None else float(size) for a, size in zip(given, sizes, strict=True))
-    _warn_of_areas(areas, sizes, field, found)
-    return areas
+    _warn_of_areas(given, sizes, field, found)
+    return tuple(float(a) if size and a is not None else 0.0 for a, size in zip(given, sizes, strict=True))
 
 
-def _warn_of_areas(areas: Sequence[float], sizes: Sequence[int], field: str, found: _Findings) -> None:
-    off = [t for t, (a, s) in enumerate(zip(areas, sizes, strict=True)) if abs(a - s) > max(10, AREA_TOLERANCE * s)]
+def _warn_of_areas(given: Sequence[float | None], sizes: Sequence[int], field: str, found: _Findings) -> None:
+    pairs = [(t, a, s) for t, (a, s) in enumerate(zip(given, sizes, strict=True)) if s and a is not None]
+    off = [(abs(a - s), t, a, s) for t, a, s in pairs if abs(a - s) > max(10, AREA_TOLERANCE * s)]
     if off:
-        worst = max(off, key=lambda t: abs(areas[t] - sizes[t]))
-        what = f"the mask has {sizes[worst]} pixels ({len(off)} frames of this track differ)"
-        found.warn(f"{field}.areas[{worst}]", areas[worst], what, "areas only decide small, medium, large")
+        _, t, area, size = max(off)
+        what = f"the mask has {size} pixels ({len(off)} frames of this track differ)"
+        found.warn(f"{field}.areas[{t}]", area, what, "areas only decide small, medium, large")
+
+
+def _warn_of_boxes(boxes: Any, frames: int, field: str, found: _Findings) -> None:
+    """Nothing here reads boxes; other tools do."""
+    remedy = "give null or [x, y, width, height] per frame; only other tools read it"
+    if boxes is None:
+        return
+    if not isinstance(boxes, list) or len(boxes) != frames:
+        value = len(boxes) if isinstance(boxes, list) else boxes
+        found.warn(f"{field}.bboxes", value, f"there are {frames} segmentations", remedy)
+        return
+    for t, box in enumerate(boxes):
+        if box is not None and not _is_box(box):
+            found.warn(f"{field}.bboxes[{t}]", box, "is not a box", remedy)
+
+
+def _is_box(box: Any) -> bool:
+    return (
+        isinstance(box, list) and len(box) == 4 and all(type(n) in (int, float) and abs(n) <= _MAX_FLOAT for n in box)
+    )
 
 
 def _warn_of_empty(tracks: Mapping[int, Sequence[Track]], raw: Mapping, found: _Findings) -> None:

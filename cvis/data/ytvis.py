@@ -66,7 +66,7 @@ def decode(data: bytes, file: Path) -> Any:
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno} of {len(data)} bytes"
         raise Problem(str(file), where, error.msg, "is not JSON", remedy).error() from None
-    except (UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, a number of thousands of digits, deep nesting
         raise Problem(str(file), "", type(error).__name__, "is not JSON", remedy).error() from None
 
 

@@ -163,8 +163,59 @@ def test_areas_that_disagree_with_the_mask_are_a_warning(tmp_path):
     raw = small()
     raw["annotations"][2]["areas"] = [1, 300]
     report = check(make(tmp_path, raw), "custom")
-    assert listed(report) == [("warning", "annotations[2].areas[1]", "300.0")]
+    assert listed(report) == [("warning", "annotations[2].areas[1]", "300")]
     assert report.ok
+
+
+@pytest.mark.parametrize("boxes", [[None], "none", [[1, 2, 3], None], [[1, 2, 3, "4"], None], [[1, 2, 3, True], 7]])
+def test_boxes_that_are_none_are_a_warning(tmp_path, boxes):
+    raw = small()
+    raw["annotations"][0]["bboxes"] = [None, [1, 1.5, 2, 1], [0, 0, 1, 1]]
+    raw["annotations"][2]["bboxes"] = boxes
+    report = check(make(tmp_path, raw), "custom")
+    assert report.ok
+    assert {(p.severity, p.field.partition("[")[0]) for p in report.problems} == {("warning", "annotations")}
+    assert all(p.field.startswith("annotations[2].bboxes") for p in report.problems)
+
+
+HUGE = 10**400
+NO_TRACEBACK = {
+    "videos are a number": lambda raw: raw.update(videos=5),
+    "videos are an object": lambda raw: raw.update(videos={"id": 7}),
+    "videos are null": lambda raw: raw.update(videos=None),
+    "annotations are a number": lambda raw: raw.update(annotations=5),
+    "categories are text": lambda raw: raw.update(categories="cat"),
+    "a list as video id": lambda raw: raw["videos"][0].update(id=[1]),
+    "a list as the track's video": lambda raw: raw["annotations"][0].update(video_id=[1]),
+    "a list as the track's category": lambda raw: raw["annotations"][0].update(category_id=[1]),
+    "an object as category name": lambda raw: raw["categories"][0].update(name={}),
+    "huge height": lambda raw: raw["videos"][0].update(height=HUGE),
+    "huge id": lambda raw: raw["videos"][0].update(id=HUGE),
+    "huge track id": lambda raw: raw["annotations"][0].update(id=2**63),
+    "huge area": lambda raw: raw["annotations"][2].update(areas=[HUGE, 1]),
+    "huge run": lambda raw: raw["annotations"][2]["segmentations"][0].update(counts=[HUGE]),
+    "huge polygon": lambda raw: raw["annotations"][2].update(segmentations=[[[HUGE] * 6], None]),
+    "length is a list": lambda raw: raw["videos"][0].update(length=[2]),
+    "crowd is a list": lambda raw: raw["annotations"][0].update(iscrowd=[]),
+    "file name with a zero": lambda raw: raw["videos"][0].update(file_names=["b/0.jpg", "b/\0.jpg"]),
+    "file name without UTF-8": lambda raw: raw["videos"][0].update(file_names=["b/0.jpg", "b/\ud800.jpg"]),
+}
+
+
+@pytest.mark.parametrize("name", NO_TRACEBACK)
+def test_odd_types_are_problems_not_an_end(tmp_path, name):
+    raw = small()
+    make(tmp_path, raw)
+    NO_TRACEBACK[name](raw)
+    (tmp_path / "instances.json").write_text(json.dumps(raw))
+    report = check(tmp_path, "custom")
+    assert not report.ok
+    assert json.dumps(report.to_json()).isascii()
+
+
+def test_a_number_of_thousands_of_digits_is_a_problem(tmp_path):
+    (make(tmp_path, small()) / "instances.json").write_text('{"videos": 1' + "0" * 5000 + "}")
+    assert [p.what for p in check(tmp_path, "custom").problems] == ["is not JSON"]
 
 
 def test_a_cut_off_annotation_file_is_a_problem_not_an_end(tmp_path):

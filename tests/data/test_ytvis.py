@@ -13,9 +13,11 @@ from pycocotools import mask as coco
 
 from cvis.data import cache
 from cvis.data.rle import RLEError, decode_runs, read_segmentation
+from cvis.data.videoset import VideoSet
 from cvis.data.ytvis import read_ytvis
 from cvis.errors import UserError
-from cvis.types import Category
+from cvis.evaluation.overlap import mean_areas
+from cvis.types import Category, Track, Video
 
 
 def test_ids_are_the_file_s_own(tmp_path):
@@ -41,13 +43,23 @@ def test_masks_and_areas(tmp_path):
 def test_the_areas_of_the_file_are_trusted(tmp_path):
     raw = small()
     raw["annotations"][0]["areas"] = [8, None, 1.5]
-    assert read_ytvis(write(tmp_path, raw), None).tracks[0][1].areas == (0.0, 2.0, 1.5)
+    areas = read_ytvis(write(tmp_path, raw), None).tracks[0][1].areas
+    assert areas == (0.0, 0.0, 1.5)
+    assert mean_areas(np.array([areas])) == [1.5]  # the official mean leaves a null out
+
+
+@pytest.mark.parametrize(("given", "crowd"), [(0, False), (1, True), (False, False), (True, True), (None, False)])
+def test_forms_of_iscrowd(tmp_path, given, crowd):
+    raw = small()
+    raw["annotations"][0]["iscrowd"] = given
+    assert read_ytvis(write(tmp_path, raw), None).tracks[0][1].iscrowd is crowd
 
 
 def test_fields_that_the_authors_add_or_leave_out(tmp_path):
     raw = small()
     raw["annotations"][0] |= {"occlusion": ["no_occlusion"] * 3, "bboxes": None, "iscrowd": 0, "areas": None}
     del raw["videos"][0]["length"]
+    raw["videos"][1]["length"] = None
     assert read_ytvis(write(tmp_path, raw), None).num_tracks == 3
 
 
@@ -82,6 +94,21 @@ def test_a_polygon_is_filled():
     read, area = read_segmentation([[1, 1, 4, 1, 4, 3, 1, 3]], HEIGHT, WIDTH)
     assert np.array_equal(coco.decode(read)[1:3, 1:4], np.ones((2, 3)))
     assert area == 6
+
+
+@pytest.mark.parametrize("far", [13, -7, 1e9, 1e12, -1e12, 1e300, 2**62])
+def test_a_polygon_far_outside_the_frame_is_refused(far):
+    """pycocotools would crash, and take the process along."""
+    with pytest.raises(RLEError, match="far outside the frame of 4 x 6") as caught:
+        read_segmentation([[0, 0, 5, 0, 5, 3], [1, 1, far, 1, 4, 3]], HEIGHT, WIDTH)
+    assert caught.value.part == "[1]"
+
+
+def test_a_polygon_may_leave_the_frame():
+    _, area = read_segmentation(
+        [[-WIDTH, -HEIGHT, 2 * WIDTH, -HEIGHT, 2 * WIDTH, 2 * HEIGHT, -WIDTH, 2 * HEIGHT]], 4, 6
+    )
+    assert area == HEIGHT * WIDTH
 
 
 @given(st.binary(max_size=12) | st.text(max_size=12))
@@ -187,6 +214,15 @@ FAULTS = {
     "too few areas": (track(0, areas=[1]), "annotations[0].areas", "1", "3 segmentations"),
     "text area": (track(0, areas=[None, "2", 1]), "annotations[0].areas[1]", "'2'", "not an area"),
     "negative area": (track(0, areas=[None, -2, 1]), "annotations[0].areas[1]", "-2", "not an area"),
+    "huge area": (track(0, areas=[None, 10**400, 1]), "annotations[0].areas[1]", "10000", "not an area"),
+    "text crowd": (track(0, iscrowd="no"), "annotations[0].iscrowd", "'no'", "not 0 or 1"),
+    "crowd of 2": (track(0, iscrowd=2), "annotations[0].iscrowd", "2", "not 0 or 1"),
+    "crowd of a half": (track(0, iscrowd=0.5), "annotations[0].iscrowd", "0.5", "not 0 or 1"),
+    "id of 64 bits": (track(0, id=2**63), "annotations[0].id", str(2**63), "does not fit 64 bits"),
+    "width beyond JPEG": (video(0, width=2**16), "videos[0].width", "65536", "65535 at most"),
+    "absolute name": (video(0, file_names=["b/0", "/b/1"]), "videos[0].file_names[1]", "'/b/1'", "leads out of"),
+    "name above": (video(0, file_names=["b/0", "b/../../1"]), "videos[0].file_names[1]", "'b/../../1'", "leads out"),
+    "far polygon": (segmentation([[1, 2, 3, 4, 5, 1e9]]), f"{SEGMENTATION}[0]", "1000000000.0", "far outside"),
     "infinite area": (track(0, areas=[None, float("inf"), 1]), "annotations[0].areas[1]", "inf", "not an area"),
 }
 
@@ -261,6 +297,27 @@ def flip(data: bytes) -> bytes:
     """One byte of the listing changed: the zip's checksum must notice."""
     at = data.index(b'"cat"')
     return data[: at + 1] + b"k" + data[at + 2 :]
+
+
+def test_a_cache_damaged_anywhere_is_absent_or_right(tmp_path):
+    """Every third byte, also those of the zip's own tables: unknown compression, encryption, sizes that lie."""
+    first = read_ytvis(write(tmp_path, small()), None)
+    cached = cache.cache_path(first.sha256)
+    good = cached.read_bytes()
+    flips = np.random.default_rng(0).integers(1, 256, len(good)).tolist()
+    absent = 0
+    for at, value in list(enumerate(flips))[::3]:
+        cached.write_bytes(good[:at] + bytes([good[at] ^ value]) + good[at + 1 :])
+        found = cache.load(first.sha256)
+        absent += found is None
+        assert found in (None, first), at
+    assert absent > 0.5 * len(flips[::3])
+
+
+def test_what_cannot_be_cached_is_done_without(tmp_path):
+    odd = VideoSet((), (Video(1, "v", 4, 6, ()),), {1: (Track(2**70, 1, 0, (), ()),)}, sha256="odd")
+    cache.save(odd)
+    assert cache.load("odd") is None
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
