@@ -25,7 +25,8 @@ class VideoAP:
 
     Deliberate differences from the official evaluator: malformed predictions raise (see
     :mod:`cvis.evaluation.check`), no predictions at all give 0 instead of a crash, and a ground-truth track
-    with id 0 can be found.
+    with id 0 can be found. Annotated tracks that are null in every frame are left out when the file is read:
+    they can never be found, and the official rule counts them as missed.
 
     Args:
         ground_truth: videos and annotated tracks.

@@ -15,11 +15,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cvis.atomic import atomic_path
+from cvis.data.problem import short
+from cvis.data.rle import RLEError, read_segmentation
 from cvis.data.videoset import VideoSet
 from cvis.data.ytvis import collection_paused
 from cvis.errors import UserError
 from cvis.evaluation.check import check_track
-from cvis.types import RLE, Tracks
+from cvis.types import RLE, Tracks, Video
 
 _FORMAT = "give a list of {video_id, category_id, score, segmentations}"
 
@@ -48,6 +50,7 @@ def read_results(path: Path | str, ground_truth: VideoSet) -> Iterator[Tracks]:
         score = _number(where, entry, "score")
         masks = _masks(where, entry)
         check_track(where, video, category_id, score, masks, known)
+        _check_runs(where, video, masks)
         groups.setdefault(video_id, []).append((category_id, score, masks))
     for video_id in sorted(groups):
         category_ids, scores, segmentations = zip(*groups.pop(video_id), strict=True)
@@ -57,6 +60,7 @@ def read_results(path: Path | str, ground_truth: VideoSet) -> Iterator[Tracks]:
 def write_results(path: Path | str, tracks: Iterable[Tracks]) -> None:
     """Write predictions by ascending video id, gzipped if ``path`` ends in ``.gz``; atomic.
 
+    The counts of a mask may be bytes, as pycocotools gives them, or a string, as JSON does.
     Equal tracks give equal bytes, in whichever order the videos come.
 
     Raises:
@@ -90,10 +94,12 @@ def _entries(tracks: Tracks) -> Iterator[dict[str, object]]:
             "video_id": int(tracks.video_id),
             "category_id": int(category_id),
             "score": float(score),
-            "segmentations": [
-                m and {"size": [int(n) for n in m["size"]], "counts": m["counts"].decode("ascii")} for m in masks
-            ],
+            "segmentations": [m and {"size": [int(n) for n in m["size"]], "counts": _text(m["counts"])} for m in masks],
         }
+
+
+def _text(counts: bytes | str) -> str:
+    return counts if isinstance(counts, str) else counts.decode("ascii")
 
 
 def _load(path: Path) -> list:
@@ -150,3 +156,20 @@ def _mask(where: str, frame: int, value: object) -> RLE:
             'give {"size": [height, width], "counts": string}, as pycocotools.mask.encode makes it, or null'
         )
     return RLE(size=size, counts=counts.encode())
+
+
+def _check_runs(where: str, video: Video, masks: Iterable[RLE | None]) -> None:
+    """The runs must fill the frame; pycocotools makes some mask, or a crash, of any text.
+
+    Only for masks from a file: those of the engine come from pycocotools, and the check costs some 30 us each.
+    """
+    for frame, mask in enumerate(masks):
+        try:
+            if mask is not None:
+                read_segmentation(mask, video.height, video.width)
+        except RLEError as error:
+            found = _text(error.value) if isinstance(error.value, bytes) else error.value
+            raise UserError(
+                f"{where}: segmentations[{frame}]{error.part}: {short(found)}: {error.what}; "
+                "damaged, or of another frame size: encode the mask again"
+            ) from None

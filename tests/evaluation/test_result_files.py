@@ -15,6 +15,7 @@ from cvis.types import Tracks
 
 MASK = {"size": [8, 8], "counts": encode(np.eye(8, dtype=bool))["counts"].decode()}
 GOOD = {"video_id": 1, "category_id": 3, "score": 0.5, "segmentations": [MASK, None]}
+LARGER = encode(np.eye(9, 8, dtype=bool))["counts"].decode()  # of a frame of 9 x 8
 GROUND_TRUTH = set_of([video_of(1, 2)], [])
 
 
@@ -60,6 +61,11 @@ def test_numpy_scores_and_ids_are_written(tmp_path):
     assert json.loads((tmp_path / "r.json").read_text()) == [GOOD]
 
 
+def test_counts_may_be_a_string(tmp_path):
+    write_results(tmp_path / "r.json", [Tracks(1, (3,), (0.5,), ((dict(MASK), None),))])
+    assert json.loads((tmp_path / "r.json").read_text()) == [GOOD]
+
+
 def test_a_score_that_is_not_finite_is_not_written(tmp_path):
     with pytest.raises(UserError, match="video 1: track 0: score: nan"):
         write_results(tmp_path / "r.json.gz", [Tracks(1, (3,), (float("nan"),), ((None, None),))])
@@ -92,6 +98,16 @@ def _without(field):
         ),
         ({**GOOD, "segmentations": [{"size": [8, 8], "counts": [64]}, None]}, r"segmentations\[0\]: .*compressed"),
         ({**GOOD, "segmentations": [None, {"counts": "0"}]}, r"segmentations\[1\]: .*: not a compressed mask"),
+        *[
+            ({**GOOD, "segmentations": [None, {**MASK, "counts": counts}]}, rf"segmentations\[1\].counts: {message}")
+            for counts, message in (
+                ("", "'': is not a compressed RLE string; .*encode"),
+                ("zzzz", "'zzzz': is not a compressed RLE string; .*encode"),
+                (MASK["counts"][:-1], r"[^:]*: is .*; .*encode"),
+                (LARGER, "72: is what the runs sum to; 8 x 8 = 64; .*encode"),
+                ("X1Jn0", "-6: is a negative run; .*encode"),  # 40, -6, 30: the sum is right
+            )
+        ],
         ({**GOOD, "segmentations": [None, 5]}, r"segmentations\[1\]: 5: not a compressed mask"),
     ],
 )
