@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from cvis.errors import UserError
+from cvis.report.metrics import COLUMNS, STEP_METRICS
 
 SCHEMA = 1
 FIELDS: dict[str, type | tuple[type, ...]] = {
@@ -92,13 +94,14 @@ def read_run(path: Path) -> RunResult:
     """One ``metrics.json`` of a whole run.
 
     Raises:
-        UserError: not readable, not JSON, another schema, or a field that is missing or of the wrong type.
+        UserError: not readable, not JSON, another schema, a field that is missing or of the wrong type, or a
+            metric that is not a number.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}; check its permissions") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: is not complete JSON ({error}); run the same `cvis run` again") from error
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         found = content.get("schema") if isinstance(content, dict) else None
@@ -110,9 +113,20 @@ def read_run(path: Path) -> RunResult:
             raise UserError(f"{path}: {name}: {content.get(name)!r} is not what schema {SCHEMA} has there")
     if not content["steps"] or not all(isinstance(step, dict) for step in content["steps"]):
         raise UserError(f"{path}: steps: has no finished step; run the same `cvis run` again")
+    _check_metrics(path, "final", content["final"])
+    for index, step in enumerate(content["steps"]):
+        _check_metrics(path, f"steps[{index}]", step)
     values = {name: content[name] for name in FIELDS}
     upper_bound = bool(content.get("upper_bound", content["learner"] == "joint"))
     return RunResult(path=path.parent, **{**values, "steps": tuple(content["steps"])}, upper_bound=upper_bound)
+
+
+def _check_metrics(path: Path, where: str, metrics: dict[str, Any]) -> None:
+    """What a table reads is a finite number, or null where it is undefined."""
+    for name in sorted({*COLUMNS, *STEP_METRICS} & metrics.keys()):
+        value = metrics[name]
+        if value is not None and (type(value) not in (int, float) or not abs(value) <= sys.float_info.max):
+            raise UserError(f"{path}: {where}.{name}: {value!r:.60} is not a number; run the same `cvis run` again")
 
 
 def _candidates(paths: Iterable[Path | str]) -> Iterator[Path]:
@@ -136,6 +150,6 @@ def _below(folder: Path) -> Iterator[Path]:
             yield path.parent
 
 
-def _unfinished(folder: Path) -> RunResult:
+def _unfinished(folder: Path) -> NoReturn:
     done = sum(STEP_FOLDER.fullmatch(p.parent.name) is not None for p in folder.glob("step*/metrics.json"))
     raise UserError(f"{folder}: is unfinished, {done} steps done; run the same `cvis run` again")

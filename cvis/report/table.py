@@ -12,30 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
-from typing import Any, Literal
+from typing import Any
 
 from cvis.errors import UserError
+from cvis.report.metrics import COLUMNS, STEP_METRICS
 from cvis.report.store import RunResult
-
-COLUMNS: dict[str, tuple[str, Literal["higher", "lower"]]] = {
-    "mAP": ("mAP", "higher"),
-    "mAP_base": ("mAP base", "higher"),
-    "mAP_old": ("mAP old", "higher"),
-    "mAP_new": ("mAP new", "higher"),
-    "AP50": ("AP50", "higher"),
-    "AP75": ("AP75", "higher"),
-    "AR1": ("AR1", "higher"),
-    "AR10": ("AR10", "higher"),
-    "FR": ("FR", "lower"),
-    "FR_normalized": ("FR norm", "lower"),
-    "forgetting": ("forgetting", "lower"),
-    "bwt": ("BWT", "higher"),
-    "avg_incremental_mAP": ("avg inc mAP", "higher"),
-}
-"""Metric of metrics.json -> heading, and which direction is better. The columns of the table, in order."""
-
-STEP_METRICS: tuple[str, ...] = ("mAP_all", "mAP_seen", "mAP_base", "mAP_old", "mAP_new")
-STEP_METRICS += ("AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10")
 
 
 @dataclass(frozen=True)

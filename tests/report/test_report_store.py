@@ -4,7 +4,7 @@ import pytest
 from run_folders import write_run
 
 from cvis.errors import UserError
-from cvis.report import load_runs
+from cvis.report import comparison, load_runs, per_step
 
 
 def reasons(store):
@@ -92,6 +92,23 @@ def test_a_damaged_file_is_left_out_with_its_reason_and_stops_no_other(tmp_path,
     assert [run.seed for run in store.runs] == [1]
     assert says in store.left_out[0].reason
     assert str(store.left_out[0]).count("metrics.json") == 1
+
+
+@pytest.mark.parametrize("part", ["final", "steps"])
+@pytest.mark.parametrize("value", ["10", [1], {}, True, float("nan"), float("inf"), 10**400])
+def test_a_metric_that_is_no_number_leaves_its_run_out(tmp_path, part, value):
+    path = write_run(tmp_path, seed=0) / "metrics.json"
+    content = json.loads(path.read_text())
+    (content["final"] if part == "final" else content["steps"][1])["mAP" if part == "final" else "mAP_all"] = value
+    path.write_text(json.dumps(content))
+    write_run(tmp_path, seed=1)
+    store = load_runs([tmp_path])
+    assert [run.seed for run in store.runs] == [1]
+    assert store.left_out[0].reason.startswith("final.mAP: " if part == "final" else "steps[1].mAP_all: ")
+    assert "is not a number" in store.left_out[0].reason
+    assert "\n" not in store.left_out[0].reason
+    comparison(store.runs)
+    per_step(store.runs)
 
 
 def test_a_path_that_does_not_exist_is_the_users_mistake(tmp_path):
