@@ -1,2 +1,2 @@
-# For streams without a published schedule (OVIS, your own data): 20-4's; mind the number of your videos.
-_base_ = "ytvis2019-20-4.py"
+# For streams without a published schedule (OVIS, your own data): that of 20-4; mind the number of your videos.
+schedule = dict(base=dict(iterations=1500), incremental=dict(iterations=600))

@@ -1,2 +1,2 @@
-_base_ = "ytvis2019-20-4.py"
+# CRISP's released scripts: 300 iterations per new class.
 schedule = dict(base=dict(iterations=750), incremental=dict(iterations=3000))

@@ -1,2 +1,2 @@
-_base_ = "ytvis2019-20-4.py"
-schedule = dict(incremental=dict(iterations=1500))
+# CRISP's released scripts: 300 iterations per new class.
+schedule = dict(base=dict(iterations=1500), incremental=dict(iterations=1500))

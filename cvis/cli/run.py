@@ -58,6 +58,8 @@ def run(
         "runtime.launcher": launcher,
     }
     chosen = _seeds(seed, seeds)
+    if chosen != [None] and any(setting.startswith("runtime.seed=") for setting in settings):
+        raise UserError("--set runtime.seed: given beside --seed or --seeds; keep one")
     configs = [
         resolve(scenario, learner, segmenter, schedule, [*_overrides({**options, "runtime.seed": k}), *settings], name)
         for k in chosen

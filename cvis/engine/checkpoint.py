@@ -30,6 +30,8 @@ def save(path: Path, content: Mapping[str, Any]) -> None:
         try:
             torch.save(dict(content), temporary)
         except RuntimeError as error:  # the zip writer of torch meets a full disk with an assertion of its own
+            if "inline_container" not in str(error) and "PytorchStreamWriter" not in str(error):
+                raise
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
 
 
@@ -42,9 +44,9 @@ def load(path: Path) -> dict[str, Any]:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise UserError(f"{path}: no such checkpoint; delete its step folder to train that step again") from error
+        raise UserError(f"{path}: no such checkpoint; delete its folder to train that step again") from error
     except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError, OSError) as error:
-        remedy = "delete its step folder to train that step again"
+        remedy = "delete its folder to train that step again"
         raise UserError(f"{path}: is not a readable checkpoint ({_first_line(error)}); {remedy}") from error
 
 

@@ -11,29 +11,13 @@ from typing import Any
 
 from mmengine.config import Config
 
+from cvis.engine.validate import validate
 from cvis.errors import UserError
 from cvis.files import shipped
 from cvis.learners.registry import find_learner, parameters_of
 
-CHOICES = {
-    "protocol.split": (None, "holdout", "official-valid", "test-file", "frames", "same"),
-    "protocol.visibility": (None, "overlap", "disjoint", "sequential"),
-    "protocol.other_class_policy": (None, "drop", "empty_target"),
-    "protocol.freeze": ("backbone", "none"),
-    "runtime.device": ("auto", "cpu", "cuda"),
-    "runtime.amp": ("auto", "bf16", "off"),
-    "runtime.launcher": ("none", "pytorch", "slurm"),
-    **{f"schedule.{p}.policy": ("multistep", "cosine", "constant") for p in ("base", "incremental", "joint")},
-}
-AT_LEAST: dict[str, float] = {
-    "schedule.batch_size": 1,
-    "schedule.base.iterations": 1,
-    "schedule.incremental.iterations": 1,
-    "sampling.num_frames": 1,
-    "sampling.frame_range": 0,
-    "runtime.workers": 0,
-    "runtime.checkpoint_every": 1,
-}
+FIXED = ("names", "scenario", "learner.type", "segmenter.type")
+"""What the command line says in other ways; a second way could contradict the first."""
 NO_EFFECT_ON_RESULTS = ("data", "runs", "workers", "checkpoint_every", "loggers")
 """Runtime keys that may differ between a run and its resumption."""
 
@@ -63,7 +47,7 @@ def resolve(
     schedule = schedule or _default_schedule(scenario, segmenter)
     config: dict[str, Any] = _load(shipped("configs") / "default.py")
     for part in (_find("segmenters", segmenter), _find("schedules", schedule)):
-        _merge(config, _load(part))
+        _merge(config, _load(part), part)
     config["learner"] = _learner_settings(learner)
     config.update(
         scenario=scenario,
@@ -76,7 +60,10 @@ def resolve(
     )
     for override in overrides:
         _override(config, override)
-    _validate(config)
+    for key, parameter in parameters_of(find_learner(learner)).items():
+        if parameter.default is inspect.Parameter.empty and key not in config["learner"]:
+            raise UserError(f"learner.{key}: has no default; give it with --set learner.{key}=VALUE")
+    validate(config)
     return config
 
 
@@ -90,6 +77,8 @@ def fingerprint(config: dict[str, Any]) -> dict[str, Any]:
     relevant = deepcopy(config)
     for key in NO_EFFECT_ON_RESULTS:
         relevant["runtime"].pop(key)
+    relevant.pop("scenario")  # a path may be spelled in many ways; the stream's checksum is compared instead
+    relevant["learner"]["type"] = _short(config["learner"]["type"])
     return relevant
 
 
@@ -134,22 +123,31 @@ def _find(kind: str, name: str) -> Path:
 def _load(path: Path) -> dict[str, Any]:
     try:
         return Config.fromfile(str(path)).to_dict()
-    except (SyntaxError, KeyError, TypeError, ValueError, NameError) as error:
-        raise UserError(f"{path}: is not a valid config file: {error}") from error
+    except Exception as error:  # a config file is a program: it may fail in any way
+        raise UserError(f"{path}: is not a valid config file: {type(error).__name__}: {error}") from error
 
 
-def _merge(config: dict[str, Any], part: dict[str, Any]) -> None:
+def _merge(config: dict[str, Any], part: dict[str, Any], file: Path, where: str = "") -> None:
+    """Lay ``part`` over ``config``. A key that nobody reads is a typing error; a segmenter checks its own keys."""
     for key, value in part.items():
-        if isinstance(value, dict) and isinstance(config.get(key), dict):
-            _merge(config[key], value)
-        else:
+        name = f"{where}.{key}" if where else key
+        if key not in config and name != "segmenter":
+            raise UserError(f"{file}: {name}: no such key; known{f' in {where}' if where else ''}: {', '.join(config)}")
+        if name == "segmenter" or not isinstance(config[key], dict):
             config[key] = value
+        elif isinstance(value, dict):
+            _merge(config[key], value, file, name)
+        else:
+            raise UserError(f"{file}: {name}: {value!r}: is not a dict(...) of {', '.join(config[key])}")
 
 
 def _learner_settings(name: str) -> dict[str, Any]:
     """Every parameter of the learner: its own defaults, then its shipped config file if there is one."""
-    defaults = {n: p.default for n, p in parameters_of(find_learner(name)).items()}
-    settings = {n: d for n, d in defaults.items() if d is not inspect.Parameter.empty}
+    parameters = parameters_of(find_learner(name))
+    settings = {n: p.default for n, p in parameters.items() if p.default is not inspect.Parameter.empty}
+    for key, value in settings.items():
+        if parse_value(repr(value)) != value:
+            raise UserError(f"learner.{key}: default {value!r} of {name}: is not a plain value; configs cannot hold it")
     path = shipped("configs") / "learners" / f"{_short(name)}.py"
     if ".py:" not in name and path.is_file():
         settings.update(_load(path)["learner"])
@@ -160,6 +158,8 @@ def _override(config: dict[str, Any], text: str) -> None:
     key, equals, raw = text.partition("=")
     if not equals:
         raise UserError(f"--set {text}: is not key=value; write for example --set schedule.base.iterations=300")
+    if key.startswith(FIXED):
+        raise UserError(f"--set {key}: cannot be set; say it by the argument, --learner, --segmenter or --name")
     *path, last = key.split(".")
     place: Any = config
     for depth, name in enumerate(path):
@@ -172,7 +172,8 @@ def _override(config: dict[str, Any], text: str) -> None:
         raise UserError(_unknown(key, place, ".".join(path)))
     value = parse_value(raw)
     _check_type(key, place.get(last), value)
-    place[last] = value
+    whole = isinstance(place.get(last), int) and isinstance(value, float)  # 300.0 is a number of iterations
+    place[last] = int(value) if whole else value
 
 
 def _learner_keys(config: dict[str, Any], path: list[str]) -> set[str]:
@@ -195,29 +196,3 @@ def _check_type(key: str, default: Any, value: Any) -> None:
         fits = isinstance(value, (list, tuple) if isinstance(default, (list, tuple)) else type(default))
     if not fits:
         raise UserError(f"--set {key}: {value!r} is not of the type of its default {default!r}; give such a value")
-
-
-def _validate(config: dict[str, Any]) -> None:
-    for key, choices in CHOICES.items():
-        value = _get(config, key)
-        if value not in choices:
-            options = ", ".join(str(c) for c in choices if c is not None)
-            raise UserError(f"{key}: {value!r} is not possible; choose one of {options}")
-    for key, least in AT_LEAST.items():
-        value = _get(config, key)
-        if not isinstance(value, (int, float)) or value < least:
-            raise UserError(f"{key}: {value!r} is not possible; give a number of at least {least:g}")
-    missing = [
-        n
-        for n, p in parameters_of(find_learner(config["learner"]["type"])).items()
-        if p.default is inspect.Parameter.empty and n not in config["learner"]
-    ]
-    if missing:
-        raise UserError(f"learner.{missing[0]}: has no default; give it with --set learner.{missing[0]}=VALUE")
-
-
-def _get(config: dict[str, Any], key: str) -> Any:
-    value: Any = config
-    for name in key.split("."):
-        value = value[name]
-    return value

@@ -34,7 +34,8 @@ def select_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("runtime.device: 'cuda': no CUDA device is visible to torch; use --device cpu")
     if name == "cuda":
-        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+        local = os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0"))
+        return torch.device("cuda", int(local))
     return torch.device(name)
 
 
@@ -77,7 +78,7 @@ def restore_rng_state(state: dict[str, Any]) -> None:
 
 
 def peak_memory_mb(device: torch.device) -> float:
-    """Peak memory in MB: of the GPU's allocator on CUDA, else of this process."""
+    """Peak memory in MB: of the GPU's allocator since the step began on CUDA, else of this process since its start."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from mmengine.runner import Runner
 from cvis.engine import checkpoint
 from cvis.engine.environment import peak_memory_mb, restore_rng_state, rng_state
 from cvis.engine.progress import Update
+from cvis.errors import UserError
 from cvis.scenario import Task, audit
 from cvis.types import Clip
 
@@ -67,6 +69,24 @@ class LeakageGuard(Hook):
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Clip | None = None) -> None:
         if data_batch is not None:
             audit([t.category_ids for t in data_batch.targets], self.task, data_batch.names, self.replays)
+
+
+class FiniteGradients(Hook):
+    """A finite loss can have gradients that are not; stop before they are built upon, while the clips are known."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        hub = runner.optim_wrapper.message_hub  # where mmengine's wrapper leaves the norm that it clips
+        if "train/grad_norm" not in hub.log_scalars:  # nothing is clipped
+            return
+        norm = hub.get_scalar("train/grad_norm").current()
+        if not math.isfinite(norm):
+            raise UserError(
+                f"step {self.step}, iteration {runner.iter}: gradient norm is {norm} on clips "
+                f"{', '.join(data_batch.names)}; lower schedule.*.lr or look at these clips"
+            )
 
 
 class Report(Hook):

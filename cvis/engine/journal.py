@@ -58,12 +58,18 @@ class Journal:
         """
         self.folder = folder
         self.writes = writes
+        self.was_done = False
         self.begun = time.monotonic()
         content = {"config": fingerprint(config), **identity}
         self.content: dict[str, Any] = {"schema": SCHEMA, "status": "running", "wall_s": 0.0, **content}
         before = self._read(folder / "run.json")
-        if before is not None:
+        if any(folder.glob("step*/*")):
+            if before is None:
+                raise UserError(
+                    f"{folder}: run.json: is missing beside finished work; remove the folder, or use --name"
+                )
             self._must_agree(before, json.loads(json.dumps(content)))
+            self.was_done = before.get("status") == "done"
             self.content = {**before, "status": "running"}
         self.wall_before = float(self.content["wall_s"])
         self._write(folder / "config.py", dump(config))
@@ -83,9 +89,16 @@ class Journal:
             done.append(metrics)
         return done
 
+    def begin_step(self, index: int) -> None:
+        """What was made of this step and later ones is void: a later step must not count on top of a new one."""
+        stale = [path for path in self.folder.glob("step*/metrics.json") if int(path.parent.name[4:]) >= index]
+        for path in [*stale, self.folder / "metrics.json"] if self.writes else []:
+            path.unlink(missing_ok=True)
+
     def write_step(self, metrics: dict[str, Any]) -> None:
         """Declare a step finished: its ``metrics.json`` is the last file to appear."""
         self._write(self.step(metrics["step"]) / "metrics.json", json.dumps(metrics, indent=1) + "\n")
+        self.update()
 
     def write_run(self, metrics: dict[str, Any]) -> None:
         self._write(self.folder / "metrics.json", json.dumps(metrics, indent=1) + "\n")

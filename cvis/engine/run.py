@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import barrier, get_rank
+from mmengine.dist import barrier, get_rank, get_world_size
 from mmengine.visualization import Visualizer
 
 from cvis.engine import checkpoint
@@ -30,11 +31,11 @@ from cvis.engine.evaluate import predict_videos
 from cvis.engine.journal import SCHEMA, Journal, locked, run_folder
 from cvis.engine.launch import join_processes
 from cvis.engine.optim import phase_of
-from cvis.engine.store import StepZero, recipe
+from cvis.engine.store import StepZero, init_identity, recipe
 from cvis.engine.trackers import build_visualizer
 from cvis.engine.train import train_step, use_amp
 from cvis.evaluation import VideoAP, final_metrics, step_metrics, write_results
-from cvis.learners import Learner, build_learner, find_learner
+from cvis.learners import FineTune, Learner, build_learner, find_learner
 from cvis.scenario import Scenario, Task, load_scenario
 from cvis.segmenters import InitReport, build_segmenter, load_init
 
@@ -75,7 +76,7 @@ def run(config: dict[str, Any]) -> Path:
     data = config["runtime"]["data"]
     scenario = load_scenario(config["scenario"], Path(data) if data else None, **overrides)
     folder = run_folder(config, scenario.name)
-    with locked(folder / f".rank{get_rank()}" if get_rank() else folder):
+    with locked(folder) if get_rank() == 0 else nullcontext():
         return _run(config, scenario, folder, device)
 
 
@@ -84,11 +85,16 @@ def _run(config: dict[str, Any], scenario: Scenario, folder: Path, device: torch
         "scenario": scenario.name,
         "scenario_hash": scenario.hash,
         "split_sha256": scenario.split_sha256,
+        "device": device.type,
+        "processes": get_world_size(),
+        "initial_weights": init_identity(config["protocol"]["init"]),
     }
     journal = Journal(folder, config, identity, writes=get_rank() == 0)
     steps = journal.finished_steps()
     stream = find_learner(config["learner"]["type"]).stream(scenario)
     if len(steps) == len(stream) and (folder / "metrics.json").is_file():
+        if not journal.was_done:  # it died between its last two files
+            journal.update(status="done")
         logger.info("%s is complete already", folder)
         return folder
     this = _rebuild(config, scenario, stream, device, journal, steps)
@@ -130,6 +136,7 @@ def _rebuild(config, scenario, stream, device, journal, steps) -> Run:
 
 def _begin(this: Run, task: Task) -> None:
     seed_everything(derive_seed(this.seed, "begin", task.index))
+    this.learner.eval()  # whatever ran before: a resumed run must find the mode of an uninterrupted one
     if not task.is_base and this.config["protocol"]["freeze"] == "backbone":
         this.learner.segmenter.freeze_backbone()
     this.learner.begin_task(task)
@@ -139,9 +146,13 @@ def _begin(this: Run, task: Task) -> None:
 def _do_step(this: Run, task: Task) -> dict[str, Any]:
     """Learn one task, predict every test video, score, save."""
     folder = this.journal.step(task.index)
+    this.journal.begin_step(task.index)
+    if this.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(this.device)
     _begin(this, task)
     train_s = _learn(this, task, folder)
     seed_everything(derive_seed(this.seed, "end", task.index))
+    this.learner.eval()
     this.learner.end_task(task)
 
     begun = time.monotonic()
@@ -182,26 +193,32 @@ def _do_step(this: Run, task: Task) -> dict[str, Any]:
 
 
 def _learn(this: Run, task: Task, folder: Path) -> float:
-    """Train, or take the shared step-0 model, or continue from the last checkpoint; returns seconds."""
-    learner, stream = this.learner, this.stream
-    shares_step0 = task.is_base and not learner.own_step0
-    zero = StepZero(Path(this.config["runtime"]["runs"]), recipe(this.config, task, this.device))
+    """Train, or take the shared step-0 model, or continue from the last checkpoint; returns seconds.
+
+    A shared step 0 is plain training of the segmenter, whichever learner came first: what a method adds to its
+    losses must not leak into the others' starting point.
+    """
+    amp = use_amp(this.config, this.device)
+    zero = StepZero(Path(this.config["runtime"]["runs"]), recipe(this.config, task, this.device, amp))
+    shares_step0 = task.is_base and not this.learner.own_step0
     stored = zero.load() if shares_step0 else None
     if stored is not None:
-        checkpoint.load_state(learner.segmenter, stored["state"], zero.file)
+        checkpoint.load_state(this.learner.segmenter, stored["state"], zero.file)
         this.journal.update(step0={"key": zero.key, "reused": True})
         logger.info("step 0: shared model %s", zero.key)
         return stored["train_s"]
+    trainee = FineTune(this.learner.segmenter) if shares_step0 else this.learner
     last = checkpoint.load(folder / "last.pth") if (folder / "last.pth").is_file() else None
     if last is not None:
-        checkpoint.load_state(learner, last["learner"], folder / "last.pth")
+        checkpoint.load_state(trainee, last["learner"], folder / "last.pth")
         logger.info("step %d: resuming at iteration %d", task.index, last["iteration"])
-    phase = phase_of(this.config, task.is_base, stream.is_merged, len(this.scenario))
+    phase = phase_of(this.config, task.is_base, this.stream.is_merged, len(this.scenario))
     begun = time.monotonic()
-    train_step(learner, task, phase, this.config, this.device, folder, this.visualizer, last)
+    train_step(trainee, task, phase, this.config, this.device, folder, this.visualizer, last)
     train_s = time.monotonic() - begun + (last["train_s"] if last else 0.0)
-    if shares_step0 and get_rank() == 0:
-        zero.save(learner.segmenter, train_s)
+    if shares_step0:
+        if get_rank() == 0:
+            zero.save(this.learner.segmenter, train_s)
         this.journal.update(step0={"key": zero.key, "reused": False})
     return train_s
 

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.dist import get_world_size
 
 from cvis.atomic import write_text
 from cvis.engine import checkpoint
 from cvis.scenario import Task
 
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
 """Raised when the meaning of a recipe changes, so that older stored models are not reused."""
 
 
@@ -43,15 +44,17 @@ class StepZero:
         return checkpoint.load(self.file) if self.file.is_file() else None
 
     def save(self, segmenter: torch.nn.Module, train_s: float) -> None:
-        """Keep a trained segmenter; the recipe lies beside it for people to read."""
+        """Keep a trained segmenter, unless another run was faster; the recipe lies beside it for people to read."""
+        if self.file.is_file():
+            return
         write_text(self.file.with_name("recipe.json"), json.dumps(self.recipe, indent=1, default=str) + "\n")
         checkpoint.save(self.file, {"state": checkpoint.snapshot(segmenter.state_dict()), "train_s": train_s})
 
 
-def recipe(config: dict[str, Any], task: Task, device: torch.device) -> dict[str, Any]:
+def recipe(config: dict[str, Any], task: Task, device: torch.device, amp: bool) -> dict[str, Any]:
     """Everything that a step-0 model depends on.
 
-    The kind of device belongs to it: the same recipe gives other roundings on a GPU.
+    Kind of device, precision and number of processes belong to it: they give other roundings and other batches.
     """
     schedule = {k: v for k, v in config["schedule"].items() if k not in ("incremental", "joint")}
     return {
@@ -61,13 +64,15 @@ def recipe(config: dict[str, Any], task: Task, device: torch.device) -> dict[str
         "segmenter": config["segmenter"],
         "schedule": schedule,
         "sampling": config["sampling"],
-        "init": _init_identity(config["protocol"]["init"]),
+        "init": init_identity(config["protocol"]["init"]),
         "seed": config["runtime"]["seed"],
         "device": device.type,
-        "amp": config["runtime"]["amp"],
+        "amp": amp,
+        "processes": get_world_size(),
     }
 
 
-def _init_identity(init: str) -> str:
+def init_identity(init: str) -> str:
+    """Its name, or the checksum of its file."""
     path = Path(init).expanduser()
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else init

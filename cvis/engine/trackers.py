@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from importlib.util import find_spec
 from pathlib import Path
 
 from mmengine.visualization import Visualizer
@@ -18,6 +19,9 @@ BACKENDS = {
 }
 
 
+MODULES = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow", "aim": "aim"}
+
+
 def build_visualizer(loggers: list[str], folder: Path) -> Visualizer:
     """A visualizer that writes scalars to the chosen trackers, below ``folder/logs``.
 
@@ -28,8 +32,8 @@ def build_visualizer(loggers: list[str], folder: Path) -> Visualizer:
     if unknown:
         raise UserError(f"runtime.loggers: {unknown[0]!r} does not exist; choose of {', '.join(BACKENDS)}")
     backends = [dict(type=BACKENDS[name]) for name in loggers]
+    for logger in loggers:
+        if find_spec(MODULES.get(logger, "mmengine")) is None:
+            raise UserError(f"runtime.loggers: {logger!r} is not installed; pip install {MODULES[logger]}")
     name = f"{folder.name}-{uuid.uuid4().hex[:8]}"
-    try:
-        return Visualizer(name=name, vis_backends=backends or None, save_dir=str(folder / "logs"))
-    except ImportError as error:
-        raise UserError(f"runtime.loggers: {loggers}: {error}; install the tracker or leave it out") from error
+    return Visualizer(name=name, vis_backends=backends or None, save_dir=str(folder / "logs"))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from cvis.data.clips import ClipDataset, ClipSampler, ClipSampling, make_loader
 from cvis.engine.environment import derive_seed
-from cvis.engine.hooks import CheckpointInStep, LeakageGuard, Report
+from cvis.engine.hooks import CheckpointInStep, FiniteGradients, LeakageGuard, Report
 from cvis.engine.optim import build_optimizer, lr_schedule
 from cvis.engine.progress import progress
 from cvis.errors import UserError
@@ -114,6 +114,7 @@ def train_step(
     with progress(f"step {task.index} train", iterations, start) as update:
         hooks = [
             LeakageGuard(task, learner.replays),
+            FiniteGradients(task.index),
             CheckpointInStep(folder / "last.pth", runtime["checkpoint_every"], resume_from),
             Report(task.index, update, device),
         ]
@@ -136,7 +137,16 @@ def train_step(
             experiment_name=f"step{task.index}-{uuid.uuid4().hex[:8]}",
         )
         runner.train_loop._iter = start
-        runner.train()
+        try:
+            runner.train()
+        except UserError as error:
+            raise _unwrapped(error) from error
+
+
+def _unwrapped(error: UserError) -> UserError:
+    """A worker process wraps its traceback around the one line; take the line out again."""
+    text = str(error).strip()
+    return UserError(text.splitlines()[-1].partition("UserError: ")[2]) if text.startswith("Caught ") else error
 
 
 def use_amp(config: dict[str, Any], device: torch.device) -> bool:

@@ -67,7 +67,7 @@ def find_learner(name: str) -> type[Learner]:
     if ".py:" in name:
         return _from_file(name)
     load_plugins()
-    learner = LEARNERS.get(name)
+    learner = LEARNERS.get(name) if name else None
     if learner is None and name in _broken:
         info = _broken[name]
         raise UserError(f"learner {name!r} of package {info.package} does not load: {info.error}")
@@ -99,7 +99,10 @@ def build_learner(config: dict[str, Any], segmenter: Segmenter) -> Learner:
             f"learner {name!r} needs {', '.join(missing)} of the segmenter, which {type(segmenter).__name__} "
             f"does not offer; it offers {', '.join(sorted(segmenter.capabilities))}"
         )
-    return learner(segmenter, **config)
+    try:
+        return learner(segmenter, **config)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"learner {name!r}: cannot be built with {config}: {error}; see cvis learners") from error
 
 
 def available() -> list[LearnerInfo]:
@@ -130,7 +133,7 @@ def _from_file(name: str) -> type[Learner]:
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # the user's file may fail in any way; say how, in one line
+    except (Exception, SystemExit) as error:  # the user's file may fail in any way; say how, in one line
         raise UserError(f"learner: {file}: does not import: {type(error).__name__}: {error}") from error
     if not hasattr(module, attribute):
         raise UserError(f"learner: {file}: has no class {attribute!r}; give path/to/file.py:Class")
@@ -142,4 +145,6 @@ def _check_learner(learner: object, where: str) -> type[Learner]:
 
     if not (isinstance(learner, type) and issubclass(learner, Learner)):
         raise UserError(f"learner: {where}: is not a subclass of cvis.Learner")
+    if learner.loss is Learner.loss:
+        raise UserError(f"learner: {where}: defines no loss(self, clip)")
     return learner

@@ -70,7 +70,9 @@ def _is_confirmed(spec: Spec, split_sha256: str) -> bool | None:
 
 
 def _refuse_empty_classes(tasks: Sequence[Task], names: Mapping[int, str], spec: Spec, where: str) -> None:
-    empty = [(c, task.index) for task in tasks for c in task.new_classes if not task.train.num_tracks_of([c])]
+    # a crowd is not a training target, so a class of crowds is as empty as one without videos
+    shown = [{t.category_id for own in task.train.tracks.values() for t in own if not t.iscrowd} for task in tasks]
+    empty = [(c, task.index) for task in tasks for c in task.new_classes if c not in shown[task.index]]
     if not empty:
         return
     category_id, step = empty[0]

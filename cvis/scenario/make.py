@@ -81,7 +81,11 @@ def _order(order: str) -> str | list[str]:
     path = Path(order).expanduser()
     if not path.is_file():
         return order
-    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: --order: cannot be read ({error}); give a text file with one class a line") from error
+    lines = (line.strip() for line in text.splitlines())
     return [line for line in lines if line and not line.startswith("#")]
 
 

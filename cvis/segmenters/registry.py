@@ -30,4 +30,8 @@ def build_segmenter(config: dict) -> Segmenter:
     except TypeError as error:
         known = ", ".join(inspect.signature(segmenter).parameters)
         raise UserError(f"segmenter: {name}: {error}; its keys are {known}") from error
-    return segmenter(**arguments)
+    try:
+        return segmenter(**arguments)
+    except (ValueError, TypeError, RuntimeError, AssertionError, ArithmeticError, LookupError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise UserError(f"segmenter: {name}: cannot be built so: {reason}; see configs/segmenters") from error

@@ -54,9 +54,16 @@ def test_overrides_win_and_keep_their_type():
         ("schedule.base.lr", "is not key=value"),
         ("schedule.base.lr=fast", "'fast' is not of the type of its default 0.001"),
         ("schedule.base.iterations=1.5", "1.5 is not of the type of its default 2000"),
-        ("schedule.base.iterations=0", "schedule.base.iterations: 0 is not possible; give a number of at least 1"),
+        ("schedule.base.iterations=0", "schedule.base.iterations: 0 is not possible; give a whole number >= 1"),
         ("protocol.freeze=all", "protocol.freeze: 'all' is not possible; choose one of backbone, none"),
         ("runtime.device.index=1", "no such key"),
+        ("schedule.base.lr=-1", "schedule.base.lr: -1 is not possible; give a number above 0"),
+        ("schedule.scale=1e999", "schedule.scale: inf is not possible"),
+        ("schedule.joint.iterations=abc", "schedule.joint.iterations: 'abc' is not possible; give a whole number >= 1"),
+        ('sampling.short_sides=["a"]', "sampling.short_sides: ['a'] is not possible; give sizes like [360]"),
+        ("runtime.data=5", "runtime.data: 5 is not possible; give a text"),
+        ("learner.type=joint", "--set learner.type: cannot be set"),
+        ("names.run=../up", "--set names.run: cannot be set"),
     ],
 )
 def test_bad_overrides_are_named(override, message):
@@ -85,6 +92,36 @@ def test_a_config_file_that_is_broken_is_named(tmp_path):
     file.write_text("segmenter = dict(\n")
     with pytest.raises(UserError, match=r"mine\.py: is not a valid config file"):
         resolve("synthetic-20-4", "finetune", segmenter=str(file))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "schedule = dict(base=dict(iteration=3))",
+            "schedule.base.iteration: no such key; known in schedule.base",
+        ),
+        ("schedule = dict(base=5)", "schedule.base: 5: is not a dict(...) of iterations"),
+        ("runtime = dict(sed=3)", "runtime.sed: no such key"),
+        ("foo = 1", "foo: no such key"),
+        ("x = 1 / 0", "is not a valid config file: ZeroDivisionError"),
+    ],
+)
+def test_unknown_keys_in_files_are_named(tmp_path, text, message):
+    file = tmp_path / "mine.py"
+    file.write_text(text)
+    with pytest.raises(UserError) as caught:
+        resolve("synthetic-20-4", "finetune", schedule=str(file))
+    assert message in str(caught.value)
+
+
+def test_a_run_name_stays_in_its_folder():
+    with pytest.raises(UserError, match=r"names\.run: '\.\./up' is not possible"):
+        resolve("synthetic-20-4", "finetune", name="../up")
+
+
+def test_whole_numbers_may_be_written_as_floats():
+    assert resolve("synthetic-20-4", "finetune", overrides=["schedule.batch_size=2.0"])["schedule"]["batch_size"] == 2
 
 
 def test_the_dump_reads_back(stream, tmp_path):

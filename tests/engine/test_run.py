@@ -151,16 +151,23 @@ def test_a_run_killed_by_the_system_resumes_to_the_same_numbers(stream, finished
         from pathlib import Path
         from tiny import settings
         from cvis.engine.run import run
+        from cvis.engine.hooks import Report
+        original = Report.after_train_iter
+        def slowly(*arguments, **named):  # so that the kill falls into the step
+            import time
+            time.sleep(0.2)
+            return original(*arguments, **named)
+        Report.after_train_iter = slowly
         run(settings(Path({str(stream)!r}), Path({str(tmp_path)!r})))
     """)
     folder = tmp_path.joinpath(*finished.parts[-4:])
-    for wanted in ("step0/last.pth", "step1/last.pth"):
+    for wanted in ("step0/last.pth", "step2/last.pth"):
         process = subprocess.Popen([sys.executable, "-c", script], env={**os.environ})
         deadline = time.monotonic() + 120
         while not (folder / wanted).exists() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        assert process.wait() == -signal.SIGKILL  # it was still at work
     assert_same_run(finished, run(settings(stream, tmp_path)))
 
 
@@ -170,6 +177,116 @@ def test_learners_share_step_zero(stream, finished, tmp_path):
     folder = run(settings(stream, runs, name="again"))
     assert json.loads((folder / "run.json").read_text())["step0"]["reused"] is True
     assert_same_run(finished, folder)
+
+
+def test_a_method_that_came_first_does_not_change_the_shared_step_zero(stream, finished, tmp_path):
+    """Step 0 is plain training whoever runs first, unless a learner says that its own differs."""
+    plugin = tmp_path / "silent.py"
+    plugin.write_text(
+        textwrap.dedent("""
+            from cvis.learners import FineTune
+
+            class Silent(FineTune):
+                def loss(self, clip):
+                    return {name: 0 * value for name, value in super().loss(clip).items()}
+
+            class Own(Silent):
+                own_step0 = True
+        """)
+    )
+    first = run(settings(stream, tmp_path, f"{plugin}:Silent"))
+    assert_same = weights(first, 1), weights(finished, 1)
+    assert all(torch.equal(assert_same[0][name], assert_same[1][name]) for name in assert_same[1])
+    own = weights(run(settings(stream, tmp_path, f"{plugin}:Own")), 1)
+    assert any(not torch.equal(own[name], assert_same[1][name]) for name in own)
+    assert_same_run(finished, run(settings(stream, tmp_path)))
+
+
+def test_learners_find_the_same_mode_resumed_or_not(stream, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(FineTune, "end_task", lambda self, task: seen.append(("end", self.training)))
+    original = FineTune.begin_task
+
+    def begin(self, task):
+        seen.append(("begin", self.training))
+        original(self, task)
+
+    monkeypatch.setattr(FineTune, "begin_task", begin)
+    folder = run(settings(stream, tmp_path))
+    (folder / "step2" / "metrics.json").unlink()
+    run(settings(stream, tmp_path))
+    assert set(seen) == {("begin", False), ("end", False)}
+
+
+@pytest.mark.parametrize("moment", ["after model.pth", "after the store", "before done"])
+def test_a_run_that_dies_between_two_files_resumes(stream, finished, tmp_path, monkeypatch, moment):
+    from cvis.engine import journal, store
+
+    def die(*_arguments, **_named):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        if moment == "after model.pth":
+            patch.setattr(journal.Journal, "write_step", die)
+        elif moment == "after the store":
+            original = store.StepZero.save
+            patch.setattr(store.StepZero, "save", lambda *a, **k: (original(*a, **k), die()))
+        else:
+            original_run = journal.Journal.write_run
+            patch.setattr(journal.Journal, "write_run", lambda *a, **k: (original_run(*a, **k), die()))
+        with pytest.raises(Killed):
+            run(settings(stream, tmp_path))
+    folder = run(settings(stream, tmp_path))
+    assert_same_run(finished, folder)
+    assert json.loads((folder / "run.json").read_text())["status"] == "done"
+
+
+def test_work_without_its_record_is_refused(stream, tmp_path):
+    folder = run(settings(stream, tmp_path))
+    (folder / "run.json").unlink()
+    with pytest.raises(UserError, match=r"run\.json: is missing beside the work of a run|is missing beside finished"):
+        run(settings(stream, tmp_path, "finetune", "schedule.incremental.iterations=2"))
+
+
+def test_a_first_attempt_that_did_nothing_binds_nobody(stream, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("cvis.engine.run._do_step", lambda *_: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            run(settings(stream, tmp_path))
+    run(settings(stream, tmp_path, "finetune", "schedule.base.iterations=2"))
+
+
+def test_a_gradient_that_is_not_finite_names_its_clips(stream, tmp_path):
+    plugin = tmp_path / "steep.py"
+    plugin.write_text(
+        textwrap.dedent("""
+            import torch
+            from cvis.learners import FineTune
+
+            class Steep(FineTune):
+                own_step0 = True
+
+                def loss(self, clip):
+                    weight = self.segmenter.class_heads.no_object.weight
+                    zero = (weight - weight.detach()).sum()
+                    return {**super().loss(clip), "steep": torch.sqrt(zero.clamp(min=0) + 0 * zero)}
+        """)
+    )
+    with pytest.raises(UserError, match=r"iteration 0: gradient norm is nan on clips v\d+\["):
+        run(settings(stream, tmp_path, f"{plugin}:Steep"))
+
+
+def test_a_bad_frame_is_one_line_also_from_a_worker_process(stream, tmp_path):
+    import shutil
+
+    data = tmp_path / "data"
+    shutil.copytree(stream.parent, data)
+    for frame in (data / "train").rglob("*.jpg"):
+        frame.write_bytes(b"no picture")
+    with pytest.raises(UserError) as caught:
+        run(settings(data / "tiny.toml", tmp_path, "finetune", "runtime.workers=1"))
+    assert "\n" not in str(caught.value)
+    assert ".jpg" in str(caught.value)
 
 
 def test_another_recipe_is_another_step_zero(stream, finished):
@@ -200,6 +317,8 @@ def test_a_loss_that_is_not_finite_names_step_iteration_and_clips(stream, tmp_pa
             from cvis.learners import FineTune
 
             class Exploding(FineTune):
+                own_step0 = True
+
                 def loss(self, clip):
                     losses = super().loss(clip)
                     return {**losses, "boom": losses["loss_cls"] * float("inf")}
@@ -248,7 +367,7 @@ def test_a_damaged_checkpoint_is_named(stream, finished, tmp_path):
 
 def test_two_processes_train_one_run(stream, tmp_path):
     """torchrun on the CPU: each rank takes its share of clips and videos, one result comes out."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29517"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone"]
     script = tmp_path / "two.py"
     script.write_text(
         textwrap.dedent(f"""

@@ -24,7 +24,7 @@ class Point:
         return self.what
 
 
-class Mine(Learner):
+class Mine(FineTune):
     """My method. And more about it."""
 
     def __init__(self, segmenter, weight: float = 2.5, *, deep: bool = False):
@@ -73,6 +73,21 @@ def test_a_plugin_that_takes_a_name_of_ours_is_refused_and_named(plugins, monkey
     monkeypatch.setattr(registry, "entry_points", lambda group: [Point("finetune", Mine, package)])
     assert any(info.name == "finetune" and info.error and info.package == "rude" for info in available())
     assert find_learner("finetune") is FineTune
+
+
+def test_a_learner_without_a_loss_is_refused():
+    class Lossless(Learner):
+        pass
+
+    with pytest.raises(UserError, match="here: defines no loss"):
+        registry._check_learner(Lossless, "here")
+
+
+@pytest.mark.parametrize("name", ["", " ", "no/such.py:Thing"])
+def test_odd_names_are_one_line(name):
+    with pytest.raises(UserError) as caught:
+        find_learner(name)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_class_in_a_file(tmp_path):
