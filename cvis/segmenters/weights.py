@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import pickle
 import re
-import shutil
-import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -16,6 +16,8 @@ from torch import Tensor
 from cvis.atomic import atomic_path
 from cvis.errors import UserError
 from cvis.files import cache_dir
+
+_LEARNER = "segmenter."  # what a learner calls its segmenter
 
 
 def fetch(url: str) -> Path:
@@ -38,12 +40,20 @@ def fetch(url: str) -> Path:
 
 
 def _download(url: str, path: Path) -> None:
+    with path.open("wb") as file:
+        file.writelines(_blocks(url))
+
+
+def _blocks(url: str) -> Iterator[bytes]:
+    """What the network gives; its errors are OSErrors too, and must not be taken for those of the disk."""
     try:
-        with urllib.request.urlopen(url, timeout=30) as response, path.open("wb") as file:
-            shutil.copyfileobj(response, file, 1 << 20)
-    except urllib.error.URLError as error:
+        with urllib.request.urlopen(url, timeout=30) as response:
+            while block := response.read(1 << 20):
+                yield block
+    except (OSError, http.client.HTTPException) as error:
+        reason = " ".join(str(getattr(error, "reason", None) or error).split()) or type(error).__name__
         raise UserError(
-            f"{url}: cannot be fetched: {error.reason}; download it on a machine with network and pass --init PATH"
+            f"{url}: download failed: {reason}; try again, or fetch it on a machine with network and pass --init PATH"
         ) from error
 
 
@@ -66,7 +76,9 @@ def sha256(path: Path) -> str:
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """The state dict of a checkpoint file, with or without a wrapping ``state_dict`` or ``model`` key.
+    """The state dict of a checkpoint file, with or without a wrapping ``state_dict``, ``model`` or ``state`` key.
+
+    Of a learner's state, as a run's ``step0/model.pth`` holds it, only the segmenter's part.
 
     Raises:
         UserError: no such file, not a checkpoint, or one that holds more than tensors.
@@ -80,9 +92,11 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             f"{path}: not a file of tensors only; if you trust it, strip it with "
             f"`python scripts/convert_weights.py {path} stripped.pth` and pass that"
         ) from error
-    for key in ("state_dict", "model"):
+    for key in ("state_dict", "model", "state"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
+    if isinstance(content, dict) and any(str(key).startswith(_LEARNER) for key in content):
+        content = {key: value for key, value in content.items() if str(key).startswith(_LEARNER)}
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise UserError(f"{path}: holds no state dict; give a checkpoint of mmdet or torchvision")
-    return {key.removeprefix("module."): value for key, value in content.items()}
+    return {key.removeprefix("module.").removeprefix(_LEARNER): value for key, value in content.items()}

@@ -1,6 +1,9 @@
 """Initial weights: what fits is loaded, what does not fit is named."""
 
+import http.client
+import io
 import runpy
+import ssl
 import sys
 import urllib.error
 from pathlib import Path
@@ -82,6 +85,83 @@ def test_no_network_is_one_line(small, monkeypatch, tmp_path):
         load_init(segmenter, "coco")
     assert "\n" not in str(caught.value)
     assert list((tmp_path / "weights").iterdir()) == []
+
+
+class Line:
+    """A response whose second read fails."""
+
+    def __init__(self, error):
+        self.answers = [b"x" * 10, error]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+    def read(self, _size=-1):
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (TimeoutError("timed out"), "timed out"),
+        (ConnectionResetError(104, "Connection reset by peer"), "reset by peer"),
+        (http.client.IncompleteRead(b"x" * 5, 9), "9 more expected"),
+        (ssl.SSLError("bad record mac"), "bad record mac"),
+    ],
+)
+def test_a_broken_line_is_not_a_full_disk(monkeypatch, tmp_path, error, reason):
+    monkeypatch.setenv("CVIS_CACHE", str(tmp_path))
+    monkeypatch.setattr(weights.urllib.request, "urlopen", lambda *_, **__: Line(error))
+    with pytest.raises(UserError, match=rf"net-12345678\.pth: download failed: .*{reason}.*--init PATH") as caught:
+        weights.fetch("https://example.org/net-12345678.pth")
+    assert "disk" not in str(caught.value)
+    assert "space" not in str(caught.value)
+    assert list((tmp_path / "weights").iterdir()) == []
+
+
+def test_a_full_disk_is_not_a_broken_line(monkeypatch, tmp_path):
+    monkeypatch.setenv("CVIS_CACHE", str(tmp_path))
+    monkeypatch.setattr(weights.urllib.request, "urlopen", lambda *_, **__: Line(b""))
+
+    class Full(io.BytesIO):
+        def write(self, _):
+            raise OSError(28, "No space left on device")
+
+        def writelines(self, lines):
+            for line in lines:
+                self.write(line)
+
+    monkeypatch.setattr(Path, "open", lambda *_: Full())
+    with pytest.raises(UserError, match="cannot be written: No space left on device"):
+        weights.fetch("https://example.org/net-12345678.pth")
+
+
+@pytest.mark.parametrize("prefix", ["segmenter.", ""])
+def test_checkpoints_of_a_run(small, tmp_path, prefix):
+    """A learner's step 0, with what else it remembers, and the step 0 that learners share."""
+    trained, path = small(), tmp_path / "model.pth"
+    with torch.no_grad():
+        for parameter in trained.parameters():
+            parameter.add_(1)
+    state = {f"{prefix}{key}": value for key, value in trained.state_dict().items()}
+    if prefix:
+        state |= {"teacher.weight": torch.zeros(3), "seen": [1, 2]}
+    torch.save({"state": state, "train_s": 1.5}, path)
+    same = small()
+    report = load_init(same, path)
+    assert report.missing == report.unexpected == ()
+    assert all(torch.equal(value, trained.state_dict()[key]) for key, value in same.state_dict().items())
+    other = small(classes=(1, 2))
+    before = other.class_heads.steps[0].weight.clone()
+    assert set(load_init(other, path).missing) == {"class_heads.steps.0.weight", "class_heads.steps.0.bias"}
+    assert torch.equal(other.class_heads.steps[0].weight, before)
+    assert torch.equal(other.decoder.level_embed, trained.decoder.level_embed)
 
 
 def test_unknown_source(small):
