@@ -11,6 +11,7 @@ import torch
 from pycocotools import mask as rle_tools
 from torch import Tensor
 
+from cvis.data.augment import resized
 from cvis.data.frames import read_frames
 from cvis.errors import UserError
 from cvis.segmenters.base import Memory
@@ -42,8 +43,7 @@ class Inference:
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width after resizing; the ratio of the sides is kept."""
-        scale = min(self.short_side / min(height, width), self.max_side / max(height, width))
-        return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
+        return resized(height, width, self.short_side, self.max_side)
 
     def frames(self, video: Video) -> Iterator[Tensor]:
         """Windows of resized frames: uint8 RGB [t, 3, h, w]."""

@@ -1,12 +1,18 @@
 """From files on disk to tracks."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from pycocotools import mask as rle_tools
 
+from cvis.data.augment import resized
 from cvis.errors import UserError
+from cvis.segmenters.predict import Inference
 from cvis.types import Video
 
 
@@ -83,6 +89,18 @@ def test_large_side_is_bounded(small):
     assert inference.size(200, 200) == (100, 100)
     assert inference.size(100, 400) == (38, 150)
     assert inference.size(3, 2000) == (1, 150)
+
+
+SIDES = st.integers(1, 10_000)
+
+
+@given(SIDES, SIDES, SIDES, SIDES)
+def test_videos_are_resized_as_clips_are(height, width, short_side, max_side):
+    """The size seen in training and in testing, and both the formula rounded half up."""
+    size = Inference(short_side, max_side).size(height, width)
+    assert size == resized(height, width, short_side, max_side)
+    scale = min(short_side / min(height, width), max_side / max(height, width))
+    assert size == tuple(max(1, math.floor(side * scale + 0.5)) for side in (height, width))
 
 
 def test_wrong_keys(small):
