@@ -11,6 +11,7 @@ from cvis.segmenters import criterion as module
 from cvis.segmenters.base import Output
 from cvis.segmenters.criterion import Criterion, pad_tracks, softmax_cross_entropy
 from cvis.segmenters.matcher import assign, pairwise_cost
+from cvis.segmenters.openmmlab import quiet
 from cvis.segmenters.points import sample, uncertain_points
 from cvis.types import NO_OBJECT, Targets
 
@@ -82,8 +83,9 @@ def test_cost_is_the_formula():
 
 
 def test_cost_equals_mmdet():
-    from mmdet.models.task_modules.assigners import ClassificationCost, CrossEntropyLossCost, DiceCost
-    from mmengine.structures import InstanceData
+    with quiet():  # of cvis's door to mmdet, whose stand-in for mmcv's operators must come first
+        from mmdet.models.task_modules.assigners import ClassificationCost, CrossEntropyLossCost, DiceCost
+        from mmengine.structures import InstanceData
 
     logits, masks = torch.randn(5, 4), torch.randn(5, 40)
     columns, truth = torch.tensor([2, 0]), (torch.rand(2, 40) > 0.5).float()
@@ -110,6 +112,20 @@ def test_assignment_is_the_cheapest(counts):
             for choice in itertools.permutations(range(3 + max(0, count - 3)), count)
         ]
         assert sum(paid) == pytest.approx(min(prices), abs=1e-5)
+
+
+def test_matching_under_autocast_is_the_same():
+    """At the same points, of many queries and tracks at close prices, which rounded costs would swap."""
+    outputs, columns, masks = random_case(queries=60, counts=(30, 20))
+    outputs = [Output(o.logits.float() / 4, o.queries, o.mask_embeddings, o.masks.float() / 4) for o in outputs]
+    loss, padded, points = Criterion(num_points=50), pad_tracks(masks), torch.rand(2, 50, 2)
+    plain = loss.match(outputs, columns, padded, points)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = loss.match(outputs, columns, padded, points)
+        values = torch.randn(60, 100)
+        assert not torch.equal((values @ values.T).float(), values.double() @ values.double().T)  # autocast is on
+    assert torch.equal(plain.query, mixed.query)
+    assert torch.equal(plain.clip, mixed.clip)
 
 
 @pytest.mark.parametrize("counts", [(2, 1), (0, 2), (6, 1)])

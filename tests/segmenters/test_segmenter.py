@@ -4,9 +4,11 @@ import copy
 
 import pytest
 import torch
+from PIL import Image
 
 from cvis.errors import UserError
 from cvis.segmenters.registry import build_segmenter
+from cvis.types import Video
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 32, 48), (2, 3, 32, 48), (1, 4, 30, 41)])
@@ -178,6 +180,24 @@ def test_mixed_precision(small, frames, targets):
         assert value.item() == pytest.approx(losses[0][name].item(), rel=0.2)
     sum(losses[1].values()).backward()
     assert all(parameter.grad.isfinite().all() for parameter in segmenter.parameters())
+
+
+def test_mixed_precision_scores(small, frames, tmp_path):
+    """bfloat16 features cost a few thousandths; bfloat16 logits, which tie scores and shuffle AP, are not made."""
+    paths = []
+    for index, frame in enumerate(frames[0].permute(0, 2, 3, 1).numpy()):
+        paths.append(tmp_path / f"{index}.png")
+        Image.fromarray(frame).save(paths[-1])
+    video = Video(4, "v", 32, 48, tuple(paths))
+    segmenter = small(test=dict(short_side=32, top_k=15)).eval()
+    exact = segmenter.predict(video).scores
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = segmenter.predict(video).scores
+        output = segmenter.decode(segmenter.features(frames))[-1]
+    assert rounded == pytest.approx(exact, abs=3e-3)
+    assert rounded != exact  # autocast was on
+    assert len(set(rounded)) == len(rounded) == 15
+    torch.testing.assert_close(output.logits, segmenter.class_heads(output.queries.float()), rtol=0, atol=1e-6)
 
 
 def test_training_after_predicting(small, frames, targets):
