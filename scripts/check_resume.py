@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument("--scenario", default="synthetic-20-4")
     parser.add_argument("--learner", default="finetune")
     parser.add_argument("--out", type=Path, required=True, help="folder for the two runs; must not exist yet")
-    parser.add_argument("--scale", default="0.05", help="of the schedule's iterations")
+    parser.add_argument("--scale", default="0.03", help="of the schedule's iterations")
     options = parser.parse_args()
     if options.out.exists():
         print(f"{options.out}: exists; name another folder or remove it", file=sys.stderr)
