@@ -109,7 +109,14 @@ def _run(config: dict[str, Any], scenario: Scenario, folder: Path, device: torch
     return folder
 
 
-def _rebuild(config, scenario, stream, device, journal, steps) -> Run:
+def _rebuild(
+    config: dict[str, Any],
+    scenario: Scenario,
+    stream: Scenario,
+    device: torch.device,
+    journal: Journal,
+    steps: list[dict[str, Any]],
+) -> Run:
     """The run as the finished steps left it: replay the growth of the learner, then load what was learned."""
     seed = config["runtime"]["seed"]
     seed_everything(derive_seed(seed, "init"))
