@@ -161,13 +161,14 @@ def _override(config: dict[str, Any], text: str) -> None:
     if key.startswith(FIXED):
         raise UserError(f"--set {key}: cannot be set; say it by the argument, --learner, --segmenter or --name")
     *path, last = key.split(".")
+    free = path[:1] == ["segmenter"]  # its constructor knows all its keys, also those its file leaves out
     place: Any = config
     for depth, name in enumerate(path):
+        if free and depth and isinstance(place, dict) and place.get(name) is None:
+            place[name] = {}
         if not isinstance(place, dict) or name not in place:
             raise UserError(_unknown(key, place, ".".join(path[:depth])))
         place = place[name]
-    # A segmenter's own constructor knows which keys it takes beside those of its file, and refuses others.
-    free = path[:1] == ["segmenter"]
     if not isinstance(place, dict) or not (free or last in place or last in _learner_keys(config, path)):
         raise UserError(_unknown(key, place, ".".join(path)))
     value = parse_value(raw)

@@ -6,6 +6,7 @@ from tiny import settings
 from cvis.engine.config import dump, fingerprint, parse_value, resolve
 from cvis.errors import UserError
 from cvis.files import shipped
+from cvis.segmenters import build_segmenter
 
 
 def test_every_shipped_schedule_resolves_for_every_learner():
@@ -118,6 +119,14 @@ def test_unknown_keys_in_files_are_named(tmp_path, text, message):
 def test_a_run_name_stays_in_its_folder():
     with pytest.raises(UserError, match=r"names\.run: '\.\./up' is not possible"):
         resolve("synthetic-20-4", "finetune", name="../up")
+
+
+def test_a_segmenter_key_that_its_file_leaves_out_may_be_set_and_is_checked_when_built():
+    override = "segmenter.test.short_side=64"
+    config = resolve("synthetic-20-4", "finetune", segmenter="mask2former_r50", overrides=[override])
+    assert config["segmenter"]["test"] == {"short_side": 64}
+    with pytest.raises(UserError, match=r"segmenter\.test: .*'shrt_side'"):
+        build_segmenter({**config["segmenter"], "test": {"shrt_side": 64}})
 
 
 def test_whole_numbers_may_be_written_as_floats():
