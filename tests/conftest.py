@@ -5,7 +5,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from tiny import make_data
+from tiny import make_data, settings
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +17,11 @@ def stream(tmp_path_factory) -> Path:
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("CVIS_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(scope="session")
+def finished(stream, tmp_path_factory) -> Path:
+    """The folder of an undisturbed run of finetune on the tiny stream."""
+    from cvis.engine.run import run  # loads torch, which most tests do without
+
+    return run(settings(stream, tmp_path_factory.mktemp("runs")))

@@ -1,0 +1,154 @@
+"""A run that stops, however it stops, goes on to the numbers of an uninterrupted one."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from compared_runs import assert_same_run, weights
+from tiny import settings
+
+from cvis.engine.hooks import CheckpointInStep
+from cvis.engine.run import run
+from cvis.errors import UserError
+from cvis.learners.finetune import FineTune
+
+
+class Killed(BaseException):
+    """Stands for a process that dies: nothing in the engine may catch it."""
+
+
+def test_the_same_command_again_does_nothing(stream, finished):
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*.json*")}
+    assert run(settings(stream, finished.parents[3])) == finished
+    assert {path: path.stat().st_mtime_ns for path in finished.rglob("*.json*")} == before
+
+
+def test_one_seed_gives_one_result_and_another_seed_another(stream, finished, tmp_path):
+    assert_same_run(finished, run(settings(stream, tmp_path)))
+    other = run(settings(stream, tmp_path, "finetune", "runtime.seed=1"))
+    first = weights(finished), weights(other)
+    assert any(not torch.equal(first[0][name], first[1][name]) for name in first[0])
+
+
+@pytest.mark.parametrize("moments", [[(0, 3)], [(0, 4), (2, 1)], [(1, 2), (1, 4), (2, 4)]])
+def test_an_interrupted_run_resumes_to_the_same_numbers(stream, finished, tmp_path, monkeypatch, moments):
+    """Die in the middle of steps (also right at a checkpoint), resume, compare bit by bit."""
+    plan = list(moments)
+    original = CheckpointInStep.after_train_iter
+
+    def dying(self, runner, *arguments, **named):
+        original(self, runner, *arguments, **named)
+        step = int(self.file.parent.name.removeprefix("step"))
+        if plan and plan[0] == (step, runner.iter + 1):
+            plan.pop(0)
+            raise Killed
+
+    monkeypatch.setattr(CheckpointInStep, "after_train_iter", dying)
+    for _ in moments:
+        with pytest.raises(Killed):
+            run(settings(stream, tmp_path))
+    assert not plan
+    assert_same_run(finished, run(settings(stream, tmp_path)))
+
+
+def test_a_run_killed_by_the_system_resumes_to_the_same_numbers(stream, finished, tmp_path):
+    """The same with SIGKILL and a fresh process, as on a real machine."""
+    script = textwrap.dedent(f"""
+        import sys
+        sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+        from pathlib import Path
+        from tiny import settings
+        from cvis.engine.run import run
+        from cvis.engine.hooks import Report
+        original = Report.after_train_iter
+        def slowly(*arguments, **named):  # so that the kill falls into the step
+            import time
+            time.sleep(0.2)
+            return original(*arguments, **named)
+        Report.after_train_iter = slowly
+        run(settings(Path({str(stream)!r}), Path({str(tmp_path)!r})))
+    """)
+    folder = tmp_path.joinpath(*finished.parts[-4:])
+    for wanted in ("step0/last.pth", "step2/last.pth"):
+        process = subprocess.Popen([sys.executable, "-c", script], env={**os.environ})
+        deadline = time.monotonic() + 120
+        while not (folder / wanted).exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL  # it was still at work
+    assert_same_run(finished, run(settings(stream, tmp_path)))
+
+
+def test_learners_find_the_same_mode_resumed_or_not(stream, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(FineTune, "end_task", lambda self, task: seen.append(("end", self.training)))
+    original = FineTune.begin_task
+
+    def begin(self, task):
+        seen.append(("begin", self.training))
+        original(self, task)
+
+    monkeypatch.setattr(FineTune, "begin_task", begin)
+    folder = run(settings(stream, tmp_path))
+    (folder / "step2" / "metrics.json").unlink()
+    run(settings(stream, tmp_path))
+    assert set(seen) == {("begin", False), ("end", False)}
+
+
+@pytest.mark.parametrize("moment", ["after model.pth", "after the store", "before done"])
+def test_a_run_that_dies_between_two_files_resumes(stream, finished, tmp_path, monkeypatch, moment):
+    from cvis.engine import journal, store
+
+    def die(*_arguments, **_named):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        if moment == "after model.pth":
+            patch.setattr(journal.Journal, "write_step", die)
+        elif moment == "after the store":
+            original = store.StepZero.save
+            patch.setattr(store.StepZero, "save", lambda *a, **k: (original(*a, **k), die()))
+        else:
+            original_run = journal.Journal.write_run
+            patch.setattr(journal.Journal, "write_run", lambda *a, **k: (original_run(*a, **k), die()))
+        with pytest.raises(Killed):
+            run(settings(stream, tmp_path))
+    folder = run(settings(stream, tmp_path))
+    assert_same_run(finished, folder)
+    assert json.loads((folder / "run.json").read_text())["status"] == "done"
+
+
+def test_work_without_its_record_is_refused(stream, tmp_path):
+    folder = run(settings(stream, tmp_path))
+    (folder / "run.json").unlink()
+    with pytest.raises(UserError, match=r"run\.json: is missing beside the work of a run|is missing beside finished"):
+        run(settings(stream, tmp_path, "finetune", "schedule.incremental.iterations=2"))
+
+
+def test_a_first_attempt_that_did_nothing_binds_nobody(stream, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("cvis.engine.run._do_step", lambda *_: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            run(settings(stream, tmp_path))
+    run(settings(stream, tmp_path, "finetune", "schedule.base.iterations=2"))
+
+
+def test_a_damaged_checkpoint_is_named(stream, finished, tmp_path):
+    folder = run(settings(stream, tmp_path))
+    (folder / "step1" / "metrics.json").unlink()
+    (folder / "metrics.json").unlink()
+    (folder / "step0" / "model.pth").write_bytes(b"not a checkpoint")
+    with pytest.raises(UserError, match=r"step0/model\.pth: is not a readable checkpoint"):
+        run(settings(stream, tmp_path))
+
+
+def test_a_run_folder_of_another_configuration_is_refused(stream, finished):
+    with pytest.raises(UserError, match=r"schedule\.incremental\.iterations.*begun with 4, not 5.*--name"):
+        run(settings(stream, finished.parents[3], "finetune", "schedule.incremental.iterations=5"))
