@@ -17,7 +17,7 @@ REALVIS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "real
 GOLDENS = ("car-shadow", "drift-straight", "motocross-jump")
 
 pytestmark = [
-    pytest.mark.skipif(not REALVIS.is_dir(), reason="no ../shared/data/realvis beside the checkout"),
+    pytest.mark.skipif(not REALVIS.is_dir(), reason="the mini set of real videos is not beside the checkout"),
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # pycocotools
 ]
 
