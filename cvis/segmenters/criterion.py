@@ -44,6 +44,8 @@ class Criterion:
         mask_weight: float = 5.0,
         dice_weight: float = 5.0,
     ) -> None:
+        if num_points < 1:
+            raise ValueError(f"num_points: {num_points}: must be at least 1")
         self.num_points = num_points
         self.oversample, self.importance = oversample, importance
         self.no_object_weight = no_object_weight

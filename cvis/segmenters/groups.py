@@ -19,6 +19,9 @@ class QueryGroup(nn.Module):
             number of decoder layers (one for each, as in deep prompt tuning).
         mask_head: the group's own perceptron from query to mask embedding; None: the base group's is used.
         step: the step of the stream that owns the group.
+
+    Raises:
+        ValueError: a group without queries.
     """
 
     undecayed = ("queries", "positions")  # embeddings: the optimiser applies no weight decay
@@ -27,6 +30,8 @@ class QueryGroup(nn.Module):
         self, num_queries: int, dim: int, num_positions: int = 1, mask_head: nn.Module | None = None, step: int = 0
     ) -> None:
         super().__init__()
+        if num_queries < 1:
+            raise ValueError(f"num_queries: {num_queries}: must be at least 1")
         self.step = step
         self.queries = nn.Parameter(torch.randn(num_queries, dim))
         self.positions = nn.Parameter(torch.randn(num_positions, num_queries, dim))

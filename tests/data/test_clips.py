@@ -4,7 +4,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from pycocotools import mask as coco_mask
@@ -287,64 +287,6 @@ def test_collate_pads_at_the_right_and_bottom(block):
 def test_sampling_names_the_bad_field(field, value):
     with pytest.raises(UserError, match=f"clip sampling: {field}: "):
         ClipSampling(**{field: value})
-
-
-walks = {
-    "num_videos": st.integers(1, 30),
-    "batch_size": st.integers(1, 9),
-    "iterations": st.integers(0, 25),
-    "seed": st.integers(0, 2**40),
-}
-
-
-@given(**walks, data=st.data())
-def test_a_walk_started_later_is_the_tail_of_the_full_one(num_videos, batch_size, iterations, seed, data):
-    start = data.draw(st.integers(0, iterations))
-    full = list(ClipSampler(num_videos, batch_size, iterations, seed))
-    sampler = ClipSampler(num_videos, batch_size, iterations, seed, start=start)
-    assert list(sampler) == full[start:]
-    assert len(sampler) == iterations - start
-    assert all(len(batch) == batch_size for batch in full)
-    longer = list(ClipSampler(num_videos, batch_size, iterations + 3, seed))
-    assert longer[:iterations] == full
-
-
-@given(**walks)
-def test_each_epoch_visits_every_video_once(num_videos, batch_size, iterations, seed):
-    keys = [key for batch in ClipSampler(num_videos, batch_size, iterations, seed) for key in batch]
-    for first in range(0, len(keys) - num_videos + 1, num_videos):
-        epoch = [index for index, _ in keys[first : first + num_videos]]
-        assert sorted(epoch) == list(range(num_videos))
-    assert len({sample_seed for _, sample_seed in keys}) == len(keys)
-
-
-def test_epochs_and_seeds_differ():
-    def order(seed):
-        return [index for batch in ClipSampler(40, 40, 2, seed) for index, _ in batch]
-
-    assert order(0)[:40] != order(0)[40:]
-    assert order(0) != order(1)
-
-
-@settings(max_examples=30)
-@given(st.integers(1, 20), st.integers(1, 3), st.integers(1, 4), st.integers(0, 9))
-def test_processes_share_each_global_batch(num_videos, each, world_size, seed):
-    size = each * world_size
-    whole = list(ClipSampler(num_videos, size, 5, seed))
-    parts = [list(ClipSampler(num_videos, size, 5, seed, 0, rank, world_size)) for rank in range(world_size)]
-    for iteration, batch in enumerate(whole):
-        shares = [part[iteration] for part in parts]
-        assert [len(share) for share in shares] == [each] * world_size
-        assert [shares[k % world_size][k // world_size] for k in range(size)] == batch
-
-
-def test_bad_walks_are_refused():
-    with pytest.raises(UserError, match=r"batch_size: 6: cannot be shared evenly; .* \(4\)"):
-        ClipSampler(10, 6, 5, 0, world_size=4)
-    with pytest.raises(ValueError, match="start=7/5"):
-        ClipSampler(10, 2, 5, 0, start=7)
-    with pytest.raises(ValueError, match="num_videos=0"):
-        ClipSampler(0, 2, 5, 0)
 
 
 def test_the_number_of_workers_changes_nothing(tmp_path):

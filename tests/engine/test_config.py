@@ -129,6 +129,17 @@ def test_a_segmenter_key_that_its_file_leaves_out_may_be_set_and_is_checked_when
         build_segmenter({**config["segmenter"], "test": {"shrt_side": 64}})
 
 
+@pytest.mark.parametrize(
+    "override",
+    ["segmenter.num_queries=0", "segmenter.criterion.num_points=0", "segmenter.decoder.heads=3", "segmenter.dim=7"],
+)
+def test_segmenter_values_that_cannot_be_built_are_one_line(override):
+    config = resolve("synthetic-20-4", "finetune", overrides=[override])
+    with pytest.raises(UserError) as caught:
+        build_segmenter(config["segmenter"])
+    assert "\n" not in str(caught.value)
+
+
 def test_whole_numbers_may_be_written_as_floats():
     assert resolve("synthetic-20-4", "finetune", overrides=["schedule.batch_size=2.0"])["schedule"]["batch_size"] == 2
 
