@@ -1,0 +1,1 @@
+"""What the prompt learners are made of: one formula of their papers per file."""
