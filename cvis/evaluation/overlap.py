@@ -37,6 +37,42 @@ def mean_areas(areas: np.ndarray) -> np.ndarray:
     return np.array([own[own > 0].mean() if (own > 0).any() else 0.0 for own in areas], dtype=np.float64)
 
 
+def intersections(
+    detections: Sequence[Sequence[RLE | None]],
+    ground_truth: Sequence[Sequence[RLE | None]],
+    areas: np.ndarray,
+    gt_areas: np.ndarray,
+) -> np.ndarray:
+    """Pixels common to a detection and a ground-truth track, per frame: float64 [D, G, T], exact integers.
+
+    Args:
+        detections: D x T masks.
+        ground_truth: G x T masks.
+        areas: [D, T] from :func:`mask_areas`.
+        gt_areas: [G, T], likewise.
+
+    >>> def full(height): return {"size": [4, 2], "counts": [0, 4 + height, 4 - height]}
+    >>> masks = [rle.frPyObjects(full(height), 4, 2) for height in (4, 2)]
+    >>> track = [masks, [masks[0], None]]
+    >>> intersections(track, track, mask_areas(track, 2), mask_areas(track, 2)).tolist()
+    [[[8.0, 6.0], [8.0, 0.0]], [[8.0, 0.0], [8.0, 0.0]]]
+    """
+    pixels = np.zeros((len(detections), len(ground_truth), areas.shape[1]))
+    for frame in range(areas.shape[1]):
+        d = np.flatnonzero(areas[:, frame] > 0)
+        g = np.flatnonzero(gt_areas[:, frame] > 0)
+        if d.size and g.size:
+            ratios = rle.iou(
+                [detections[i][frame] for i in d],
+                [ground_truth[i][frame] for i in g],
+                [0] * len(g),  # a crowd has no IoU of its own here, unlike in COCO
+            )
+            both = areas[d, frame][:, None] + gt_areas[g, frame]
+            # r = I / (both - I), so I = r both / (1 + r): exact, as I is an integer far below 2**52
+            pixels[np.ix_(d, g, [frame])] = np.rint(ratios * both / (1 + ratios))[..., None]
+    return pixels
+
+
 def track_ious(
     detections: Sequence[Sequence[RLE | None]],
     ground_truth: Sequence[Sequence[RLE | None]],
@@ -60,22 +96,13 @@ def track_ious(
     >>> track_ious(track, track, mask_areas(track, 2), mask_areas(track, 2))[0].round(4).tolist()
     [1.0, 0.5714]
     """
-    intersections = np.zeros((len(detections), len(ground_truth)))
-    hopeful = _may_match(areas, gt_areas).any(axis=1)
-    for frame in range(areas.shape[1]):
-        d = np.flatnonzero(hopeful & (areas[:, frame] > 0))
-        g = np.flatnonzero(gt_areas[:, frame] > 0)
-        if d.size and g.size:
-            ratios = rle.iou(
-                [detections[i][frame] for i in d],
-                [ground_truth[i][frame] for i in g],
-                [0] * len(g),  # a crowd has no IoU of its own here, unlike in COCO
-            )
-            both = areas[d, frame][:, None] + gt_areas[g, frame]
-            # r = I / (both - I), so I = r both / (1 + r): exact, as I is an integer far below 2**52
-            intersections[np.ix_(d, g)] += np.rint(ratios * both / (1 + ratios))
-    unions = areas.sum(axis=1)[:, None] + gt_areas.sum(axis=1) - intersections
-    return np.divide(intersections, unions, out=np.zeros_like(unions), where=unions > 0)
+    hopeful = np.flatnonzero(_may_match(areas, gt_areas).any(axis=1))
+    shared = np.zeros((len(detections), len(ground_truth)))
+    shared[hopeful] = intersections([detections[d] for d in hopeful], ground_truth, areas[hopeful], gt_areas).sum(
+        axis=2
+    )
+    unions = areas.sum(axis=1)[:, None] + gt_areas.sum(axis=1) - shared
+    return np.divide(shared, unions, out=np.zeros_like(unions), where=unions > 0)
 
 
 def _may_match(areas: np.ndarray, gt_areas: np.ndarray) -> np.ndarray:
