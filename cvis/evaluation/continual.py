@@ -1,9 +1,19 @@
 """Forgetting and transfer, from the AP of every class after every step.
 
 All measures are pure functions of an :class:`APMatrix`. Notation: ``A[s, c]`` is the AP of class c after step
-s = 1..T, ``C_t`` the classes introduced at step t, ``t(c)`` the step of class c, and P the classes that have
-ground truth: all with a defined AP at every step since their own. Classes outside P take part in no sum and
-in no count. A measure that is undefined (a single step, or nobody to average over) is ``None``, never 0.
+s = 1..T, ``C_t`` the classes introduced at step t, ``t(c)`` the step of class c, P the scored classes,
+``N_c = |P|``, and ``a[s, j]`` the mean of ``A[s, c]`` over the scored classes of task j.
+
+**Classes without ground truth: the complete-case rule.** An AP is defined if it is a number, and undefined if it
+is None, NaN, negative (the official evaluator writes -1) or missing. A class is scored, in P, if its AP is
+defined at its own step and at every later one. A class undefined at even one of these steps takes part in no
+sum and in no count, at any step: so every measure compares the same classes before and after, and no
+number can move because a class enters or leaves a mean. Steps before a class's own are never read. (With
+one test set for all steps, as the engine has, a class is undefined at all steps or at none.) A task
+without any scored class is left out. A measure that is undefined (a single step, or nobody to average
+over) is ``None``, never 0.
+
+Units: FR, FR_max, FR_normalized and the relative drop are percentages; all others are in the unit of the AP.
 
 >>> matrix = APMatrix(
 ...     tasks=((1, 2, 3), (4, 5), (6,)),
@@ -23,6 +33,10 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import TypeGuard
 
 
 @dataclass(frozen=True)
@@ -31,8 +45,8 @@ class APMatrix:
 
     Attributes:
         tasks: T tuples of the category ids introduced at each step.
-        values: T mappings, after each step: category id -> AP (in any unit; None or NaN without ground
-            truth). Entries of classes that the step has not seen are not read.
+        values: T mappings, after each step: category id -> AP (in any unit; None, NaN, -1 or missing without
+            ground truth). Entries of classes that the step has not seen are not read.
     """
 
     tasks: tuple[tuple[int, ...], ...]
@@ -45,7 +59,7 @@ class APMatrix:
     def scored(self) -> tuple[tuple[int, ...], ...]:
         """``C_t`` without the classes outside P, for every step."""
         return tuple(
-            tuple(c for c in classes if all(_defined(after.get(c)) for after in self.values[t:]))
+            tuple(c for c in classes if all(is_defined(after.get(c)) for after in self.values[t:]))
             for t, classes in enumerate(self.tasks)
         )
 
@@ -135,6 +149,71 @@ def backward_transfer(matrix: APMatrix) -> float | None:
     return _mean(matrix.mean(-1, j) - matrix.mean(j, j) for j in range(len(matrix) - 1) if matrix.scored[j])
 
 
+def classwise_forgetting(matrix: APMatrix) -> dict[int, float]:
+    """Chaudhry et al.'s forgetting of every scored class of the earlier steps, in points of AP.
+
+        F_T(c) = max_{l=t(c)..T-1} A[l,c] - A[T,c]
+
+    See :func:`forgetting`; a class that got better has a negative value. Empty for a single step.
+
+    >>> classwise_forgetting(APMatrix(((7,), (8,), (9,)), ({7: 50}, {7: 60, 8: 40}, {7: 30, 8: 45, 9: 10})))
+    {7: 30, 8: -5}
+    """
+    steps = range(len(matrix) - 1)
+    return {c: max(matrix.at(s, c) for s in steps[j:]) - matrix.at(-1, c) for j in steps for c in matrix.scored[j]}
+
+
+def relative_drop(matrix: APMatrix) -> float | None:
+    """The share of its first AP that a class of the earlier steps has lost at the end, in percent.
+
+        RelDrop = 100 mean_{c in P, t(c) < T} max(0, A[t,c] - A[T,c]) / A[t,c],   t = t(c)
+
+    The terms of :func:`forgetting_rate` without its weights ``1 / (T - t)`` and without the classes of the last
+    step: 100 is everything lost, whatever the stream. A class never learned (``A[t,c] = 0``) adds 0 and counts.
+
+    >>> relative_drop(APMatrix(((0, 1), (2,), (3,)), (
+    ...     {0: 40, 1: 20}, {0: 30, 1: 22, 2: 50}, {0: 20, 1: 25, 2: 40, 3: 30}))).__round__(2)
+    23.33
+    """
+    share = _mean(_relative_drop(matrix, step, c) for step, own in enumerate(matrix.scored[:-1]) for c in own)
+    return None if share is None else 100 * share
+
+
+def plasticity(matrix: APMatrix) -> float | None:
+    """How well new classes are learned: the AP of each later task right after its own step.
+
+        mean_{s=2..T} a[s,s]
+
+    The base step is left out: it is plain training, and all methods share it.
+
+    >>> plasticity(APMatrix(((0,), (1,), (2,)), ({0: 50}, {0: 60, 1: 40}, {0: 30, 1: 45, 2: 10})))
+    25.0
+    """
+    return _mean(matrix.mean(j, j) for j in range(1, len(matrix)) if matrix.scored[j])
+
+
+def intransigence(matrix: APMatrix, joint: Mapping[int, float | None]) -> float | None:
+    """What learning in steps costs new classes, against joint training; in points of AP (negative: it gains).
+
+        I = mean_{j=1..T} ( a*_j - a[j,j] ),   a*_j = mean_{c in C_j} joint[c]
+
+    Chaudhry et al., ECCV 2018 (see :func:`forgetting`), with one difference: their reference for task j is
+    trained on the data of tasks 1..j, ours is the one joint run over all T tasks, as only that is
+    trained. Both sides are on the same test videos. A class counts where both sides are defined.
+
+    Args:
+        joint: category id -> AP of the joint run, in the unit of the matrix.
+
+    >>> intransigence(APMatrix(((0,), (1,)), ({0: 50}, {0: 30, 1: 20})), {0: 45, 1: 40})
+    7.5
+    """
+    gaps = (
+        _mean(best - matrix.at(j, c) for c in own if is_defined(best := joint.get(c)))
+        for j, own in enumerate(matrix.scored)
+    )
+    return _mean(gap for gap in gaps if gap is not None)
+
+
 def average_incremental_map(matrix: APMatrix, base: bool = True) -> float | None:
     """The mean over the steps of the mAP of the classes seen so far; ``base=False`` leaves out step 1.
 
@@ -175,8 +254,13 @@ def _relative_drop(matrix: APMatrix, step: int, category_id: int) -> float:
     return max(0.0, first - final) / first if first > 0 else 0.0
 
 
-def _defined(value: float | None) -> bool:
-    return value is not None and not math.isnan(value)
+def is_defined(value: float | None) -> TypeGuard[float]:
+    """Whether an AP is a number: not None, NaN or negative.
+
+    >>> [is_defined(ap) for ap in (0, 12.5, None, float("nan"), -1)]
+    [True, True, False, False, False]
+    """
+    return value is not None and value >= 0  # no comparison with NaN is true
 
 
 def _mean(values: Iterable[float]) -> float | None:

@@ -55,6 +55,8 @@ def final_metrics(steps: Sequence[Mapping]) -> dict:
         "n_never_learned": continual.num_never_learned(matrix),
         "forgetting": continual.forgetting(matrix),
         "bwt": continual.backward_transfer(matrix),
+        "plasticity": continual.plasticity(matrix),
+        "relative_drop": continual.relative_drop(matrix),
         "avg_incremental_mAP": continual.average_incremental_map(matrix),
         "avg_incremental_mAP_without_base": continual.average_incremental_map(matrix, base=False),
     }

@@ -60,6 +60,8 @@ def test_the_run_ends_with_the_last_step_and_what_was_forgotten(steps):
     assert final["avg_incremental_mAP"] == pytest.approx((100 + 200 / 3) / 2)
     assert final["avg_incremental_mAP_without_base"] == pytest.approx(200 / 3)
     assert final["n_never_learned"] == 0
+    assert final["plasticity"] == pytest.approx(100)  # EMU, right after its step; FOX has no ground truth
+    assert final["relative_drop"] == pytest.approx(50)  # DOG of CAT and DOG
 
 
 def test_json_keeps_everything(steps):
@@ -71,7 +73,8 @@ def test_json_keeps_everything(steps):
 def test_a_single_step_has_no_forgetting(steps):
     final = final_metrics(steps[:1])
     assert final["mAP"] == pytest.approx(200 / 3)
-    assert [final[k] for k in ("FR", "FR_normalized", "FR_max", "forgetting", "bwt")] == [None] * 5
+    undefined = ("FR", "FR_normalized", "FR_max", "forgetting", "bwt", "plasticity", "relative_drop")
+    assert [final[k] for k in undefined] == [None] * len(undefined)
     assert final["avg_incremental_mAP"] == pytest.approx(100)
 
 
