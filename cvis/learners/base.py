@@ -32,7 +32,7 @@ class Learner(nn.Module):
     """
 
     requires: ClassVar[frozenset[str]] = frozenset()
-    own_step0: ClassVar[bool] = False
+    own_step0: bool = False
     replays: ClassVar[bool] = False
 
     def __init__(self, segmenter: Segmenter) -> None:

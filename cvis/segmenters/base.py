@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from torch import Tensor, nn
 
@@ -33,6 +34,7 @@ class QueryOutput:
     logits: Tensor  # [B, Q, K+1], the last column is no-object
     queries: Tensor  # [B, Q, D], after the decoder's last norm
     mask_embeddings: Tensor  # [B, Q, D]; a mask logit is its inner product with a mask feature
+    state: Tensor  # [B, Q, D], before that norm: what the next decoder layer reads
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,24 @@ class Output(QueryOutput):
     """One prediction layer."""
 
     masks: Tensor  # [B, Q, T, h, w] logits
+
+
+PREDICTION_LAYERS = ("all", "first_last", "last")
+T = TypeVar("T")
+
+
+def select_layers(layers: Sequence[T], which: str) -> list[T]:
+    """``all`` prediction layers (before the first decoder layer and after each), ``first_last``, or ``last``.
+
+    >>> select_layers("abcd", "first_last")
+    ['a', 'd']
+
+    Raises:
+        UserError: ``which`` is none of them.
+    """
+    if which not in PREDICTION_LAYERS:
+        raise UserError(f"prediction layers: {which!r}: unknown; use one of {', '.join(PREDICTION_LAYERS)}")
+    return list(layers) if which == "all" else [*layers[:1], layers[-1]][-1 if which == "last" else 0 :]
 
 
 class Segmenter(nn.Module, ABC):
@@ -73,22 +93,50 @@ class Segmenter(nn.Module, ABC):
         """Backbone and pixel decoder. ``frames`` uint8 RGB [B, T, 3, H, W]; ``sizes`` [B, 2] before padding."""
 
     @abstractmethod
-    def decode(self, memory: Memory, group: int = 0, prediction_layers: str = "all") -> list[Output]:
+    def decode(
+        self, memory: Memory, group: int = 0, prediction_layers: str = "all", prompt: Tensor | None = None
+    ) -> list[Output]:
         """Decode one query group; one output per prediction layer, the last is the answer."""
 
     @abstractmethod
-    def criterion(
-        self, outputs: Sequence[Output], targets: Sequence[Targets], classify: Classify | None = None
-    ) -> dict[str, Tensor]:
-        """Named, weighted scalar losses of a batch; ``classify`` replaces the classification loss."""
+    def decode_queries(
+        self, memory: Memory, group: int = 0, prediction_layers: str = "all", prompt: Tensor | None = None
+    ) -> list[QueryOutput]:
+        """:meth:`decode` without the masks."""
 
     @abstractmethod
-    def add_query_group(self, num_queries: int, step: int) -> QueryGroup:
+    def decode_groups(self, memory: Memory) -> list[QueryOutput]:
+        """The answer of every query group, without masks."""
+
+    @abstractmethod
+    def with_masks(self, memory: Memory, layers: Sequence[QueryOutput]) -> list[Output]:
+        """The masks of what :meth:`decode_queries` answered."""
+
+    @abstractmethod
+    def criterion(
+        self,
+        outputs: Sequence[Output],
+        targets: Sequence[Targets],
+        classify: Classify | None = None,
+        class_weight: float | None = None,
+    ) -> dict[str, Tensor]:
+        """Named, weighted scalar losses of a batch; the last two replace the classification loss and its weight."""
+
+    @abstractmethod
+    def add_query_group(self, num_queries: int, step: int, own_mask_head: bool = True) -> QueryGroup:
         """Append a query group."""
 
     @abstractmethod
     def predict(self, video: Video) -> Tracks:
-        """Find the tracks of one video."""
+        """Find the tracks of one video with the base group."""
+
+    @abstractmethod
+    def video_features(self, video: Video) -> Memory:
+        """:meth:`features` of a whole video on disk."""
+
+    @abstractmethod
+    def tracks(self, video: Video, memory: Memory, scores: Tensor, mask_embeddings: Tensor) -> Tracks:
+        """The best (query, class) pairs as tracks: ``scores`` [Q, K], -inf: no answer; ``mask_embeddings`` [Q, D]."""
 
     def group(self, index: int) -> QueryGroup:
         """``groups[index]``, typed."""

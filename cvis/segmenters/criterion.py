@@ -52,7 +52,12 @@ class Criterion:
         self.weights = (class_weight, mask_weight, dice_weight)
 
     def __call__(
-        self, outputs: Sequence[Output], columns: Sequence[Tensor], masks: Sequence[Tensor], classify: Classify
+        self,
+        outputs: Sequence[Output],
+        columns: Sequence[Tensor],
+        masks: Sequence[Tensor],
+        classify: Classify,
+        class_weight: float | None = None,
     ) -> dict[str, Tensor]:
         """Losses by name: ``loss_cls``, ``loss_mask``, ``loss_dice`` of the last layer, ``d0.loss_cls``, ... before.
 
@@ -61,6 +66,7 @@ class Criterion:
             columns: per clip [N] int64.
             masks: per clip [N, T, H, W] bool, padded as the network's input is.
             classify: the classification loss.
+            class_weight: in place of the one given at construction.
         """
         padded = pad_tracks(masks, outputs[0].masks.dtype)
         with torch.autocast(outputs[0].masks.device.type, enabled=False):
@@ -68,11 +74,12 @@ class Criterion:
             logits = [output.logits.to(padded.dtype) for output in outputs]
             classes = self._class_losses(logits, columns, matching, classify)
             bce, dice = self._mask_losses(outputs, matching, padded, [len(ids) for ids in columns])
+        weights = (self.weights[0] if class_weight is None else class_weight, *self.weights[1:])
         losses = {}
         for index in range(len(outputs)):
             prefix = "" if index == len(outputs) - 1 else f"d{index}."
             for name, values, weight in zip(
-                ("cls", "mask", "dice"), (classes, bce.unbind(), dice.unbind()), self.weights, strict=True
+                ("cls", "mask", "dice"), (classes, bce.unbind(), dice.unbind()), weights, strict=True
             ):
                 losses[f"{prefix}loss_{name}"] = weight * values[index]
         return losses

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -56,6 +57,24 @@ class DecoderLayer(Mask2FormerTransformerDecoderLayer):
         return self.norms[2](self.ffn(query))
 
 
+@dataclass(frozen=True)
+class Level:
+    """What one feature level of B videos is to the decoder; the same for every query group."""
+
+    tokens: Tensor  # [B, T*h*w, D]
+    keys: Tensor  # the tokens with their positions added
+    mask_features: Tensor  # [B, T, D, h*w], resized to the level
+
+
+@dataclass(frozen=True)
+class LayerState:
+    """A group's queries before the first decoder layer, or after one."""
+
+    state: Tensor  # [B, N, D], what the next layer reads
+    queries: Tensor  # [B, N, D], after the last norm, what the heads read
+    mask_embeddings: Tensor  # [B, N, D]
+
+
 class Decoder(nn.Module):
     """The decoder layers, their last norm and the embeddings of the feature levels.
 
@@ -84,33 +103,36 @@ class Decoder(nn.Module):
                 nn.init.xavier_normal_(parameter)
 
     def forward(
-        self, memory: Memory, group: QueryGroup, mask_head: nn.Module, prompt: Tensor | None = None
-    ) -> list[tuple[Tensor, Tensor]]:
+        self, levels: Sequence[Level], group: QueryGroup, mask_head: nn.Module, prompt: Tensor | None = None
+    ) -> list[LayerState]:
         """Decode one group.
 
         Args:
-            memory: of B videos.
+            levels: from :meth:`levels`, which need not be made anew for another group.
             group: N queries.
             mask_head: from query to mask embedding.
             prompt: [N, D], see :class:`DecoderLayer`.
 
         Returns:
-            Normed queries [B, N, D] and mask embeddings [B, N, D], before the first layer and after each.
+            The queries before the first layer and after each.
         """
-        tokens, keys, small = zip(*(self._level(memory, index) for index in range(len(memory.levels))), strict=True)
-        query = group.queries.expand(len(memory.mask_features), -1, -1)
-        state = self.post_norm(query)
-        predictions = [(state, mask_head(state))]
+        states = [self._layer_state(group.queries.expand(len(levels[0].tokens), -1, -1), mask_head)]
         for index, layer in enumerate(self.layers):
-            level = index % len(tokens)
-            allowed = allowed_pixels(predictions[-1][1], small[level])
-            query = layer(query, group.position(index), tokens[level], keys[level], allowed, prompt)
-            state = self.post_norm(query)
-            predictions.append((state, mask_head(state)))
-        return predictions
+            level = levels[index % len(levels)]
+            allowed = allowed_pixels(states[-1].mask_embeddings, level.mask_features)
+            query = layer(states[-1].state, group.position(index), level.tokens, level.keys, allowed, prompt)
+            states.append(self._layer_state(query, mask_head))
+        return states
 
-    def _level(self, memory: Memory, index: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Tokens [B, T*h*w, D] of a level, the same with positions added, and mask features [B, T, D, h*w]."""
+    def levels(self, memory: Memory) -> list[Level]:
+        """The part of decoding that is the same for every group."""
+        return [self._level(memory, index) for index in range(len(memory.levels))]
+
+    def _layer_state(self, query: Tensor, mask_head: nn.Module) -> LayerState:
+        normed = self.post_norm(query)
+        return LayerState(query, normed, mask_head(normed))
+
+    def _level(self, memory: Memory, index: int) -> Level:
         level = memory.levels[index]
         batch, frames, _, height, width = level.shape
         tokens = level.permute(0, 1, 3, 4, 2).flatten(1, 3) + self.level_embed[index]
@@ -118,7 +140,7 @@ class Decoder(nn.Module):
         position = self.position_encoding(everywhere).permute(0, 1, 3, 4, 2).flatten(1, 3)
         with torch.no_grad():
             small = resize(memory.mask_features.flatten(0, 1), (height, width)).flatten(2)
-        return tokens, tokens + position.to(tokens.dtype), small.unflatten(0, (batch, frames))
+        return Level(tokens, tokens + position.to(tokens.dtype), small.unflatten(0, (batch, frames)))
 
 
 def resize(maps: Tensor, size: Sequence[int]) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from cvis.errors import UserError
 
 KINDS = ("linear", "mlp")
-INITS = ("default", "background")
+INITS = ("default", "background", "no_object")
 
 
 def mlp(incoming: int, hidden: int, outgoing: int, layers: int = 3) -> nn.Sequential:
@@ -52,20 +52,26 @@ class ClassHeads(nn.Module):
             init: ``default`` (PyTorch's), or ``background``: MiB's imprinting, where the probability of
                 no-object is shared evenly among the new classes and no-object,
                 w_new = w_bg, b_new = b_bg - log(n + 1), b_bg <- b_bg - log(n + 1);
-                the probabilities of all older classes stay as they were.
+                the probabilities of all older classes stay as they were; or ``no_object``: a copy of the no-object
+                head whose last row is repeated (ECLIPSE).
         """
         if init not in INITS:
             raise UserError(f"add_classes: init: {init!r}: unknown; use one of {', '.join(INITS)}")
         head = self._head(num_classes).to(next(self.no_object.parameters()))
         if init == "background":
-            head.load_state_dict(self._imprint(num_classes))
+            _last_linear(self.no_object).bias.data.sub_(math.log(num_classes + 1))
+        if init != "default":
+            head.load_state_dict(self._copies(num_classes))
         self.steps.append(head)
         return head
 
-    @torch.no_grad()
-    def _imprint(self, num_classes: int) -> dict[str, Tensor]:
-        last = _last_linear(self.no_object)
-        last.bias.sub_(math.log(num_classes + 1))
+    def columns(self, step: int) -> range:
+        """Which columns of the logits are the classes of a step."""
+        sizes = [_last_linear(head).out_features for head in self.steps[: step + 1]]
+        return range(sum(sizes[:-1]), sum(sizes))
+
+    def _copies(self, num_classes: int) -> dict[str, Tensor]:
+        """The no-object head with its last row repeated."""
         repeated = copy.deepcopy(self.no_object)
         row = _last_linear(repeated)
         row.weight = nn.Parameter(row.weight.repeat(num_classes, 1))

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from cvis.errors import UserError
 from cvis.segmenters.backbone import build_backbone
-from cvis.segmenters.base import Classify, Memory, Output, QueryOutput, Segmenter
+from cvis.segmenters.base import Classify, Memory, Output, QueryOutput, Segmenter, select_layers
 from cvis.segmenters.criterion import Criterion, pad_tracks, softmax_cross_entropy
-from cvis.segmenters.decoder import Decoder, mask_logits
+from cvis.segmenters.decoder import Decoder, Level, mask_logits
 from cvis.segmenters.groups import QueryGroup
 from cvis.segmenters.heads import ClassHeads, mlp
 from cvis.segmenters.matcher import Matching
@@ -23,8 +23,6 @@ from cvis.segmenters.pixel_decoder import PixelDecoder
 from cvis.segmenters.predict import Inference
 from cvis.segmenters.registry import SEGMENTERS
 from cvis.types import NO_OBJECT, Targets, Tracks, Video
-
-PREDICTION_LAYERS = ("all", "first_last", "last")
 
 
 @SEGMENTERS.register_module(name="mask2former")
@@ -122,20 +120,27 @@ class Mask2Former(Segmenter):
         self, memory: Memory, group: int = 0, prediction_layers: str = "all", prompt: Tensor | None = None
     ) -> list[QueryOutput]:
         """:meth:`decode` without the masks, for those who need them of few queries or few frames."""
-        if prediction_layers not in PREDICTION_LAYERS:
-            raise UserError(
-                f"decode: prediction_layers: {prediction_layers!r}: unknown; use one of {', '.join(PREDICTION_LAYERS)}"
-            )
+        return self._decode(self.decoder.levels(memory), group, prediction_layers, prompt)
+
+    def decode_groups(self, memory: Memory) -> list[QueryOutput]:
+        """The answer (the last layer) of every group; what depends on the video alone is computed once."""
+        levels = self.decoder.levels(memory)
+        return [self._decode(levels, index, "last")[0] for index in range(len(self.groups))]
+
+    def _decode(
+        self, levels: Sequence[Level], group: int, prediction_layers: str, prompt: Tensor | None = None
+    ) -> list[QueryOutput]:
         member = self.group(group)
         mask_head = member.mask_head or self.group(0).mask_head
-        predictions = self.decoder(memory, member, mask_head, prompt)
-        if prediction_layers != "all":
-            predictions = [*predictions[:1], predictions[-1]][-1 if prediction_layers == "last" else 0 :]
-        states = torch.cat([state for state, _ in predictions], dim=1)
-        with torch.autocast(states.device.type, enabled=False):  # bf16 logits would tie scores
-            wide = torch.promote_types(states.dtype, torch.float32)
-            logits = self.class_heads(states.to(wide)).split(len(member), dim=1)
-        return [QueryOutput(row, *prediction) for row, prediction in zip(logits, predictions, strict=True)]
+        states = select_layers(self.decoder(levels, member, mask_head, prompt), prediction_layers)
+        queries = torch.cat([state.queries for state in states], dim=1)
+        with torch.autocast(queries.device.type, enabled=False):  # bf16 logits would tie scores
+            wide = torch.promote_types(queries.dtype, torch.float32)
+            logits = self.class_heads(queries.to(wide)).split(len(member), dim=1)
+        return [
+            QueryOutput(row, state.queries, state.mask_embeddings, state.state)
+            for row, state in zip(logits, states, strict=True)
+        ]
 
     def decode(
         self, memory: Memory, group: int = 0, prediction_layers: str = "all", prompt: Tensor | None = None
@@ -147,16 +152,23 @@ class Mask2Former(Segmenter):
             prediction_layers: ``all`` (before the first layer and after each), ``first_last``, or ``last``.
             prompt: [N, D], added to the value of every self-attention (CRISP, equation 2).
         """
-        layers = self.decode_queries(memory, group, prediction_layers, prompt)
+        return self.with_masks(memory, self.decode_queries(memory, group, prediction_layers, prompt))
+
+    def with_masks(self, memory: Memory, layers: Sequence[QueryOutput]) -> list[Output]:
+        """Prediction layers of one group with their masks."""
         embeddings = torch.cat([layer.mask_embeddings for layer in layers], dim=1)
-        masks = mask_logits(embeddings, memory.mask_features).split(len(self.group(group)), dim=1)
+        masks = mask_logits(embeddings, memory.mask_features).split(layers[0].queries.shape[1], dim=1)
         return [
-            Output(layer.logits, layer.queries, layer.mask_embeddings, mask)
+            Output(layer.logits, layer.queries, layer.mask_embeddings, layer.state, mask)
             for layer, mask in zip(layers, masks, strict=True)
         ]  # fmt: skip
 
     def criterion(
-        self, outputs: Sequence[Output], targets: Sequence[Targets], classify: Classify | None = None
+        self,
+        outputs: Sequence[Output],
+        targets: Sequence[Targets],
+        classify: Classify | None = None,
+        class_weight: float | None = None,
     ) -> dict[str, Tensor]:
         """Losses of methods "Mask2Former-VIS": see :class:`Criterion`.
 
@@ -164,7 +176,7 @@ class Mask2Former(Segmenter):
             UserError: a target of a class that has no column here: the data leaked it.
         """
         columns, masks = self._columns(targets), self._masks(targets)
-        return self._criterion(outputs, columns, masks, classify or softmax_cross_entropy)
+        return self._criterion(outputs, columns, masks, classify or softmax_cross_entropy, class_weight)
 
     def match(self, outputs: Sequence[Output], targets: Sequence[Targets]) -> Matching:
         """The Hungarian matching of every prediction layer."""
@@ -199,7 +211,7 @@ class Mask2Former(Segmenter):
         )
 
     def tracks(self, video: Video, memory: Memory, scores: Tensor, mask_embeddings: Tensor) -> Tracks:
-        """The best (query, class) pairs as tracks: ``scores`` [Q, K], ``mask_embeddings`` [Q, D]."""
+        """The best (query, class) pairs as tracks: ``scores`` [Q, K], -inf: no answer; ``mask_embeddings`` [Q, D]."""
         return self.inference.tracks(video, memory, scores, mask_embeddings, self.classes)
 
     def _columns(self, targets: Sequence[Targets]) -> list[Tensor]:

@@ -62,18 +62,19 @@ class Inference:
 
         Args:
             memory: of the whole video (B = 1).
-            scores: [Q, K], without no-object.
+            scores: [Q, K], without no-object; -inf: this query does not answer with this class.
             embeddings: mask embeddings [Q, D].
             classes: data-set ids of the K columns.
         """
-        best = scores.flatten().topk(min(self.top_k, scores.numel()))
-        queries, columns = best.indices // max(len(classes), 1), best.indices % max(len(classes), 1)
+        values, pairs = scores.flatten().topk(min(self.top_k, scores.numel()))
+        values, pairs = values[values != -torch.inf], pairs[values != -torch.inf]
+        queries, columns = pairs // max(len(classes), 1), pairs % max(len(classes), 1)
         kept, place = queries.unique(return_inverse=True)
         masks = self._masks(video, memory, embeddings[kept]) if len(kept) else []
         return Tracks(
             video.id,
             tuple(classes[column] for column in columns.tolist()),
-            tuple(best.values.tolist()),
+            tuple(values.tolist()),
             tuple(tuple(masks[index]) for index in place.tolist()),
         )
 

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -41,8 +42,7 @@ def random_case(layers=2, batch=2, queries=4, frames=2, classes=3, counts=(2, 1)
     outputs = [
         Output(
             torch.randn(batch, queries, classes + 1, dtype=torch.float64),
-            torch.zeros(0),
-            torch.zeros(0),
+            *[torch.zeros(0)] * 3,
             torch.randn(batch, queries, frames, 4, 6, dtype=torch.float64),
         )
         for _ in range(layers)
@@ -117,7 +117,9 @@ def test_assignment_is_the_cheapest(counts):
 def test_matching_under_autocast_is_the_same():
     """At the same points, of many queries and tracks at close prices, which rounded costs would swap."""
     outputs, columns, masks = random_case(queries=60, counts=(30, 20))
-    outputs = [Output(o.logits.float() / 4, o.queries, o.mask_embeddings, o.masks.float() / 4) for o in outputs]
+    outputs = [
+        Output(o.logits.float() / 4, o.queries, o.mask_embeddings, o.state, o.masks.float() / 4) for o in outputs
+    ]
     loss, padded, points = Criterion(num_points=50), pad_tracks(masks), torch.rand(2, 50, 2)
     plain = loss.match(outputs, columns, padded, points)
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -180,7 +182,7 @@ def test_mask_loss_grows_with_frames_not_with_their_square(small):
         mask = torch.zeros(1, frames, 32, 48, dtype=torch.bool)
         mask[..., :16, :] = True
         flat = torch.zeros(1, 5, frames, 16, 24)
-        output = Output(torch.zeros(1, 5, 4), torch.zeros(0), torch.zeros(0), flat)
+        output = Output(torch.zeros(1, 5, 4), torch.zeros(0), torch.zeros(0), torch.zeros(0), flat)
         losses = small().criterion([output], (Targets(torch.tensor([7]), mask),))
         costs.append(losses["loss_mask"].item())
     assert costs[1] == pytest.approx(2 * costs[0])

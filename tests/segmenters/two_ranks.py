@@ -17,7 +17,7 @@ def losses(tracks: int) -> dict[str, float]:
     """Of a fixed clip with its first ``tracks`` tracks; the backward pass must end too."""
     torch.manual_seed(0)
     logits, masks = torch.randn(1, 5, 4, requires_grad=True), torch.randn(1, 5, 2, 8, 8, requires_grad=True)
-    outputs = [Output(logits, torch.zeros(0), torch.zeros(0), masks)] * 2
+    outputs = [Output(logits, torch.zeros(0), torch.zeros(0), torch.zeros(0), masks)] * 2
     columns, truth = torch.tensor([0, 1, 2]), torch.rand(TRACKS, 2, 16, 16) > 0.5
     found = Criterion(num_points=50)(outputs, [columns[:tracks]], [truth[:tracks]], softmax_cross_entropy)
     sum(found.values()).backward()

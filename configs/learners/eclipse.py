@@ -1,0 +1,6 @@
+# As CRISP's released code runs ECLIPSE on videos. The image code: classification="sigmoid_focal", class_weight=10.
+learner = dict(
+    type="eclipse",
+    num_prompts=10,  # queries of each step's group
+    deltas=[0.5, 0.6],  # of the base group and of all others
+)
