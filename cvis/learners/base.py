@@ -73,6 +73,13 @@ class Learner(nn.Module):
         """The tracks found in one video, labelled with data-set ids of classes seen so far."""
         return self.segmenter.predict(video)
 
+    def describe(self) -> dict[str, Any]:
+        """Facts about the method that its results must carry, as JSON's own types.
+
+        ``text_encoder`` is stored and printed with every number: ``{"model": ..., "pretrained": ..., "sha256": ...}``.
+        """
+        return {}
+
     @classmethod
     def stream(cls, scenario: Scenario) -> Scenario:
         """The stream this method trains on; only an upper bound looks at another one."""
