@@ -117,9 +117,7 @@ def test_assignment_is_the_cheapest(counts):
 def test_matching_under_autocast_is_the_same():
     """At the same points, of many queries and tracks at close prices, which rounded costs would swap."""
     outputs, columns, masks = random_case(queries=60, counts=(30, 20))
-    outputs = [
-        Output(o.logits.float() / 4, o.queries, o.mask_embeddings, o.state, o.masks.float() / 4) for o in outputs
-    ]
+    outputs = [replace(o, logits=o.logits.float() / 4, masks=o.masks.float() / 4) for o in outputs]
     loss, padded, points = Criterion(num_points=50), pad_tracks(masks), torch.rand(2, 50, 2)
     plain = loss.match(outputs, columns, padded, points)
     with torch.autocast("cpu", dtype=torch.bfloat16):
