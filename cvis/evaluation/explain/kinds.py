@@ -1,0 +1,128 @@
+"""Why a detection is wrong: one kind for every false positive, and the tracks that nothing explains.
+
+Bolya, Foley, Hays, Hoffman, "TIDE: A General Toolbox for Identifying Object Detection Errors", ECCV 2020,
+carried over to tracks, with its thresholds: 0.5 (foreground) and 0.1 (background) on the IoU of whole tracks.
+What is new with time is identity: a track may be right in every frame it has and still be wrong as a whole.
+
+Words: a detection *lies on* a track in a frame if their IoU in this frame is at least 0.5; its *host* there is
+the track with the highest such IoU; *most frames* are more than half of the frames in which it has a mask.
+The detections looked at are those of the AP: the 100 best per class and video. Each that finds no track at
+IoU 0.5 in its class's ranking gets the first kind that applies:
+
+1. **duplicate**: IoU >= 0.5 with a track of its class; a surer detection has it.
+2. **wrong_class**: IoU >= 0.5 with a track of another class.
+3. **broken**: it lies on one track of its class in most frames, which are fewer than half of this track's.
+4. **switched**: it has hosts in most frames, two or more of them, at least one of its class.
+5. **poor_masks**: 0.1 <= IoU < 0.5 with a track of its class, or it lies on one in most frames. This includes
+   a track that is right for a part of its frames and drifts off.
+6. **both** (class and masks wrong): 0.1 <= IoU < 0.5 with a track of another class, or it has hosts in most
+   frames, all of other classes.
+7. **background**: none of these.
+
+A track (no crowd) is **missed** if no detection finds it and no detection of a kind with a target
+(:data:`CORRECTABLE`) is meant for it. Crowds count as found: there is nothing to win on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from cvis.evaluation.explain.overlaps import FOREGROUND, Overlaps
+
+KINDS = ("wrong_class", "poor_masks", "broken", "switched", "both", "duplicate", "background", "missed")
+CORRECTABLE = ("wrong_class", "poor_masks", "broken", "switched")
+"""Kinds of detections that mean a track: corrected, they would find it."""
+BACKGROUND = 0.1
+RIGHT, IGNORED = "right", "ignored"
+NONE = -1  # no target
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One detection that finds no track, against G tracks."""
+
+    own: np.ndarray  # [G] bool: tracks of its class
+    ious: np.ndarray  # [G]
+    frames: int  # in which it has a mask
+    on: np.ndarray  # [G], in how many frames it lies on the track
+    hosted: np.ndarray  # [G], in how many frames the track is its host
+    gt_frames: np.ndarray  # [G]
+
+
+def classify(overlaps: Overlaps) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Kinds [D] of str, also ``right`` and ``ignored`` (on a crowd); targets [D], -1 for none; missed [G] bool."""
+    kinds = np.where(overlaps.finds == NONE, "background", RIGHT).astype(object)
+    on_crowd = [g != NONE and overlaps.gt_crowd[g] for g in overlaps.finds]
+    kinds[np.array(on_crowd, dtype=bool)] = IGNORED
+    targets = np.full(len(kinds), NONE)
+    if len(overlaps.gt_classes):
+        for d in np.flatnonzero(overlaps.finds == NONE):
+            kinds[d], targets[d] = _kind(_candidate(overlaps, d))
+    explained = targets[np.isin(kinds, CORRECTABLE)]
+    missed = ~overlaps.found & ~overlaps.gt_crowd & ~np.isin(np.arange(len(overlaps.gt_classes)), explained)
+    return kinds, targets, missed
+
+
+def _candidate(overlaps: Overlaps, d: int) -> Candidate:
+    frame_ious = overlaps.frame_ious[d]  # [G, T]
+    on = frame_ious >= FOREGROUND
+    hosts = frame_ious.argmax(axis=0)[on.any(axis=0)]
+    return Candidate(
+        own=overlaps.gt_classes == overlaps.classes[d],
+        ious=overlaps.ious[d],
+        frames=int(overlaps.frames[d]),
+        on=on.sum(axis=1),
+        hosted=np.bincount(hosts, minlength=len(on)),
+        gt_frames=overlaps.gt_frames,
+    )
+
+
+def _kind(candidate: Candidate) -> tuple[str, int]:
+    for kind, rule in RULES:
+        target = rule(candidate)
+        if target is not None:
+            return kind, target
+    return "background", NONE
+
+
+def _best(applies: np.ndarray, values: np.ndarray) -> int | None:
+    """Of the tracks to which a rule applies, the one with the highest value; None: it applies to none."""
+    return int(np.where(applies, values, -1.0).argmax()) if applies.any() else None
+
+
+def _duplicate(c: Candidate) -> int | None:
+    return _best(c.own & (c.ious >= FOREGROUND), c.ious)
+
+
+def _wrong_class(c: Candidate) -> int | None:
+    return _best(~c.own & (c.ious >= FOREGROUND), c.ious)
+
+
+def _broken(c: Candidate) -> int | None:
+    return _best(c.own & (2 * c.on > c.frames) & (2 * c.on < c.gt_frames), c.on)
+
+
+def _switched(c: Candidate) -> int | None:
+    jumps = 2 * c.hosted.sum() > c.frames and np.count_nonzero(c.hosted) >= 2
+    return _best(c.own & (c.hosted > 0) & jumps, c.hosted)
+
+
+def _poor_masks(c: Candidate) -> int | None:
+    return _best(c.own & ((c.ious >= BACKGROUND) | (2 * c.on > c.frames)), c.ious)
+
+
+def _both(c: Candidate) -> int | None:
+    return NONE if (c.ious >= BACKGROUND).any() or 2 * c.hosted.sum() > c.frames else None
+
+
+RULES: tuple[tuple[str, Callable[[Candidate], int | None]], ...] = (
+    ("duplicate", _duplicate),
+    ("wrong_class", _wrong_class),
+    ("broken", _broken),
+    ("switched", _switched),
+    ("poor_masks", _poor_masks),
+    ("both", _both),
+)
