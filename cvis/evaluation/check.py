@@ -9,8 +9,36 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 
+from cvis.data.videoset import VideoSet
 from cvis.errors import UserError
-from cvis.types import RLE, Video
+from cvis.types import RLE, Tracks, Video
+
+
+def check_tracks(
+    tracks: Tracks, ground_truth: VideoSet, known_categories: Collection[int], added: Collection[int]
+) -> Video:
+    """Check all predicted tracks of a video; gives the video.
+
+    Args:
+        added: videos whose predictions came before.
+
+    Raises:
+        UserError: an unknown or repeated video, or a malformed track (:func:`check_track`).
+    """
+    video = ground_truth.by_id.get(tracks.video_id)
+    if video is None:
+        raise UserError(f"video {tracks.video_id}: video_id: not in the ground truth; use its video ids")
+    if video.id in added:
+        raise UserError(f"video {video.id}: video_id: added twice; add all tracks of a video at once")
+    if not len(tracks.scores) == len(tracks.category_ids) == len(tracks.segmentations):
+        lengths = f"{len(tracks.category_ids)}, {len(tracks.scores)}, {len(tracks.segmentations)}"
+        raise UserError(
+            f"video {video.id}: category_ids, scores, segmentations: of lengths {lengths}; give one of each per track"
+        )
+    fields = zip(tracks.category_ids, tracks.scores, tracks.segmentations, strict=True)
+    for n, (category_id, score, masks) in enumerate(fields):
+        check_track(f"video {video.id}: track {n}", video, category_id, score, masks, known_categories)
+    return video
 
 
 def check_track(
