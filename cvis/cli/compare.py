@@ -20,6 +20,10 @@ EXAMPLES = examples(
     "cvis compare runs --json --strict",
 )
 STYLES = {0: "", 1: "bold", 2: "underline"}
+RANDOM_NOTE = (
+    "[random text encoder]: class names went through a text model with random weights, not through CLIP's; "
+    "such a row shows that the method runs, not what language knowledge gives it."
+)
 
 
 def compare(
@@ -59,6 +63,8 @@ def compare(
         for name, table in tables.items():
             for group in table:
                 _show(group, name)
+        if any(run.text_encoder and run.text_encoder.is_random for run in store.runs):
+            typer.echo(RANDOM_NOTE)
     _finish(store.left_out, bool(store.runs), strict)
 
 
@@ -78,7 +84,7 @@ def _show(group: Group, metric: str) -> None:
 def _rows(block: Block, columns: tuple[str, ...]) -> list[list[Cell]]:
     rows: list[list[Cell]] = []
     for row in block.rows:
-        name = f"{row.learner} (upper bound)" if row.upper_bound else row.learner
+        name = f"{row.name} (upper bound)" if row.upper_bound else row.name
         cells = [row.cells[c] for c in columns]
         rows.append([name, row.init, str(len(row.seeds)), *(Styled(c.text(), STYLES[c.rank]) for c in cells)])
     return rows

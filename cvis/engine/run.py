@@ -32,11 +32,13 @@ from cvis.engine.journal import SCHEMA, Journal, locked, run_folder
 from cvis.engine.launch import join_processes
 from cvis.engine.optim import phase_of
 from cvis.engine.store import StepZero, init_identity, recipe
+from cvis.engine.stored import scenario_of
 from cvis.engine.trackers import build_visualizer
 from cvis.engine.train import train_step, use_amp
+from cvis.errors import UserError
 from cvis.evaluation import VideoAP, final_metrics, step_metrics, write_results
 from cvis.learners import FineTune, Learner, build_learner, find_learner
-from cvis.scenario import Scenario, Task, load_scenario
+from cvis.scenario import Scenario, Task
 from cvis.segmenters import InitReport, build_segmenter, load_init
 
 logger = logging.getLogger("cvis")
@@ -59,6 +61,10 @@ class Run:
     def seed(self) -> int:
         return self.config["runtime"]["seed"]
 
+    @property
+    def text_encoder(self) -> dict[str, Any] | None:
+        return self.learner.describe().get("text_encoder")
+
 
 def run(config: dict[str, Any]) -> Path:
     """Run a learner through a stream; returns the run's folder, in which ``metrics.json`` then lies.
@@ -71,10 +77,7 @@ def run(config: dict[str, Any]) -> Path:
     """
     device = select_device(config["runtime"]["device"])
     join_processes(config["runtime"]["launcher"], device)
-    protocol = config["protocol"]
-    overrides = {k: protocol[k] for k in ("split", "visibility", "other_class_policy") if protocol[k] is not None}
-    data = config["runtime"]["data"]
-    scenario = load_scenario(config["scenario"], Path(data) if data else None, **overrides)
+    scenario = scenario_of(config)
     folder = run_folder(config, scenario.name)
     with locked(folder) if get_rank() == 0 else nullcontext():
         return _run(config, scenario, folder, device)
@@ -95,7 +98,7 @@ def _run(config: dict[str, Any], scenario: Scenario, folder: Path, device: torch
     if len(steps) == len(stream) and (folder / "metrics.json").is_file():
         if not journal.was_done:  # it died between its last two files
             journal.update(status="done")
-        logger.info("%s is complete already", folder)
+        logger.info("%s is complete already%s", folder, _mark(journal.content.get("text_encoder")))
         return folder
     this = _rebuild(config, scenario, stream, device, journal, steps)
     for task in stream[len(steps) :]:
@@ -105,7 +108,7 @@ def _run(config: dict[str, Any], scenario: Scenario, folder: Path, device: torch
     this.visualizer.close()
     final = final_metrics(steps)
     words = ", ".join(f"{name} {_number(final[name])}" for name in ("mAP", "AP50", "AR10", "FR", "forgetting"))
-    logger.info("done: %s", words)
+    logger.info("done%s: %s", _mark(this.text_encoder), words)
     return folder
 
 
@@ -132,10 +135,11 @@ def _rebuild(
         this.saved = checkpoint.overlay(files)
         checkpoint.load_state(learner, this.saved, files[-1])
         logger.info("resuming after step %d", len(steps) - 1)
+    _announce_text_encoder(this)
     journal.update(
         environment=describe_environment(device),
         init=_describe_init(init_report),
-        text_encoder=None,
+        text_encoder=this.text_encoder,
         classes_without_test=list(scenario.classes_without_test),
     )
     return this
@@ -168,6 +172,8 @@ def _do_step(this: Run, task: Task) -> dict[str, Any]:
     scores = VideoAP(this.scenario.test, this.scenario.classes)
     for found in tracks:
         scores.add(found)
+    state = checkpoint.snapshot(this.learner.state_dict())
+    stored = checkpoint.changed(state, this.saved)
     metrics = {
         "schema": SCHEMA,
         "step": task.index,
@@ -183,11 +189,11 @@ def _do_step(this: Run, task: Task) -> dict[str, Any]:
         "peak_mem_mb": peak_memory_mb(this.device),
         "trainable_params": sum(p.numel() for p in this.learner.parameters() if p.requires_grad),
         "total_params": sum(p.numel() for p in this.learner.parameters()),
+        "stored_params": checkpoint.count(stored),
     }
-    state = checkpoint.snapshot(this.learner.state_dict())
     if get_rank() == 0:
         write_results(folder / "predictions.json.gz", tracks)
-        checkpoint.save(folder / "model.pth", {"state": checkpoint.changed(state, this.saved)})
+        checkpoint.save(folder / "model.pth", {"state": stored})
         this.journal.write_step(metrics)
         (folder / "last.pth").unlink(missing_ok=True)
     this.saved = state
@@ -252,6 +258,7 @@ def _summary(this: Run, steps: list[dict[str, Any]]) -> dict[str, Any]:
         "classes": {str(c): scenario.categories[c] for c in scenario.classes},
         "groups": [list(group) for group in scenario.groups],
         "upper_bound": this.stream.is_merged,
+        "text_encoder": this.text_encoder,
         "steps": steps,
         "final": final_metrics(steps),
     }
@@ -261,6 +268,27 @@ def _describe_init(report: InitReport) -> dict[str, Any]:
     """Where the weights came from: random ones are never to be taken for pre-trained ones."""
     counts = {"matched": len(report.matched), "missing": len(report.missing), "unexpected": len(report.unexpected)}
     return {"source": report.source, "sha256": report.sha256, **counts}
+
+
+def _announce_text_encoder(this: Run) -> None:
+    """Say which text encoder is at work; it lies in no checkpoint, so a resumed run must find the same one.
+
+    Raises:
+        UserError: the weights behind the same configuration are no longer those that the run was begun with.
+    """
+    now, before = this.text_encoder, this.journal.content.get("text_encoder")
+    if before is not None and before != now:
+        raise UserError(
+            f"{this.journal.folder}: run.json: text_encoder: this run was begun with {before}, not {now}; "
+            "put those weights back, or use --name for another run"
+        )
+    if now is not None:
+        logger.info("text encoder: %s, %s weights%s", now["model"], now["pretrained"], _mark(now))
+
+
+def _mark(text_encoder: dict[str, Any] | None) -> str:
+    """Numbers that rest on random text features are never shown without saying so."""
+    return " [random text encoder]" if text_encoder and text_encoder.get("pretrained") == "random" else ""
 
 
 def _number(value: float | None) -> str:

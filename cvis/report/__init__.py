@@ -1,6 +1,6 @@
 """Tables from ``metrics.json`` files, and from nothing else: no model, no torch, no data set."""
 
-from cvis.report.store import LeftOut, RunResult, Store, load_runs
+from cvis.report.store import LeftOut, RunResult, Store, TextEncoder, load_runs
 from cvis.report.table import Block, Cell, Group, Row, comparison, per_step
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Row",
     "RunResult",
     "Store",
+    "TextEncoder",
     "comparison",
     "load_runs",
     "per_step",

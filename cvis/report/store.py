@@ -27,6 +27,28 @@ STEP_FOLDER = re.compile(r"step\d+")
 
 
 @dataclass(frozen=True)
+class TextEncoder:
+    """The text encoder that a learner took class names through. Other weights make other rows."""
+
+    model: str
+    pretrained: str  # as configured: random, a tag, or a path
+    sha256: str | None = None  # of the weight file; None for random weights
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What makes it this one: a weight file that was moved is still the same."""
+        return self.model, self.sha256 or self.pretrained
+
+    @property
+    def is_random(self) -> bool:
+        return self.pretrained == "random"
+
+    def __str__(self) -> str:
+        kind = "random text encoder" if self.is_random else self.pretrained
+        return ", ".join([kind, self.model, *([self.sha256[:8]] if self.sha256 else [])])
+
+
+@dataclass(frozen=True)
 class RunResult:
     """One finished run: one learner on one stream with one seed. Metrics are percentages (x100)."""
 
@@ -39,12 +61,18 @@ class RunResult:
     steps: tuple[dict[str, Any], ...]
     final: dict[str, Any]
     upper_bound: bool = False  # saw the whole stream at once, as joint training does
+    text_encoder: TextEncoder | None = None
 
     @property
-    def identity(self) -> tuple[str, ...]:
+    def method(self) -> tuple[str, ...]:
+        """What the runs of one row share beside the protocol: the learner and its text encoder."""
+        return (self.learner, *(self.text_encoder.key if self.text_encoder else ()))
+
+    @property
+    def identity(self) -> tuple[object, ...]:
         """What two copies of one run share."""
         protocol = json.dumps(self.protocol, sort_keys=True, default=str)
-        return (self.scenario, self.segmenter, self.learner, str(self.seed), protocol)
+        return (self.scenario, self.segmenter, self.method, self.seed, protocol)
 
 
 @dataclass(frozen=True)
@@ -75,7 +103,7 @@ def load_runs(paths: Iterable[Path | str]) -> Store:
     Raises:
         UserError: a path does not exist.
     """
-    runs: dict[tuple[str, ...], RunResult] = {}
+    runs: dict[tuple[object, ...], RunResult] = {}
     left_out = []
     for path in _candidates(paths):
         try:
@@ -118,7 +146,19 @@ def read_run(path: Path) -> RunResult:
         _check_metrics(path, f"steps[{index}]", step)
     values = {name: content[name] for name in FIELDS}
     upper_bound = bool(content.get("upper_bound", content["learner"] == "joint"))
-    return RunResult(path=path.parent, **{**values, "steps": tuple(content["steps"])}, upper_bound=upper_bound)
+    encoder = _text_encoder(path, content.get("text_encoder"))
+    values["steps"] = tuple(content["steps"])
+    return RunResult(path=path.parent, **values, upper_bound=upper_bound, text_encoder=encoder)
+
+
+def _text_encoder(path: Path, content: Any) -> TextEncoder | None:
+    """None where the learner has none, and in files older than the field."""
+    if content is None:
+        return None
+    kinds = {"model": str, "pretrained": str, "sha256": str | None}
+    if not isinstance(content, dict) or not all(isinstance(content.get(k), kind) for k, kind in kinds.items()):
+        raise UserError(f"{path}: text_encoder: {content!r:.80} is not what schema {SCHEMA} has there")
+    return TextEncoder(content["model"], content["pretrained"], content.get("sha256"))
 
 
 def _check_metrics(path: Path, where: str, metrics: dict[str, Any]) -> None:

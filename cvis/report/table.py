@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from statistics import fmean, stdev
 from typing import Any
 
 from cvis.errors import UserError
 from cvis.report.metrics import COLUMNS, STEP_METRICS
-from cvis.report.store import RunResult
+from cvis.report.store import RunResult, TextEncoder
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,20 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One learner under one protocol, over its seeds."""
+    """One learner, with one text encoder if it has any, under one protocol, over its seeds."""
 
     learner: str
     seeds: tuple[int, ...]
     init: str
     cells: dict[str, Cell]
     upper_bound: bool = False  # sees the whole stream at once: listed last, never ranked
+    text_encoder: TextEncoder | None = None
+    note: str = ""  # what the learner's name alone would hide
+
+    @property
+    def name(self) -> str:
+        """As printed: a row that rests on random text features says so."""
+        return f"{self.learner} [{self.note}]" if self.note else self.learner
 
 
 @dataclass(frozen=True)
@@ -125,6 +132,7 @@ def _row_json(row: Row) -> dict[str, Any]:
         "seeds": list(row.seeds),
         "init": row.init,
         "upper_bound": row.upper_bound,
+        "text_encoder": row.text_encoder and asdict(row.text_encoder),
         "metrics": cells,
     }
 
@@ -138,7 +146,7 @@ def _choose(asked: Sequence[str], known: tuple[str, ...], default: tuple[str, ..
 
 def _grouped(runs: Sequence[RunResult]) -> dict[tuple[str, str], list[RunResult]]:
     groups: dict[tuple[str, str], list[RunResult]] = {}
-    for run in sorted(runs, key=lambda r: (r.scenario, r.segmenter, r.learner, r.seed)):
+    for run in sorted(runs, key=lambda r: (r.scenario, r.segmenter, r.method, r.seed)):
         groups.setdefault((run.scenario, run.segmenter), []).append(run)
     return groups
 
@@ -155,20 +163,28 @@ def _group(
     blocks = []
     for text, _ in protocols.most_common():
         protocol = json.loads(text)
-        own: dict[str, list[RunResult]] = {}
+        own: dict[tuple[str, ...], list[RunResult]] = {}
         for run in runs:
             if _canonical(run.protocol) == text:
-                own.setdefault(run.learner, []).append(run)
-        rows = [_row(learner, seeds, cells(seeds)) for learner, seeds in own.items()]
+                own.setdefault(run.method, []).append(run)
+        rows = _told_apart([_row(seeds, cells(seeds)) for seeds in own.values()])
         rows.sort(key=lambda row: row.upper_bound)
         blocks.append(Block(protocol, _differences(protocol, reference), tuple(_ranked(rows, better))))
     return Group(*key, tuple(blocks), columns)
 
 
-def _row(learner: str, runs: Sequence[RunResult], cells: dict[str, Cell]) -> Row:
-    seeds = tuple(run.seed for run in runs)
-    init = str(runs[0].protocol.get("init", "-"))
-    return Row(learner, seeds, init, cells, all(run.upper_bound for run in runs))
+def _row(runs: Sequence[RunResult], cells: dict[str, Cell]) -> Row:
+    first, seeds = runs[0], tuple(run.seed for run in runs)
+    init = str(first.protocol.get("init", "-"))
+    note = "random text encoder" if first.text_encoder and first.text_encoder.is_random else ""
+    return Row(first.learner, seeds, init, cells, all(run.upper_bound for run in runs), first.text_encoder, note)
+
+
+def _told_apart(rows: Sequence[Row]) -> list[Row]:
+    """Rows of one name differ in their text encoders: then each says in full which it has."""
+    names = Counter(row.name for row in rows)
+    full = [str(row.text_encoder or "no text encoder") for row in rows]
+    return [replace(row, note=note) if names[row.name] > 1 else row for row, note in zip(rows, full, strict=True)]
 
 
 def _canonical(protocol: dict[str, Any]) -> str:
