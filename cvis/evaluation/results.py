@@ -12,49 +12,93 @@ import math
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
+from itertools import chain, groupby
+from operator import itemgetter
 from pathlib import Path
 
 from cvis.atomic import atomic_path
 from cvis.data.problem import short
 from cvis.data.rle import RLEError, read_segmentation
 from cvis.data.videoset import VideoSet
-from cvis.data.ytvis import collection_paused
 from cvis.errors import UserError
 from cvis.evaluation.check import check_track
+from cvis.evaluation.json_stream import NotAnArrayError, array_batches
 from cvis.types import RLE, Tracks, Video
 
+_Entry = tuple[int, int, float, tuple[RLE | None, ...]]  # video id, category id, score, masks
+
 _FORMAT = "give a list of {video_id, category_id, score, segmentations}"
+
+
+def stream_results(path: Path | str, ground_truth: VideoSet) -> Iterator[tuple[int, Tracks]]:
+    """The tracks of ``path`` in the order of the file, in the memory of a few entries, however large it is.
+
+    Fields are checked for their types and ``video_id`` for being known. Whether a track fits its video is for
+    the taker to check, as :class:`~cvis.evaluation.VideoAP` does.
+
+    Yields:
+        The index of an entry, and the tracks of it and of those behind it that belong to the same video. A video
+        may come again.
+
+    Raises:
+        UserError: see :func:`read_results`.
+    """
+    path, first = Path(path), 0
+    for batch in _batches(path):
+        entries = [_entry(f"{path}: entry {n}", value, ground_truth) for n, value in enumerate(batch, start=first)]
+        for video_id, own in groupby(entries, key=itemgetter(0)):
+            tracks = _tracks(video_id, own)
+            yield first, tracks
+            first += len(tracks)
 
 
 def read_results(path: Path | str, ground_truth: VideoSet) -> Iterator[Tracks]:
     """Yield the tracks of each video in ``path``, by ascending video id; videos without any are left out.
 
-    Within a video the tracks keep the order of the file.
+    Within a video the tracks keep the order of the file. A file ordered by video, as :func:`write_results` makes
+    it, is read twice and takes the memory of one video; any other is read into memory.
 
     Raises:
         UserError: the file cannot be read or is truncated, or an entry does not fit the ground truth; names
             the file, the entry's index, the field, the value and the remedy.
     """
     path = Path(path)
-    known = frozenset(category.id for category in ground_truth.categories)
-    groups: dict[int, list[tuple[int, float, tuple[RLE | None, ...]]]] = {}
-    entries = _load(path)
-    for index in range(len(entries)):
-        entry, entries[index] = entries[index], None  # masks are converted: free each as it is done
-        where = f"{path}: entry {index}"
-        video_id = _integer(where, entry, "video_id")
-        video = ground_truth.by_id.get(video_id)
-        if video is None:
-            raise UserError(f"{where}: video_id: {video_id}: not in the ground truth; score with its own file")
-        category_id = _integer(where, entry, "category_id")
-        score = _number(where, entry, "score")
-        masks = _masks(where, entry)
-        check_track(where, video, category_id, score, masks, known)
-        _check_runs(where, video, masks)
-        groups.setdefault(video_id, []).append((category_id, score, masks))
+    entries = _fitting(path, ground_truth)
+    if _is_ascending(path):
+        for video_id, own in groupby(entries, key=itemgetter(0)):
+            yield _tracks(video_id, own)
+        return
+    groups: dict[int, list[_Entry]] = {}
+    for entry in entries:
+        groups.setdefault(entry[0], []).append(entry)
     for video_id in sorted(groups):
-        category_ids, scores, segmentations = zip(*groups.pop(video_id), strict=True)
-        yield Tracks(video_id, category_ids, scores, segmentations)
+        yield _tracks(video_id, groups.pop(video_id))
+
+
+def _fitting(path: Path, ground_truth: VideoSet) -> Iterator[_Entry]:
+    known = frozenset(category.id for category in ground_truth.categories)
+    for first, tracks in stream_results(path, ground_truth):
+        video = ground_truth.by_id[tracks.video_id]
+        fields = zip(tracks.category_ids, tracks.scores, tracks.segmentations, strict=True)
+        for n, (category_id, score, masks) in enumerate(fields, start=first):
+            check_track(f"{path}: entry {n}", video, category_id, score, masks, known)
+            _check_runs(f"{path}: entry {n}", video, masks)
+            yield video.id, category_id, score, masks
+
+
+def _is_ascending(path: Path) -> bool:
+    last = -1
+    for value in chain.from_iterable(_batches(path)):
+        video_id = value.get("video_id") if isinstance(value, dict) else None
+        if not isinstance(video_id, int) or video_id < last:
+            return False
+        last = video_id
+    return True
+
+
+def _tracks(video_id: int, entries: Iterable[_Entry]) -> Tracks:
+    _, category_ids, scores, segmentations = zip(*entries, strict=True)
+    return Tracks(video_id, category_ids, scores, segmentations)
 
 
 def write_results(path: Path | str, tracks: Iterable[Tracks]) -> None:
@@ -102,21 +146,30 @@ def _text(counts: bytes | str) -> str:
     return counts if isinstance(counts, str) else counts.decode("ascii")
 
 
-def _load(path: Path) -> list:
+def _batches(path: Path) -> Iterator[list]:
     try:
-        data = path.read_bytes()
-        with collection_paused():
-            content = json.loads(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
+        with path.open("rb") as file:
+            zipped = file.peek(2)[:2] == b"\x1f\x8b"
+            yield from array_batches(gzip.GzipFile(fileobj=file).read if zipped else file.read)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UserError(f"{path}: damaged or truncated gzip file: {error}; write or copy it again") from error
     except OSError as error:
         reason = error.strerror or str(error)
         raise UserError(f"{path}: cannot be read: {reason}; check the path of the predictions") from error
-    except (ValueError, RecursionError) as error:
+    except NotAnArrayError as error:
+        raise UserError(f"{path}: top level: {error}: not a results file; {_FORMAT}") from None
+    except ValueError as error:
         raise UserError(f"{path}: not JSON, or truncated: {error}; write or copy it again") from error
-    if not isinstance(content, list):
-        raise UserError(f"{path}: top level: {type(content).__name__}: not a results file; {_FORMAT}")
-    return content
+
+
+def _entry(where: str, value: object, ground_truth: VideoSet) -> _Entry:
+    video_id = _integer(where, value, "video_id")
+    video = ground_truth.by_id.get(video_id)
+    if video is None:
+        raise UserError(f"{where}: video_id: {video_id}: not in the ground truth; score with its own file")
+    category_id = _integer(where, value, "category_id")
+    score = _number(where, value, "score")
+    return video_id, category_id, score, _masks(where, value, [video.height, video.width])
 
 
 def _field(where: str, entry: object, name: str) -> object:
@@ -141,10 +194,18 @@ def _number(where: str, entry: object, name: str) -> float:
     return float(value)
 
 
-def _masks(where: str, entry: object) -> tuple[RLE | None, ...]:
+def _masks(where: str, entry: object, size: list[int]) -> tuple[RLE | None, ...]:
     value = _field(where, entry, "segmentations")
     if not isinstance(value, list):
         raise UserError(f"{where}: segmentations: {value!r:.60}: not a list; give one mask or null per frame")
+    try:  # a file holds millions of them: no call for a mask that is as it should be
+        masks: list[RLE | None] = [
+            m and {"size": size, "counts": m["counts"].encode("ascii")} for m in value if m is None or m["size"] == size
+        ]
+    except (TypeError, KeyError, AttributeError, UnicodeEncodeError):
+        masks = []
+    if len(masks) == len(value):
+        return tuple(masks)
     return tuple(m if m is None else _mask(where, frame, m) for frame, m in enumerate(value))
 
 
