@@ -13,3 +13,4 @@ segmenter = dict(
     size_divisor=16,
     channels_last=True,
 )
+learners = dict(crisp=dict(text_encoder=dict(model="tiny", pretrained="random")))  # no download; results say so

@@ -20,6 +20,8 @@ FIXED = ("names", "scenario", "learner.type", "segmenter.type")
 """What the command line says in other ways; a second way could contradict the first."""
 NO_EFFECT_ON_RESULTS = ("data", "runs", "workers", "checkpoint_every", "loggers")
 """Runtime keys that may differ between a run and its resumption."""
+PRESET_PARTS = ("protocol", "sampling", "schedule", "segmenter")
+"""What a preset may set beside ``learners``: what belongs to a method's publication, not to a machine."""
 
 
 def resolve(
@@ -29,6 +31,7 @@ def resolve(
     schedule: str | None = None,
     overrides: Iterable[str] = (),
     name: str | None = None,
+    preset: str | None = None,
 ) -> dict[str, Any]:
     """The complete configuration of a run, as a plain dictionary.
 
@@ -39,23 +42,32 @@ def resolve(
         schedule: likewise in ``configs/schedules``; by default ``tiny`` for the tiny segmenter, else the
             one named like the scenario, else ``default``.
         overrides: ``key=value`` strings, e.g. ``schedule.base.iterations=300``.
-        name: what folder and tables call this run, by default the learner's name.
+        name: what folder and tables call this run, by default the learner's name and the preset's.
+        preset: likewise in ``configs/presets``: settings of several parts that belong together.
 
     Raises:
         UserError: a file, key or value that does not exist or does not fit.
     """
     schedule = schedule or _default_schedule(scenario, segmenter)
     config: dict[str, Any] = _load(shipped("configs") / "default.py")
-    for part in (_find("segmenters", segmenter), _find("schedules", schedule)):
-        _merge(config, _load(part), part)
-    config["learner"] = _learner_settings(learner)
+    settings = _learner_settings(learner)
+    chosen = {"segmenters": segmenter, "schedules": schedule, "presets": preset}
+    for kind, file in ((kind, _find(kind, part)) for kind, part in chosen.items() if part is not None):
+        part = _load(file)
+        _lay_over_learner(settings, part.pop("learners", {}), learner, file)
+        if kind == "presets":
+            _check_preset(part, file)
+            config["segmenter"] = _nested(config["segmenter"], part.pop("segmenter", {}))
+        _merge(config, part, file)
     config.update(
+        learner={**settings, "type": learner},
         scenario=scenario,
         names=dict(
             learner=_short(learner),
             segmenter=_short(segmenter),
             schedule=_short(schedule),
-            run=name or _short(learner),
+            preset=preset and _short(preset),
+            run=name or "-".join(_short(part) for part in (learner, preset) if part),
         ),
     )
     for override in overrides:
@@ -144,14 +156,60 @@ def _merge(config: dict[str, Any], part: dict[str, Any], file: Path, where: str 
 def _learner_settings(name: str) -> dict[str, Any]:
     """Every parameter of the learner: its own defaults, then its shipped config file if there is one."""
     parameters = parameters_of(find_learner(name))
-    settings = {n: p.default for n, p in parameters.items() if p.default is not inspect.Parameter.empty}
+    settings = {n: deepcopy(p.default) for n, p in parameters.items() if p.default is not inspect.Parameter.empty}
     for key, value in settings.items():
         if parse_value(repr(value)) != value:
             raise UserError(f"learner.{key}: default {value!r} of {name}: is not a plain value; configs cannot hold it")
     path = shipped("configs") / "learners" / f"{_short(name)}.py"
     if ".py:" not in name and path.is_file():
-        settings.update(_load(path)["learner"])
-    return {**settings, "type": name}
+        own = {key: value for key, value in _load(path)["learner"].items() if key != "type"}
+        _lay_over_learner(settings, {_short(name): own}, name, path)
+    return settings
+
+
+def _lay_over_learner(settings: dict[str, Any], sections: Any, learner: str, file: Path) -> None:
+    """Lay what a file's ``learners = dict(<name>=dict(...))`` says of this learner over its settings."""
+    if not isinstance(sections, dict):
+        raise UserError(f"{file}: learners: {sections!r}: is not dict(<learner>=dict(key=value))")
+    for name, section in sections.items():
+        if name == _short(learner):
+            _refuse_unknown(section, parameters_of(find_learner(learner)), f"{file}: learners.{name}")
+            for key in (key for key in section if settings.get(key) and isinstance(settings[key], dict)):
+                _refuse_unknown(section[key], settings[key], f"{file}: learners.{name}.{key}")
+            settings.update(_nested(settings, section))
+        else:
+            _refuse_unknown(section, _parameters_of_registered(name, file), f"{file}: learners.{name}")
+
+
+def _refuse_unknown(section: Any, known: Iterable[str], where: str) -> None:
+    if not isinstance(section, dict):
+        raise UserError(f"{where}: {section!r}: is not a dict(...) of {', '.join(known)}")
+    for key in section:
+        if key not in known:
+            raise UserError(f"{where}.{key}: no such key; known: {', '.join(known) or 'none'}")
+
+
+def _parameters_of_registered(name: str, file: Path) -> dict[str, inspect.Parameter]:
+    try:
+        return parameters_of(find_learner(name))
+    except UserError as error:
+        raise UserError(f"{file}: learners.{name}: {error}") from error
+
+
+def _nested(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """``new`` laid over ``old``, dictionaries key by key."""
+    both = {k: _nested(old[k], v) for k, v in new.items() if isinstance(v, dict) and isinstance(old.get(k), dict)}
+    return {**old, **new, **both}
+
+
+def _check_preset(part: dict[str, Any], file: Path) -> None:
+    for key in part:
+        if key not in PRESET_PARTS:
+            raise UserError(
+                f"{file}: {key}: a preset cannot set it; it can set {', '.join((*PRESET_PARTS, 'learners'))}"
+            )
+    if not isinstance(part.get("segmenter", {}), dict) or "type" in part.get("segmenter", {}):
+        raise UserError(f"{file}: segmenter: {part['segmenter']!r}: a preset gives dict(key=value) without a type")
 
 
 def _override(config: dict[str, Any], text: str) -> None:

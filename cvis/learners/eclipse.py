@@ -16,7 +16,7 @@ from cvis.learners.prompts.logits import manipulate
 from cvis.learners.registry import LEARNERS
 from cvis.scenario import Task
 from cvis.segmenters import QueryGroup, Segmenter
-from cvis.segmenters.base import PREDICTION_LAYERS, select_layers
+from cvis.segmenters.base import PREDICTION_LAYERS, QueryOutput, select_layers
 from cvis.types import Clip, Tracks, Video
 
 CLASSIFICATIONS = ("softmax_ce", "sigmoid_focal")
@@ -93,12 +93,14 @@ class Eclipse(Learner):
         classify = sigmoid_focal if self.classification == "sigmoid_focal" else None
         newest = len(self.segmenter.groups) - 1
         if newest == 0:
-            return self.segmenter.criterion(self.segmenter(clip), clip.targets, classify)
-        with torch.no_grad():
-            memory = self.segmenter.features(clip.frames, clip.sizes)
-        layers = self.segmenter.decode_queries(memory, newest, "all", self._prompt())
-        outputs = self.segmenter.with_masks(memory, select_layers(layers, self.aux_supervision))
-        losses = self.segmenter.criterion(outputs, clip.targets, classify, self.class_weight)
+            layers: Sequence[QueryOutput] = (outputs := self.segmenter(clip))
+            losses = self.segmenter.criterion(outputs, clip.targets, classify)
+        else:
+            with torch.no_grad():
+                memory = self.segmenter.features(clip.frames, clip.sizes)
+            layers = self.segmenter.decode_queries(memory, newest, "all", self._prompt())
+            outputs = self.segmenter.with_masks(memory, select_layers(layers, self.aux_supervision))
+            losses = self.segmenter.criterion(outputs, clip.targets, classify, self.class_weight)
         return {**losses, **self._extra_losses([layer.state for layer in layers])}
 
     def predict(self, video: Video) -> Tracks:

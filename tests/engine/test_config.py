@@ -11,7 +11,7 @@ from cvis.segmenters import build_segmenter
 
 def test_every_shipped_schedule_resolves_for_every_learner():
     for schedule in (shipped("configs") / "schedules").glob("*.py"):
-        for learner in ("finetune", "joint"):
+        for learner in ("finetune", "joint", "eclipse", "crisp"):
             config = resolve("synthetic-20-4", learner, schedule=schedule.stem)
             assert config["schedule"]["base"]["iterations"] > 0
 
@@ -77,7 +77,7 @@ def test_bad_overrides_are_named(override, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (dict(learner="finetuna"), "learner: 'finetuna' does not exist; choose one of finetune, joint"),
+        (dict(learner="finetuna"), "learner: 'finetuna' does not exist; choose one of crisp, eclipse, finetune, joint"),
         (dict(learner="nowhere.py:Mine"), "nowhere.py: no such file"),
         (dict(learner="finetune", segmenter="yolo"), "segmenter: 'yolo' does not exist; choose one of mask2former"),
         (dict(learner="finetune", schedule="long"), "schedule: 'long' does not exist; choose one of default"),
