@@ -2,31 +2,86 @@
 
 from __future__ import annotations
 
+import math
+import sys
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from cvis.cli.classes import category_ids
 from cvis.cli.output import Cell, emit_json, examples, show_table
 from cvis.errors import UserError
 
 if TYPE_CHECKING:
-    from cvis.types import Category
+    from cvis.data.videoset import VideoSet
+    from cvis.evaluation.identity import IdentityResult
+    from cvis.evaluation.result import Result
+    from cvis.types import Category, Tracks
 
 EXAMPLES = examples(
     "cvis score --ann instances.json --pred results.json",
-    "cvis score --ann instances.json --pred predictions.json.gz --per-class",
-    "cvis score --ann instances.json --pred results.json --classes person,dog --json",
+    "cvis score --ann instances.json --pred predictions.json.gz --per-class --identity",
+    "cvis score --ann instances.json --pred results.json --scenario ytvis2019-20-4",
+    "cvis score --ann instances.json --pred results.json --classes person,dog --videos with_gt --json",
 )
+
+VIDEOS = ("all", "with_gt")
+LONG_FILE = 32 * 2**20
+"""Bytes of predictions from which on a terminal shows a progress bar: a few seconds' work."""
+
+_IDENTITY_COLUMNS = ("HOTA", "DetA", "AssA", "IDF1")
+
+
+class Row(NamedTuple):
+    """The numbers of a set of classes."""
+
+    official: dict[str, float | None]  # the twelve
+    identity: dict[str, float | None] | None  # the eleven, where asked for
+
+    def as_json(self) -> dict[str, Any]:
+        return {**self.official, **({} if self.identity is None else {"identity": self.identity})}
+
+    def columns(self) -> dict[str, str]:
+        """Heading -> text of a table's cell."""
+        identity = {name: self.identity[name] for name in _IDENTITY_COLUMNS} if self.identity else {}
+        shown = {**self.official, **identity}
+        return {name: "-" if value is None else f"{value:.2f}" for name, value in shown.items()}
+
+
+class Scores(NamedTuple):
+    """What was evaluated, for any set of classes."""
+
+    result: Result
+    identity: IdentityResult | None
+
+    def row(self, classes: Collection[int] | None = None) -> Row:
+        identity = None if self.identity is None else self.identity.summary(classes)
+        return Row(self.result.summary(classes), identity)
+
+    def per_class(self) -> dict[int, Row]:
+        identity = self.identity.per_class() if self.identity else {}
+        return {c: Row(numbers, identity.get(c)) for c, numbers in self.result.per_class().items()}
 
 
 def score(
     ann: Annotated[Path, typer.Option(help="Ground truth: an annotation file in YouTube-VIS format.")],
     pred: Annotated[Path, typer.Option(help="Predictions: a YouTube-VIS results file, .json or .json.gz.")],
+    scenario: Annotated[
+        str | None, typer.Option(help="Also the numbers of this stream's groups of classes: a name or a .toml file.")
+    ] = None,
     classes: Annotated[
         str | None, typer.Option(help="Only these classes: ids or names, comma separated. Default: all.")
     ] = None,
+    videos: Annotated[
+        str, typer.Option(help="all, or with_gt: only videos that hold an object of the evaluated classes.")
+    ] = "all",
     per_class: Annotated[bool, typer.Option("--per-class", help="Also the numbers of each class.")] = False,
+    identity: Annotated[bool, typer.Option("--identity", help="Also HOTA and IDF1.")] = False,
+    min_score: Annotated[
+        float, typer.Option(help="HOTA and IDF1 know no scores: they see only tracks with at least this one.")
+    ] = 0.5,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, unrounded.")] = False,
 ) -> None:
     """Score a results file: the official twelve numbers of video instance segmentation, x100.
@@ -34,36 +89,120 @@ def score(
     A number is null (-) where no ground truth falls in its range.
     """
     from cvis.data.ytvis import read_ytvis
-    from cvis.evaluation.results import read_results
-    from cvis.evaluation.score import score as evaluate
 
+    _check(scenario, classes, videos, min_score)
     ground_truth = read_ytvis(ann, None)
-    wanted = None if classes is None else _ids(classes, ground_truth.categories)
-    result = evaluate(ground_truth, read_results(pred, ground_truth), wanted)
-    total, each = result.summary(), result.per_class() if per_class else {}
-    if as_json:
-        extra = {"per_class": {str(i): row for i, row in each.items()}} if per_class else {}
-        emit_json({**total, **extra})
-        return
     names = {category.id: category.name for category in ground_truth.categories}
-    rows = [["all classes" if classes is None else f"{len(result.classes)} classes", "", *_texts(total)]]
-    rows += [[names[i], str(i), *_texts(row)] for i, row in each.items()]
-    cells: list[list[Cell]] = [list(row) for row in rows]
-    show_table(["class", "id", *total], cells)
+    wanted = None if classes is None else category_ids(classes, names)
+    groups = {} if scenario is None else _groups(scenario, ground_truth.categories)
+    scored = ground_truth if videos == "all" else _with_objects(ground_truth, wanted)
+    scores = _evaluate(pred, ground_truth, scored, wanted, min_score if identity else None)
+    if as_json:
+        protocol = {"videos": videos, **({} if scenario is None else {"scenario": scenario})}
+        emit_json(_as_json(scores, groups, per_class, {} if protocol == {"videos": "all"} else protocol))
+        return
+    _show(scores, groups, per_class, ground_truth.categories)
+    typer.echo(f"\n{_protocol(scores, videos, scored)}")
 
 
-def _texts(numbers: dict[str, Any]) -> list[str]:
-    return ["-" if value is None else f"{value:.2f}" for value in numbers.values()]
+def _check(scenario: str | None, classes: str | None, videos: str, min_score: float) -> None:
+    if scenario is not None and classes is not None:
+        raise UserError("--classes: not together with --scenario, which names the classes; use one of the two")
+    if videos not in VIDEOS:
+        raise UserError(f"--videos: {videos!r}: no such choice; use one of {', '.join(VIDEOS)}")
+    if not math.isfinite(min_score):
+        raise UserError(f"--min-score: {min_score}: not a finite number; scores usually lie between 0 and 1")
 
 
-def _ids(text: str, categories: tuple[Category, ...]) -> list[int]:
-    """Category ids of a comma separated list of ids and names; a name that is a number is taken as an id."""
-    by_name = {category.name: category.id for category in categories}
-    by_id = {str(category.id): category.id for category in categories}
-    found = []
-    for item in (part.strip() for part in text.split(",")):
-        if item not in by_id and item not in by_name:
-            known = ", ".join(f"{category.id} {category.name}" for category in categories)
-            raise UserError(f"--classes: {item!r}: not a category of the ground truth; choose of {known}")
-        found.append(by_id.get(item, by_name.get(item, -1)))
-    return found
+def _with_objects(ground_truth: VideoSet, classes: Collection[int] | None) -> VideoSet:
+    wanted = {category.id for category in ground_truth.categories} if classes is None else set(classes)
+    return ground_truth.select(v.id for v in ground_truth.videos if wanted & ground_truth.classes_of(v.id))
+
+
+def _evaluate(
+    pred: Path, ground_truth: VideoSet, scored: VideoSet, classes: Collection[int] | None, min_score: float | None
+) -> Scores:
+    """Read the predictions once, for AP and, with a ``min_score``, for the identity metrics."""
+    from cvis.evaluation.ap import VideoAP
+    from cvis.evaluation.results import read_results
+
+    metric = VideoAP(scored, classes)
+    identity = None
+    if min_score is not None:
+        from cvis.evaluation.identity import Identity
+
+        identity = Identity(scored, classes, min_score)
+    for tracks in _watched(read_results(pred, ground_truth), pred, len(ground_truth)):
+        if tracks.video_id in scored.by_id:
+            metric.add(tracks)
+            if identity is not None:
+                identity.add(tracks)
+    return Scores(metric.result(), None if identity is None else identity.result())
+
+
+def _watched(tracks: Iterable[Tracks], pred: Path, total: int) -> Iterator[Tracks]:
+    """The same values, under a progress bar if somebody watches and it takes a while."""
+    if not sys.stderr.isatty() or pred.stat().st_size < LONG_FILE:
+        yield from tracks
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(tracks, pred.name, total=total, console=Console(stderr=True), transient=True)
+
+
+def _groups(scenario: str, categories: tuple[Category, ...]) -> dict[str, tuple[int, ...]]:
+    """The groups of a stream by their names, from its file alone: the data set need not be there."""
+    from cvis.scenario.order import listed_groups
+    from cvis.scenario.spec import find_scenario, read_spec
+
+    path = find_scenario(scenario)
+    spec = read_spec(path)
+    steps = listed_groups(spec.order, spec.base, spec.increment, categories, str(path))
+    later = {f"step {index}": own for index, own in enumerate(steps[1:], start=1)}
+    return {"all": tuple(c for own in steps for c in own), "base": steps[0], **later}
+
+
+def _as_json(
+    scores: Scores, groups: dict[str, tuple[int, ...]], per_class: bool, protocol: dict[str, str]
+) -> dict[str, Any]:
+    """The twelve numbers, and under further keys only what was asked for."""
+    total = scores.row()
+    content: dict[str, Any] = {**total.official}
+    if scores.identity is not None:
+        content["identity"] = {"min_score": scores.identity.min_score, **(total.identity or {})}
+    if per_class:
+        content["per_class"] = {str(c): row.as_json() for c, row in scores.per_class().items()}
+    if groups:
+        content["groups"] = {n: {"classes": list(own), **scores.row(own).as_json()} for n, own in groups.items()}
+    return {**content, **({"protocol": protocol} if protocol else {})}
+
+
+def _show(
+    scores: Scores, groups: dict[str, tuple[int, ...]], per_class: bool, categories: tuple[Category, ...]
+) -> None:
+    total = scores.row().columns()
+    evaluated = len(scores.result.classes)
+    name = "all classes" if evaluated == len(categories) else f"{evaluated} classes"
+    names = {category.id: category.name for category in categories}
+    rows: list[list[Cell]] = [[name, "", *total.values()]]
+    if per_class:
+        rows += [[names[c], str(c), *row.columns().values()] for c, row in scores.per_class().items()]
+    show_table(["class", "id", *total], rows)
+    if groups:
+        typer.echo()
+        group_rows: list[list[Cell]] = [[n, str(len(c)), *scores.row(c).columns().values()] for n, c in groups.items()]
+        show_table(["group", "classes", *total], group_rows)
+
+
+def _protocol(scores: Scores, videos: str, scored: VideoSet) -> str:
+    """What the numbers are over, in one line."""
+    defined = sum(row["AP"] is not None for row in scores.result.per_class().values())
+    chosen = "" if videos == "all" else " (with an object of the evaluated classes)"
+    parts = [
+        f"videos {videos}: {len(scored)}{chosen}, {len(scores.result.missing_videos)} without predictions",
+        f"classes with ground truth: {defined} of {len(scores.result.classes)}",
+    ]
+    if scores.identity is not None:
+        parts.append(f"HOTA and IDF1 over tracks with a score of at least {scores.identity.min_score:g}")
+    return "; ".join(parts)

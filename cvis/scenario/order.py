@@ -48,6 +48,28 @@ def learning_order(
     return ids
 
 
+def listed_groups(
+    order: str | Sequence[str | int],
+    base: int,
+    increment: int | Sequence[int],
+    categories: Collection[Category],
+    where: str,
+) -> tuple[tuple[int, ...], ...]:
+    """C_1 .. C_T of a stream whose order is a list, as ids of any annotation file of its data set.
+
+    Needs no videos, and the file may have more categories than the stream: for scoring results without the data.
+
+    Raises:
+        UserError: the order is one that is made from the training data, or a class is not in ``categories``.
+    """
+    if isinstance(order, str):
+        raise UserError(
+            f"{where}: order: {order!r}: is made from the training data, so the groups are not known without it; "
+            "list the classes (cvis scenario make writes them out)"
+        )
+    return divide(_ids(order, categories, f"{where}: order"), base, increment, where)
+
+
 def divide(
     classes: Sequence[int], base: int, increment: int | Sequence[int], where: str
 ) -> tuple[tuple[int, ...], ...]:
