@@ -1,6 +1,7 @@
 # Mask2Former-VIS with ResNet-50: the architecture of mmdet's mask2former_r50_8xb2-8e_youtubevis2019.
 segmenter = dict(
     type="mask2former",
+    class_head="mlp",  # three layers for each step's classes, as CRISP and ECLIPSE have them; mmdet's is linear
     backbone=dict(
         type="ResNet",
         depth=50,

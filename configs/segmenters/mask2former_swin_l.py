@@ -1,6 +1,7 @@
 # Mask2Former-VIS with Swin-L and 200 queries. Its COCO weights exist for panoptic segmentation only.
 segmenter = dict(
     type="mask2former",
+    class_head="mlp",  # as with ResNet-50
     backbone=dict(
         type="SwinTransformer",
         pretrain_img_size=384,

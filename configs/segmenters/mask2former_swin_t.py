@@ -1,6 +1,7 @@
 # Mask2Former-VIS with Swin-T.
 segmenter = dict(
     type="mask2former",
+    class_head="mlp",  # as with ResNet-50
     backbone=dict(
         type="SwinTransformer",
         embed_dims=96,

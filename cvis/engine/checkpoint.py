@@ -55,6 +55,11 @@ def changed(state: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, An
     return {name: value for name, value in state.items() if not _same(value, before.get(name))}
 
 
+def count(state: Mapping[str, Any]) -> int:
+    """How many numbers the tensors of a state hold."""
+    return sum(value.numel() for value in state.values() if isinstance(value, Tensor))
+
+
 def snapshot(state: Mapping[str, Any]) -> dict[str, Any]:
     """A copy on the CPU that later training does not touch."""
     return {n: v.detach().cpu().clone() if isinstance(v, Tensor) else v for n, v in state.items()}

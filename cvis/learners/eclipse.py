@@ -66,7 +66,7 @@ class Eclipse(Learner):
         self.train_no_object = train_no_object
         self.aux_supervision = _choice("aux_supervision", aux_supervision, PREDICTION_LAYERS[:2])
         self.classification = _choice("classification", classification, CLASSIFICATIONS)
-        self.class_weight = class_weight
+        self.class_weight = class_weight if class_weight is None else _weight("class_weight", class_weight)
         self.own_step0 = classification == "sigmoid_focal"  # its step-0 model is another than everybody's
 
     def begin_task(self, task: Task) -> None:
@@ -154,6 +154,12 @@ def _count(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise UserError(f"learner.{name}: {value!r}: must be a whole number of at least 1")
     return value
+
+
+def _weight(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+        raise UserError(f"learner.{name}: {value!r}: must be a number of at least 0, or None for the segmenter's")
+    return float(value)
 
 
 def _numbers(name: str, values: Any) -> tuple[float, ...]:
