@@ -45,11 +45,19 @@ def stream_results(path: Path | str, ground_truth: VideoSet) -> Iterator[tuple[i
     """
     path, first = Path(path), 0
     for batch in _batches(path):
-        entries = [_entry(f"{path}: entry {n}", value, ground_truth) for n, value in enumerate(batch, start=first)]
-        for video_id, own in groupby(entries, key=itemgetter(0)):
-            tracks = _tracks(video_id, own)
-            yield first, tracks
-            first += len(tracks)
+        yield from group_entries(batch, f"{path}", ground_truth, first)
+        first += len(batch)
+
+
+def group_entries(
+    values: Iterable[object], where: str, ground_truth: VideoSet, first: int = 0
+) -> Iterator[tuple[int, Tracks]]:
+    """:func:`stream_results` of parsed JSON values; ``first`` is the index of the first of them."""
+    entries = [_entry(f"{where}: entry {n}", value, ground_truth) for n, value in enumerate(values, start=first)]
+    for video_id, own in groupby(entries, key=itemgetter(0)):
+        tracks = _tracks(video_id, own)
+        yield first, tracks
+        first += len(tracks)
 
 
 def read_results(path: Path | str, ground_truth: VideoSet) -> Iterator[Tracks]:

@@ -1,0 +1,225 @@
+"""How much faster and smaller the evaluator is than the official way, on generated data.
+
+Every run is a process of its own; the sides take turns, the median of each counts, and only ratios within one
+invocation are printed. Both sides must give the same twelve numbers, to the last bit.
+
+    python benchmarks/evaluator_speed.py --size val_10
+    python benchmarks/evaluator_speed.py --size val_100 --repeats 3 --json
+    python benchmarks/evaluator_speed.py --size steps
+
+What is compared (official / ours):
+
+memory    from parsed results in memory to the twelve numbers: loading or converting them, matching, curves;
+          imports excluded
+fallback  the same with CVIS_KERNEL=pycocotools
+files     from two JSON files to the twelve numbers, imports included; our parse of the ground truth is cached
+peak      the largest resident memory of that process
+steps     eleven class-incremental steps (20, 22, ... 40 classes), each scored for its seen, base and new classes;
+          results in memory. The official way loads them once a step and evaluates once for each distinct subset
+
+Compiled kernels and the parsed ground truth are cached by a run that does not count. val_100 needs 1 GB of disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+SIZES = {"small": (12, 10), "val_10": (302, 10), "val_100": (302, 100), "steps": (302, 10)}  # videos, predictions
+GOALS = {"memory": 8.0, "fallback": 3.0, "files": 5.0, "peak": 4.0, "steps": 10.0}
+BASE, INCREMENT, CLASSES = 20, 2, 40
+
+
+def official_whole(annotations: Path, results: Path) -> dict:
+    start = time.perf_counter()
+    from official_rule import OfficialRule, summary
+
+    rule = OfficialRule(json.loads(annotations.read_bytes()))
+    entries = json.loads(results.read_bytes())
+    parsed = time.perf_counter()
+    numbers = summary(*rule.evaluate(rule.load(entries)))
+    stop = time.perf_counter()
+    return {"numbers": numbers, "memory": stop - parsed, "files": stop - start}
+
+
+def our_files(annotations: Path, results: Path) -> dict:
+    start = time.perf_counter()
+    from cvis.evaluation import score_files
+
+    numbers = list(score_files(annotations, results).summary().values())
+    return {"numbers": numbers, "files": time.perf_counter() - start}
+
+
+def our_memory(annotations: Path, results: Path) -> dict:
+    ground_truth, entries = _warm(annotations, results)
+    start = time.perf_counter()
+    numbers = list(_score(ground_truth, entries).summary().values())
+    return {"numbers": numbers, "memory": time.perf_counter() - start}
+
+
+def official_steps(annotations: Path, results: Path) -> dict:
+    from official_rule import OfficialRule, summary
+
+    rule = OfficialRule(json.loads(annotations.read_bytes()))
+    entries = json.loads(results.read_bytes())
+    numbers, seconds = [], 0.0
+    for seen in _steps():
+        shown = _relabelled(entries, seen)
+        start = time.perf_counter()
+        loaded = rule.load(shown)
+        done = {}
+        for subset in _subsets(seen):
+            if subset not in done:
+                done[subset] = summary(*rule.evaluate(loaded, subset))
+            numbers += done[subset]
+        seconds += time.perf_counter() - start
+    return {"numbers": numbers, "steps": seconds}
+
+
+def our_steps(annotations: Path, results: Path) -> dict:
+    ground_truth, entries = _warm(annotations, results)
+    numbers, seconds = [], 0.0
+    for seen in _steps():
+        shown = _relabelled(entries, seen)
+        start = time.perf_counter()
+        result = _score(ground_truth, shown)
+        for subset in _subsets(seen):
+            numbers += result.summary(subset).values()
+        seconds += time.perf_counter() - start
+    return {"numbers": numbers, "steps": seconds}
+
+
+def _warm(annotations: Path, results: Path) -> tuple:
+    """The parsed files, once everything that is imported late has been imported."""
+    from cvis.data.ytvis import read_ytvis
+
+    entries = json.loads(results.read_bytes())
+    _score(read_ytvis(annotations, None), entries[:1])
+    return read_ytvis(annotations, None), entries
+
+
+def _score(ground_truth, entries: list):
+    from cvis.evaluation import score
+    from cvis.evaluation.results import group_entries
+
+    return score(ground_truth, (tracks for _, tracks in group_entries(entries, "results", ground_truth)))
+
+
+def _steps() -> list[tuple[int, ...]]:
+    return [tuple(range(1, seen + 1)) for seen in range(BASE, CLASSES + 1, INCREMENT)]
+
+
+def _subsets(seen: tuple[int, ...]) -> list[tuple[int, ...]]:
+    return [seen, seen[:BASE], seen if len(seen) == BASE else seen[-INCREMENT:]]
+
+
+def _relabelled(entries: list[dict], seen: tuple[int, ...]) -> list[dict]:
+    """As many predictions at every step: those of classes to come are taken for known ones."""
+    return [{**entry, "category_id": seen[(entry["category_id"] - 1) % len(seen)]} for entry in entries]
+
+
+WORKERS: dict[str, Callable[[Path, Path], dict]] = {
+    worker.__name__: worker for worker in (official_whole, our_files, our_memory, official_steps, our_steps)
+}
+SIDES = {  # name of a run: worker, environment
+    "official_whole": ("official_whole", {}),
+    "our_files": ("our_files", {}),
+    "our_memory": ("our_memory", {}),
+    "our_fallback": ("our_memory", {"CVIS_KERNEL": "pycocotools"}),
+}
+STEPS = {"official_steps": ("official_steps", {}), "our_steps": ("our_steps", {})}
+
+
+def work(name: str, folder: Path) -> None:
+    """One run of one side, in this process; prints what it measured."""
+    found = WORKERS[name](folder / "instances.json", folder / "results.json")
+    found["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(json.dumps(found))
+
+
+def start(arguments: list[str], folder: Path, **environment: str) -> str:
+    """Run this script again; it must be a small process, as Linux passes a parent's peak memory on to it."""
+    own = {"CVIS_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1", **environment}
+    command = [sys.executable, __file__, *arguments, "--keep", str(folder)]
+    return subprocess.run(command, env={**os.environ, **own}, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def compare(size: str, folder: Path, repeats: int, seed: int) -> dict:
+    """The ratios of one size, and whether all numbers are equal."""
+    sides = STEPS if size == "steps" else SIDES
+    start(["--generate", size, "--seed", str(seed)], folder)
+    for name in sides:  # compiles kernels and parses the ground truth
+        if name.startswith("our"):
+            start(["--worker", sides[name][0]], folder, **sides[name][1])
+    runs: dict[str, list[dict]] = {name: [] for name in sides}
+    for _ in range(repeats):
+        for name, (worker, environment) in sides.items():
+            runs[name].append(json.loads(start(["--worker", worker], folder, **environment)))
+    equal = all(run["numbers"] == own[0]["numbers"] for own in zip(*runs.values(), strict=True) for run in own)
+
+    def median(name: str, what: str) -> float:
+        return statistics.median(run[what] for run in runs[name])
+
+    if size == "steps":
+        return {"equal": equal, "steps": median("official_steps", "steps") / median("our_steps", "steps")}
+    return {
+        "equal": equal,
+        "memory": median("official_whole", "memory") / median("our_memory", "memory"),
+        "fallback": median("official_whole", "memory") / median("our_fallback", "memory"),
+        "files": median("official_whole", "files") / median("our_files", "files"),
+        "peak": median("official_whole", "peak") / median("our_files", "peak"),
+    }
+
+
+def generate(size: str, folder: Path, seed: int) -> None:
+    from evaluator_data import write
+
+    write(folder, *SIZES[size], seed=seed)
+
+
+def show(ratios: dict[str, dict]) -> None:
+    print(f"{'size':8} {'what':9} {'official / ours':>15} {'goal':>6}")
+    for size, own in ratios.items():
+        for what, ratio in own.items():
+            if what != "equal":
+                print(f"{size:8} {what:9} {ratio:15.1f} {GOALS[what]:6.0f}")
+        print(f"{size:8} the numbers are {'equal' if own['equal'] else 'NOT EQUAL'}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", nargs="+", choices=SIZES, default=["val_10"], help="what to run (default: val_10)")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of each side (default: 3)")
+    parser.add_argument("--seed", type=int, default=0, help="of the data (default: 0)")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the generated files there")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--worker", choices=WORKERS, help=argparse.SUPPRESS)
+    parser.add_argument("--generate", choices=SIZES, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker:
+        work(options.worker, options.keep)
+        return 0
+    if options.generate:
+        generate(options.generate, options.keep, options.seed)
+        return 0
+    ratios = {}
+    for size in options.size:
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = options.keep / size if options.keep else Path(scratch)
+            folder.mkdir(parents=True, exist_ok=True)
+            ratios[size] = compare(size, folder, options.repeats, options.seed)
+    print(json.dumps(ratios)) if options.json else show(ratios)
+    return 0 if all(own["equal"] for own in ratios.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
