@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import pickle
+import urllib.error
+import urllib.request
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -46,16 +49,48 @@ def find_weights(model: str, pretrained: str, quick_gelu: bool) -> Path:
 
 
 def _fetch(model: str, pretrained: str, tag: dict[str, Any]) -> Path:
+    """From the cache without a look at the network; else from the network, if there is one."""
     from open_clip.pretrained import download_pretrained
 
+    cached = _cached(tag)
+    if cached is not None:
+        return cached
     try:
+        if tag.get("hf_hub"):
+            _reach_hub()
         return Path(download_pretrained(tag))
-    except (OSError, RuntimeError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+    except (OSError, RuntimeError, http.client.HTTPException) as error:
+        reason = " ".join(str(getattr(error, "reason", error)).split()) or type(error).__name__
         raise UserError(
             f"{KEY}: {model}, {pretrained}: the weights are neither on this machine nor to be had ({reason:.160}); "
             f"give a local file with --set {KEY}.pretrained=PATH, or run without with --set {KEY}.pretrained=random"
         ) from error
+
+
+def _cached(tag: dict[str, Any]) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+    from open_clip.constants import HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME
+
+    repository, _, name = tag.get("hf_hub", "").rpartition("/")
+    names = [name] if name else [HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME]
+    found = [try_to_load_from_cache(repository, file) for file in names if repository]
+    return next((Path(file) for file in found if isinstance(file, str)), None)
+
+
+def _reach_hub() -> None:
+    """One short question first: without a network the hub's client tries for a minute, in many lines.
+
+    Raises:
+        OSError: no answer.
+    """
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        raise OSError("HF_HUB_OFFLINE is set")
+    try:
+        urllib.request.urlopen(urllib.request.Request(constants.ENDPOINT, method="HEAD"), timeout=10).close()
+    except urllib.error.HTTPError:
+        return  # an answer, if not a friendly one
 
 
 def load_text_side(tower: nn.Module, path: Path) -> None:

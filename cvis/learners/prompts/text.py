@@ -53,12 +53,12 @@ class TextTower(nn.Module):
             if not isinstance(value, str):
                 raise UserError(f"{KEY}.{name}: {value!r}: is not a text; see cvis learners")
         config = _config(model)
+        file = None if pretrained == RANDOM else find_weights(model, pretrained, config.get("quick_gelu", False))
         net = _build(config)
-        self.model, self.pretrained, self.sha256 = model, pretrained, None
-        if pretrained != RANDOM:
-            path = find_weights(model, pretrained, config.get("quick_gelu", False))
-            load_text_side(net, path)
-            self.sha256 = sha256(path)
+        if file is not None:
+            load_text_side(net, file)
+        self.model, self.pretrained = model, pretrained
+        self.sha256 = None if file is None else sha256(file)
         _freeze(net)
         self.net = net
         self.width: int = config["text_cfg"]["width"]
