@@ -124,7 +124,7 @@ def _clip(online: bool) -> dict[str, Any]:
     from huggingface_hub.constants import HF_HUB_CACHE
 
     folder = Path(HF_HUB_CACHE) / f"models--{CLIP_REPOSITORY.replace('/', '--')}" / "snapshots"
-    files = [*folder.glob("*/open_clip_*"), *(Path.home() / ".cache" / "clip").glob("ViT-B-32.pt")]
+    files = [*folder.glob("*/open_clip_*")]  # where the text tower looks; OpenAI's own .pt file is a program, not read
     found: dict[str, Any] = {"cached": str(files[0]) if files else None}
     if online:
         found["online"] = _reachable(CLIP_URL)
