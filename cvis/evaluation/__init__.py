@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from cvis.evaluation.ap import VideoAP
 from cvis.evaluation.continual import APMatrix
+from cvis.evaluation.digest import Digest
 from cvis.evaluation.result import Result
 from cvis.evaluation.results import read_results, write_results
 from cvis.evaluation.score import score, score_files
@@ -14,6 +15,7 @@ from cvis.evaluation.steps import final_metrics, step_metrics
 
 __all__ = [
     "APMatrix",
+    "Digest",
     "Result",
     "VideoAP",
     "final_metrics",

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from cvis.data.videoset import VideoSet
 from cvis.errors import UserError
-from cvis.evaluation.accumulate import accumulate
-from cvis.evaluation.check import check_masks, check_track
-from cvis.evaluation.match import Block, match
-from cvis.evaluation.overlap import mask_areas, mean_areas, track_ious
-from cvis.evaluation.protocol import MAX_DETECTIONS
+from cvis.evaluation.bitmaps import BitMasks, check_bitmaps
+from cvis.evaluation.check import check_label, check_masks, check_runs, check_tracks, check_video
+from cvis.evaluation.digest import Digest, Selection, ordered
+from cvis.evaluation.match import Pairs
+from cvis.evaluation.overlap import TrackMasks, mean_areas, pair_ious
 from cvis.evaluation.result import Result
-from cvis.types import RLE, Track, Tracks, Video
+from cvis.types import RLE, Tracks, Video
+
+_DECODED = 512  # videos whose ground truth is kept decoded; a results file may come back to any of them
+
+
+class Found(NamedTuple):
+    """Detections of one video, in the order in which they came."""
+
+    category: np.ndarray  # int64 [N]
+    score: np.ndarray  # float64 [N]
+    area: np.ndarray  # float64 [N], mean pixels
+    pairs: Pairs  # track: index among the evaluated tracks of the video
 
 
 class VideoAP:
     """The official YouTube-VIS AP and AR.
 
-    ``add`` reduces the masks of one video to IoUs and areas at once, so memory does not grow with them;
-    ``result`` matches and accumulates. The order of the videos does not matter.
+    Masks are reduced to areas and IoUs as they come, so memory does not grow with them. The order of the videos
+    does not matter. Several processes may each take a part of the videos and merge their :meth:`digest`.
 
     Deliberate differences from the official evaluator: malformed predictions raise (see
     :mod:`cvis.evaluation.check`), no predictions at all give 0 instead of a crash, and a ground-truth track
@@ -34,7 +46,7 @@ class VideoAP:
 
     >>> from pathlib import Path
     >>> from pycocotools import mask as rle
-    >>> from cvis.types import Category
+    >>> from cvis.types import Category, Track
     >>> square = rle.encode(np.asfortranarray(np.eye(4, dtype=np.uint8)))
     >>> video = Video(7, "walk", height=4, width=4, frames=(Path("0.jpg"), Path("1.jpg")))
     >>> track = Track(0, 7, category_id=3, segmentations=(square, None), areas=(4.0, 0.0))
@@ -54,100 +66,146 @@ class VideoAP:
         if unknown := sorted(set(self.classes) - self._known):
             known = ", ".join(map(str, sorted(self._known)))
             raise UserError(f"classes: {unknown[0]}: not in the ground truth; use some of {known}")
-        self._blocks: dict[int, list[Block]] = {}
+        wanted = set(self.classes)
+        self._annotated = {
+            v.id: tuple(t for t in ground_truth.tracks[v.id] if t.category_id in wanted) for v in ground_truth.videos
+        }
+        self._targets: dict[int, TrackMasks] = {}
+        self._found: dict[int, list[Found]] = {}
 
     def add(self, tracks: Tracks) -> None:
         """Take in all predictions of one video.
 
+        The counts of a mask may be bytes or a string.
+
         Raises:
             UserError: an unknown or repeated video, or a malformed track; names the video, track and field.
         """
-        video = self.ground_truth.by_id.get(tracks.video_id)
-        if video is None:
-            raise UserError(f"video {tracks.video_id}: video_id: not in the ground truth; use its video ids")
-        if video.id in self._blocks:
-            raise UserError(f"video {video.id}: video_id: added twice; add all tracks of a video at once")
-        if not len(tracks.scores) == len(tracks.category_ids) == len(tracks.segmentations):
-            lengths = f"{len(tracks.category_ids)}, {len(tracks.scores)}, {len(tracks.segmentations)}"
-            raise UserError(
-                f"video {video.id}: category_ids, scores, segmentations: of lengths {lengths}; "
-                "give one of each per track"
-            )
-        fields = zip(tracks.category_ids, tracks.scores, tracks.segmentations, strict=True)
-        for n, (category_id, score, masks) in enumerate(fields):
-            check_track(f"video {video.id}: track {n}", video, category_id, score, masks, self._known)
-        self._blocks[video.id] = self._compare(video, tracks)
+        video = check_tracks(tracks, self.ground_truth, self._known, self._found)
+        self._found[video.id] = [self._compare(video, tracks)]
+
+    def extend(self, tracks: Tracks, where: Callable[[int], str] | None = None) -> None:
+        """Take in some predictions of a video, behind those that came before: for files in any order.
+
+        Args:
+            where: begins the message about a malformed track, given its index in ``tracks``.
+
+        Raises:
+            UserError: an unknown video, or a malformed track; nothing of ``tracks`` is taken then.
+        """
+        video = check_tracks(tracks, self.ground_truth, self._known, (), where)
+        found = self._compare(video, tracks, where)
+        self._found.setdefault(video.id, []).append(found)
+
+    def add_masks(self, video_id: int, category_ids: Sequence[int], scores: Sequence[float], masks: np.ndarray) -> None:
+        """Take in all predictions of one video as bitmaps; nothing is encoded.
+
+        Args:
+            category_ids: N data-set ids.
+            scores: N.
+            masks: [N, T, H, W] bool or uint8, at the size of the video.
+
+        Raises:
+            UserError: as :meth:`add`.
+        """
+        video = check_video(video_id, self.ground_truth, self._found)
+        if len(category_ids) != len(scores):
+            lengths = f"{len(category_ids)}, {len(scores)}"
+            raise UserError(f"video {video.id}: category_ids, scores: of lengths {lengths}; give one of each per track")
+        for n, (category_id, score) in enumerate(zip(category_ids, scores, strict=True)):
+            check_label(f"video {video.id}: track {n}", category_id, score, self._known)
+        bitmaps = BitMasks(check_bitmaps(video, len(scores), masks))
+        self._found[video.id] = [self._reduce(video, category_ids, scores, bitmaps)]
 
     @property
     def missing_videos(self) -> tuple[int, ...]:
         """Videos of the ground truth not added yet; they count as videos without predictions."""
-        return tuple(v.id for v in self.ground_truth.videos if v.id not in self._blocks)
+        return tuple(v.id for v in self.ground_truth.videos if v.id not in self._found)
 
-    def result(self) -> Result:
-        """Evaluate what was added."""
-        rows: dict[int, list[Block]] = {category_id: [] for category_id in self.classes}
-        for video in sorted(self.ground_truth.videos, key=lambda v: v.id):
-            blocks = self._blocks.get(video.id)
-            for block in self._compare(video, Tracks(video.id, (), (), ())) if blocks is None else blocks:
-                rows[block.category_id].append(block)
-        curves = [accumulate([match(block) for block in rows[c]]) for c in self.classes]
-        precision = np.stack([p for p, _ in curves], axis=2)
-        recall = np.stack([r for _, r in curves], axis=1)
-        return Result(self.classes, precision, recall, self.missing_videos)
+    def result(self, classes: Collection[int] | None = None, videos: Selection = "all") -> Result:
+        """Evaluate what was added; see :meth:`Digest.result`."""
+        return self.digest().result(classes, videos)
 
-    def _compare(self, video: Video, tracks: Tracks) -> list[Block]:
-        wanted = set(self.classes)
-        annotated = [t for t in self.ground_truth.tracks[video.id] if t.category_id in wanted]
-        present = {t.category_id for t in annotated} | (set(tracks.category_ids) & wanted)
-        return [
-            compare(
-                video,
-                category_id,
-                [n for n, c in enumerate(tracks.category_ids) if c == category_id],
-                tracks,
-                [t for t in annotated if t.category_id == category_id],
-            )
-            for category_id in sorted(present)
-        ]
-
-
-def compare(video: Video, category_id: int, own: Sequence[int], tracks: Tracks, annotated: Sequence[Track]) -> Block:
-    """Reduce one class of one video to numbers: scores, areas and IoUs of its 100 best detections.
-
-    Args:
-        own: indices into ``tracks`` of this class's detections.
-        annotated: this class's ground truth in the video.
-
-    Raises:
-        UserError: a mask of the ground truth does not fit its video.
-    """
-    scores = np.array([tracks.scores[n] for n in own], dtype=np.float64)
-    order = np.argsort(-scores, kind="stable")[: MAX_DETECTIONS[-1]]
-    detections = [tracks.segmentations[own[i]] for i in order]
-    areas = _areas_within(video, f"video {video.id}: predicted class {category_id}", detections)
-    if detections and annotated:
-        masks = [t.segmentations for t in annotated]
-        for track in annotated:
-            check_masks(f"video {video.id}: ground-truth track {track.id}", video, track.segmentations)
-        ious = track_ious(detections, masks, areas, mask_areas(masks, len(video)))
-    else:
-        ious = np.zeros((len(detections), len(annotated)))
-    return Block(
-        video_id=video.id,
-        category_id=category_id,
-        scores=scores[order],
-        areas=mean_areas(areas),
-        gt_areas=mean_areas(np.array([t.areas for t in annotated], dtype=np.float64)),
-        gt_crowd=np.array([t.iscrowd for t in annotated], dtype=bool),
-        ious=ious,
-    )
-
-
-def _areas_within(video: Video, where: str, tracks: Sequence[Sequence[RLE | None]]) -> np.ndarray:
-    areas = mask_areas(tracks, len(video))
-    if areas.size and areas.max() > video.height * video.width:
-        raise UserError(
-            f"{where}: segmentations.counts: a mask of {areas.max():.0f} pixels in frames of "
-            f"{video.height} x {video.width}; the run lengths are damaged, encode the masks again"
+    def digest(self) -> Digest:
+        """What was added, as arrays."""
+        videos = sorted(self._annotated)
+        tracks = [track for video_id in videos for track in self._annotated[video_id]]
+        sizes = [sum(len(found.score) for found in self._found.get(i, ())) for i in videos]
+        chunks = [_NOTHING, *(found for i in videos for found in self._found.get(i, ()))]
+        starts = np.cumsum([0, *(len(self._annotated[i]) for i in videos)]).tolist()
+        first = [0, *(start for i, start in zip(videos, starts, strict=False) for _ in self._found.get(i, ()))]
+        return Digest(
+            sha256=self.ground_truth.sha256,
+            classes=np.array(self.classes, np.int64),
+            videos=np.array(videos, np.int64),
+            added=np.array([i in self._found for i in videos], dtype=bool),
+            gt_video=np.repeat(np.array(videos, np.int64), np.diff(starts)),
+            gt_class=np.array([t.category_id for t in tracks], np.int64),
+            gt_area=np.concatenate([np.zeros(0), *(mean_areas(np.array([t.areas])) for t in tracks)]),
+            gt_crowd=np.array([t.iscrowd for t in tracks], dtype=bool),
+            **ordered(
+                video=np.repeat(np.array(videos, np.int64), sizes),
+                category=np.concatenate([found.category for found in chunks]),
+                score=np.concatenate([found.score for found in chunks]),
+                area=np.concatenate([found.area for found in chunks]),
+                pairs=_joined(chunks, first),
+            ),
         )
-    return areas
+
+    def _compare(self, video: Video, tracks: Tracks, where: Callable[[int], str] | None = None) -> Found:
+        masks = _decode(video, tracks.segmentations)
+        if masks.damaged:
+            track, _ = masks.damaged
+            begin = where(track) if where else f"video {video.id}: track {track}"
+            check_runs(begin, video, tracks.segmentations[track])
+        return self._reduce(video, tracks.category_ids, tracks.scores, masks)
+
+    def _reduce(
+        self, video: Video, category_ids: Sequence[int], scores: Sequence[float], masks: TrackMasks | BitMasks
+    ) -> Found:
+        """Areas of the detections of the evaluated classes, and their IoUs with the tracks of their class."""
+        category, score = np.array(category_ids, np.int64), np.array(scores, np.float64)
+        gt_category = np.array([t.category_id for t in self._annotated[video.id]], np.int64)
+        d, g = np.nonzero(category[:, None] == gt_category)
+        pairs = pair_ious(masks, self._target(video), d, g) if d.size else _NO_PAIRS
+        own = np.flatnonzero(np.isin(category, self.classes))
+        pairs = pairs._replace(detection=np.searchsorted(own, pairs.detection))
+        return Found(category[own], score[own], mean_areas(masks.areas)[own], pairs)
+
+    def _target(self, video: Video) -> TrackMasks:
+        """The ground truth of a video.
+
+        Raises:
+            UserError: a mask does not fit the video.
+        """
+        if video.id not in self._targets:
+            tracks = self._annotated[video.id]
+            for track in tracks:
+                check_masks(f"video {video.id}: ground-truth track {track.id}", video, track.segmentations)
+            masks = _decode(video, [t.segmentations for t in tracks])
+            if masks.damaged:
+                track = tracks[masks.damaged[0]]
+                check_runs(f"video {video.id}: ground-truth track {track.id}", video, track.segmentations)
+            if len(self._targets) == _DECODED:
+                self._targets.pop(next(iter(self._targets)))
+            self._targets[video.id] = masks
+        return self._targets[video.id]
+
+
+_NO_PAIRS = Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+_NOTHING = Found(np.zeros(0, np.int64), np.zeros(0), np.zeros(0), _NO_PAIRS)
+
+
+def _decode(video: Video, tracks: Sequence[Sequence[RLE | None]]) -> TrackMasks:
+    counts = [None if m is None else m["counts"] for masks in tracks for m in masks]
+    return TrackMasks.of(counts, len(video), video.height, video.width)
+
+
+def _joined(chunks: Sequence[Found], first_tracks: Sequence[int]) -> Pairs:
+    """All pairs, with indices into all detections and all tracks; a video's tracks begin at ``first_tracks``."""
+    starts = np.cumsum([0, *(len(found.score) for found in chunks)])
+    return Pairs(
+        np.concatenate([found.pairs.detection + start for found, start in zip(chunks, starts, strict=False)]),
+        np.concatenate([found.pairs.track + start for found, start in zip(chunks, first_tracks, strict=True)]),
+        np.concatenate([found.pairs.iou for found in chunks]),
+    )

@@ -7,29 +7,32 @@ size from the IoU, forgets unknown classes and sorts NaN last. Each is a :class:
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
+from cvis.data.problem import short
+from cvis.data.rle import RLEError, read_segmentation
 from cvis.data.videoset import VideoSet
 from cvis.errors import UserError
 from cvis.types import RLE, Tracks, Video
 
 
 def check_tracks(
-    tracks: Tracks, ground_truth: VideoSet, known_categories: Collection[int], added: Collection[int]
+    tracks: Tracks,
+    ground_truth: VideoSet,
+    known_categories: Collection[int],
+    added: Collection[int],
+    where: Callable[[int], str] | None = None,
 ) -> Video:
-    """Check all predicted tracks of a video; gives the video.
+    """Check predicted tracks of a video, except for what their run lengths say; gives the video.
 
     Args:
         added: videos whose predictions came before.
+        where: begins the message about a track, given its index; default: the video and the index.
 
     Raises:
         UserError: an unknown or repeated video, or a malformed track (:func:`check_track`).
     """
-    video = ground_truth.by_id.get(tracks.video_id)
-    if video is None:
-        raise UserError(f"video {tracks.video_id}: video_id: not in the ground truth; use its video ids")
-    if video.id in added:
-        raise UserError(f"video {video.id}: video_id: added twice; add all tracks of a video at once")
+    video = check_video(tracks.video_id, ground_truth, added)
     if not len(tracks.scores) == len(tracks.category_ids) == len(tracks.segmentations):
         lengths = f"{len(tracks.category_ids)}, {len(tracks.scores)}, {len(tracks.segmentations)}"
         raise UserError(
@@ -37,7 +40,22 @@ def check_tracks(
         )
     fields = zip(tracks.category_ids, tracks.scores, tracks.segmentations, strict=True)
     for n, (category_id, score, masks) in enumerate(fields):
-        check_track(f"video {video.id}: track {n}", video, category_id, score, masks, known_categories)
+        begin = where(n) if where else f"video {video.id}: track {n}"
+        check_track(begin, video, category_id, score, masks, known_categories)
+    return video
+
+
+def check_video(video_id: int, ground_truth: VideoSet, added: Collection[int]) -> Video:
+    """The video with this id.
+
+    Raises:
+        UserError: the ground truth does not have it, or it is among ``added``.
+    """
+    video = ground_truth.by_id.get(video_id)
+    if video is None:
+        raise UserError(f"video {video_id}: video_id: not in the ground truth; use its video ids")
+    if video.id in added:
+        raise UserError(f"video {video.id}: video_id: added twice; add all tracks of a video at once")
     return video
 
 
@@ -58,12 +76,21 @@ def check_track(
         UserError: unknown category, a score that is not a finite number, not one mask per frame, or a mask
             whose size is not the video's.
     """
+    check_label(where, category_id, score, known_categories)
+    check_masks(where, video, segmentations)
+
+
+def check_label(where: str, category_id: int, score: float, known_categories: Collection[int]) -> None:
+    """Check what a predicted track says beside its masks.
+
+    Raises:
+        UserError: unknown category, or a score that is not a finite number.
+    """
     if category_id not in known_categories:
         known = ", ".join(map(str, sorted(known_categories)))
         raise UserError(f"{where}: category_id: {category_id}: not in the ground truth; use one of {known}")
     if not math.isfinite(score):
         raise UserError(f"{where}: score: {score}: not finite; give every track a finite score")
-    check_masks(where, video, segmentations)
 
 
 def check_masks(where: str, video: Video, segmentations: Sequence[RLE | None]) -> None:
@@ -77,10 +104,48 @@ def check_masks(where: str, video: Video, segmentations: Sequence[RLE | None]) -
             f"{where}: segmentations: {len(segmentations)} entries, but video {video.id} has {len(video)} "
             "frames; give one mask or null per frame"
         )
-    size = [video.height, video.width]
+    size, present = [video.height, video.width], [m for m in segmentations if m is not None]
+    try:
+        if [m["size"] for m in present].count(size) == len(present) and {type(m["counts"]) for m in present} <= _TEXT:
+            return
+    except (KeyError, TypeError):
+        pass
     for frame, mask in enumerate(segmentations):
-        if mask is not None and list(mask["size"]) != size:
+        if mask is not None:
+            _check_mask(f"{where}: segmentations[{frame}]", video, mask)
+
+
+_TEXT = {bytes, str}
+
+
+def _check_mask(where: str, video: Video, mask: object) -> None:
+    if not isinstance(mask, dict) or type(mask.get("counts")) not in _TEXT or "size" not in mask:
+        raise UserError(
+            f'{where}: {mask!r:.60}: not a compressed mask; give {{"size", "counts"}} of pycocotools, or None'
+        )
+    found, size = list(mask["size"]), [video.height, video.width]
+    if found != size:
+        raise UserError(
+            f"{where}.size: {found}: video {video.id} is {size} (height, width); encode masks at the video's size"
+        )
+
+
+def check_runs(where: str, video: Video, segmentations: Sequence[RLE | None]) -> None:
+    """Check that the runs of every mask fill the frame; pycocotools makes some mask, or a crash, of any text.
+
+    This is the slow way, which can say what is wrong. The evaluation decodes all masks anyway and comes here
+    only when some do not fit.
+
+    Raises:
+        UserError: they do not.
+    """
+    for frame, mask in enumerate(segmentations):
+        try:
+            if mask is not None:
+                read_segmentation({**mask, "size": list(mask["size"])}, video.height, video.width)
+        except RLEError as error:
+            found = error.value.decode("latin-1") if isinstance(error.value, bytes) else error.value
             raise UserError(
-                f"{where}: segmentations[{frame}].size: {list(mask['size'])}: video {video.id} is {size} "
-                "(height, width); encode masks at the video's size"
-            )
+                f"{where}: segmentations[{frame}]{error.part}: {short(found)}: {error.what}; "
+                "damaged, or of another frame size: encode the mask again"
+            ) from None

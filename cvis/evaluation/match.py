@@ -1,72 +1,94 @@
-"""Which detection finds which ground-truth track: greedy matching in one class of one video."""
+"""Which detection finds which ground-truth track: the official greedy matching, all videos and classes at once."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
-from cvis.evaluation.protocol import AREAS, THRESHOLDS, outside
+from cvis.evaluation.protocol import THRESHOLDS
 
 _LIMITS = np.minimum(THRESHOLDS, 1 - 1e-10)
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """One class in one video: D detections, best first, against G ground-truth tracks in file order."""
+class Pairs(NamedTuple):
+    """P pairs of a detection and a ground-truth track of its class and video; those below IoU 0.5 may lack."""
 
-    video_id: int
-    category_id: int
-    scores: np.ndarray  # [D], descending; equal scores in the order of arrival; D <= 100
-    areas: np.ndarray  # [D], mean pixels per frame
-    gt_areas: np.ndarray  # [G]
-    gt_crowd: np.ndarray  # [G] bool
-    ious: np.ndarray  # [D, G]
+    detection: np.ndarray  # int64 [P], indices
+    track: np.ndarray  # int64 [P]
+    iou: np.ndarray  # float64 [P]
 
 
-@dataclass(frozen=True, slots=True)
-class Matches:
-    """What became of D detections in every area range (A) and at every threshold (T)."""
+class Outcomes(NamedTuple):
+    """What became of N detections in every area range (A) and at every threshold (T)."""
 
-    scores: np.ndarray  # [D]
-    matched: np.ndarray  # [D, A, T] bool: found a ground-truth track
-    ignored: np.ndarray  # [D, A, T] bool: neither right nor wrong
-    num_gt: np.ndarray  # [A], ground-truth tracks that count
+    matched: np.ndarray  # bool [N, A, T]: took a ground-truth track
+    ignored: np.ndarray  # bool [N, A, T]: neither right nor wrong
 
 
-def match(block: Block) -> Matches:
-    """Match one block by the official rule.
+def match(
+    block: np.ndarray, outside: np.ndarray, pairs: Pairs, gt_ignored: np.ndarray, gt_crowd: np.ndarray
+) -> Outcomes:
+    """Match by the official rule.
 
     Detections choose in the order of their scores. Each takes, of the tracks not yet taken, the one of the
     highest IoU at or above the threshold (of several with equal IoU the last), counted tracks before ignored
     ones. Crowds and tracks outside the area range are ignored; a crowd can be taken again and again. A
     detection that takes an ignored track is ignored; so is one that takes none and lies outside the range.
 
-    >>> pair = np.array([0.9, 0.8]), np.array([50.0, 50.0]), np.array([50.0]), np.array([False])
-    >>> matches = match(Block(1, 1, *pair, ious=np.array([[0.6], [0.9]])))
-    >>> matches.matched[:, 0].astype(int).tolist()  # the surer detection blocks the better one up to IoU 0.6
+    Blocks (one class of one video each) know nothing of each other, so they advance side by side.
+
+    Args:
+        block: int [N], the block of every detection, ascending; best first within a block.
+        outside: bool [N, A], detections outside an area range.
+        pairs: their IoUs with G tracks.
+        gt_ignored: bool [G, A], tracks outside an area range, and crowds.
+        gt_crowd: bool [G].
+
+    >>> pairs = Pairs(np.array([0, 1]), np.array([0, 0]), np.array([0.6, 0.9]))
+    >>> none = np.zeros((1, 1), dtype=bool)
+    >>> outcomes = match(np.array([1, 1]), np.zeros((2, 1), dtype=bool), pairs, none, none[0])
+    >>> outcomes.matched[:, 0].astype(int).tolist()  # the surer detection blocks the better one up to IoU 0.6
     [[1, 1, 1, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 1, 1, 1, 1, 1, 1, 0]]
     """
-    num, shape = len(block.scores), (len(AREAS), len(THRESHOLDS))
-    gt_ignored = (outside(block.gt_areas) | block.gt_crowd[:, None]).T  # [A, G]
-    matched = np.zeros((num, *shape), dtype=bool)
-    ignored = np.zeros((num, *shape), dtype=bool)
-    free = np.ones((*shape, len(block.gt_areas)), dtype=bool)
-    for d in np.flatnonzero((block.ious >= _LIMITS[0]).any(axis=1)):
-        reachable = free & (block.ious[d] >= _LIMITS[:, None])  # [A, T, G]
-        found, choice = _choose(block.ious[d], reachable, gt_ignored)
-        matched[d] = found
-        ignored[d] = found & np.take_along_axis(gt_ignored, choice, axis=1)
-        taken = found[..., None] & (np.arange(len(block.gt_areas)) == choice[..., None])
-        free &= ~taken | block.gt_crowd
-    ignored |= ~matched & outside(block.areas)[:, :, None]
-    return Matches(block.scores, matched, ignored, num_gt=(~gt_ignored).sum(axis=1))
+    num_areas = gt_ignored.shape[1]
+    matched = np.zeros((len(block), num_areas, len(_LIMITS)), dtype=bool)
+    ignored = np.zeros_like(matched)
+    free = np.ones((len(gt_crowd), num_areas, len(_LIMITS)), dtype=bool)
+    for own, among_ignored in _rounds(block, pairs):
+        d, g = pairs.detection[own], pairs.track[own]
+        eligible = gt_ignored[g] == among_ignored  # [P, A]
+        reached = pairs.iou[own][:, None] >= _LIMITS  # [P, T]
+        takes = eligible[:, :, None] & reached[:, None] & free[g] & ~matched[d]
+        matched[d] |= takes
+        ignored[d] |= takes & among_ignored
+        free[g] &= ~takes | gt_crowd[g][:, None, None]
+    return Outcomes(matched, ignored | (~matched & outside[:, :, None]))
 
 
-def _choose(ious: np.ndarray, reachable: np.ndarray, gt_ignored: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The track that one detection takes: (takes one, which), both [A, T], from reachable [A, T, G]."""
-    counted = reachable & ~gt_ignored[:, None]
-    candidates = np.where(counted.any(axis=2)[..., None], counted, reachable)
-    keys = np.where(candidates, ious, -1.0)
-    choice = len(ious) - 1 - keys[..., ::-1].argmax(axis=2)  # the last of the highest
-    return np.any(candidates, axis=2), choice
+def _rounds(block: np.ndarray, pairs: Pairs) -> Iterator[tuple[np.ndarray, bool]]:
+    """The order of the choices: (pairs, whether an ignored track may be taken now), one pair per block and round.
+
+    The first detection of every block tries its counted tracks, best first, then its ignored ones; then the second.
+    """
+    own = np.flatnonzero(pairs.iou >= _LIMITS[0])
+    own = own[np.lexsort((-pairs.track[own], -pairs.iou[own], pairs.detection[own]))]
+    contenders, which = np.unique(pairs.detection[own], return_inverse=True)
+    turn, place = np.tile(places(block[contenders])[which], 2), np.tile(places(which), 2)
+    among_ignored = np.repeat([False, True], len(own))
+    order = np.lexsort((place, among_ignored, turn))
+    steps = np.stack([turn, among_ignored, place], axis=1)[order]
+    for chosen in np.split(order, np.flatnonzero((steps[1:] != steps[:-1]).any(axis=1)) + 1):
+        if chosen.size:
+            yield own[chosen % len(own)], bool(among_ignored[chosen[0]])
+
+
+def places(groups: np.ndarray) -> np.ndarray:
+    """The place of every element within its group, from 0; equal values stand together.
+
+    >>> places(np.array([4, 4, 4, 7, 9, 9])).tolist()
+    [0, 1, 2, 0, 0, 1]
+    """
+    starts = np.flatnonzero(np.append(True, groups[1:] != groups[:-1])) if len(groups) else np.zeros(0, int)
+    return np.arange(len(groups)) - np.repeat(starts, np.diff(np.append(starts, len(groups))))

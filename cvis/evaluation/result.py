@@ -24,6 +24,8 @@ class Result:
     precision: np.ndarray  # [T, R, K, A, M], in [0, 1]
     recall: np.ndarray  # [T, K, A, M]
     missing_videos: tuple[int, ...] = ()  # videos for which no predictions came; they count as empty
+    videos: str = "all"  # which ones were scored: all, or with_gt, those in which one of the classes is annotated
+    num_videos: int = 0  # how many
 
     def summary(self, classes: Collection[int] | None = None) -> dict[str, float | None]:
         """The official twelve numbers over ``classes`` (default: all), x100, not rounded.

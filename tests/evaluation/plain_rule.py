@@ -58,7 +58,7 @@ def _iou(one, other):
     return intersection / union if union else 0.0
 
 
-def _match(targets, found, ious, area_range, threshold):
+def match_one(targets, found, ious, area_range, threshold):
     """For each detection: "hit", "miss" or "ignored"."""
     low, high = area_range
     ignored = [g["crowd"] or g["area"] < low or g["area"] > high for g in targets]
@@ -84,7 +84,7 @@ def _match(targets, found, ious, area_range, threshold):
 def _curve(pairs, area_range, limit, threshold):
     total, ranked = 0, []
     for targets, found, ious in pairs:
-        outcomes, counted = _match(targets, found[:100], ious, area_range, threshold)
+        outcomes, counted = match_one(targets, found[:100], ious, area_range, threshold)
         total += counted
         ranked += [(d["score"], o) for d, o in zip(found[:limit], outcomes[:limit], strict=True)]
     if total == 0:

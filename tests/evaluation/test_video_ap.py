@@ -153,7 +153,7 @@ DAMAGED = {"size": [8, 8], "counts": b"0" + LEFT_RLE["counts"] + b"o9o9"}
         (Tracks(1, (4,), (0.5,), ((None, None),)), "video 1: track 0: category_id: 4: not in the ground truth"),
         (Tracks(1, (3,), (float("nan"),), ((None, None),)), "video 1: track 0: score: nan: not finite"),
         (Tracks(1, (3, 3), (0.5,), ((None, None),)), "of lengths 2, 1, 1"),
-        (Tracks(1, (3,), (0.5,), ((DAMAGED, None),)), "class 3: segmentations.counts: .* damaged"),
+        (Tracks(1, (3,), (0.5,), ((DAMAGED, None),)), r"track 0: segmentations\[0\].counts: .* damaged"),
     ],
 )
 def test_malformed_predictions_are_named(tracks, message):
