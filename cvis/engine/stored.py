@@ -19,7 +19,9 @@ def stored_config(folder: Path) -> dict[str, Any]:
     """
     path = folder / "config.py"
     if not path.is_file():
-        raise UserError(f"{folder}: config.py: does not exist: not the folder of a run; give the folder `cvis run` made")
+        raise UserError(
+            f"{folder}: config.py: does not exist: not the folder of a run; give the folder `cvis run` made"
+        )
     try:
         config = Config.fromfile(str(path)).to_dict()
     except Exception as error:  # a config file is a program: it may fail in any way

@@ -42,6 +42,11 @@ class Explanation:
     mean: Losses
     missing_videos: tuple[int, ...] = ()
 
+    def worst_first(self) -> list[int]:
+        """The classes with ground truth, by falling lost AP."""
+        aps = {c: own.ap for c, own in self.per_class.items() if own.ap is not None}
+        return sorted(aps, key=lambda c: aps[c])
+
     def as_json(self) -> dict[str, Any]:
         return {
             "mean": asdict(self.mean),
@@ -98,9 +103,11 @@ def explain(ground_truth: VideoSet, tracks: Iterable[Tracks], classes: Collectio
     result = metric.result()
     ledger = _bind([pages[video_id] for video_id in sorted(pages)])
     after = {kind: corrected(ledger, kind) for kind in KINDS}
-    summary = result.per_class()
-    per_class = {c: _losses(ledger, c, summary[c]["AP"], after) for c in wanted}
-    return Explanation(per_class, _mean(list(per_class.values())), result.missing_videos)
+    aps = result.per_class()
+    per_class = {c: _losses(ledger, c, aps[c]["AP"], after) for c in wanted}
+    total = result.summary(wanted)
+    mean = _mean(list(per_class.values()), total["mAP"], total["AP50"])
+    return Explanation(per_class, mean, result.missing_videos)
 
 
 def corrected(ledger: Ledger, kind: str) -> Ledger:
@@ -170,10 +177,10 @@ def _losses(ledger: Ledger, category_id: int, ap: float | None, after: Mapping[s
     return Losses(ap, before, int(np.count_nonzero(own_gt & ledger.gt_counts)), counts, gains)
 
 
-def _mean(losses: Sequence[Losses]) -> Losses:
+def _mean(losses: Sequence[Losses], ap: float | None, ap50: float | None) -> Losses:
     return Losses(
-        ap=_average(own.ap for own in losses),
-        ap50=_average(own.ap50 for own in losses),
+        ap=ap,
+        ap50=ap50,
         num_gt=sum(own.num_gt for own in losses),
         counts={kind: sum(own.counts[kind] for own in losses) for kind in KINDS},
         dap50={kind: _average(own.dap50[kind] for own in losses) for kind in KINDS},

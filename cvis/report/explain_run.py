@@ -1,0 +1,149 @@
+"""A finished run explained: where the AP of a step is lost, and where the forgotten AP went."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cvis.errors import UserError
+from cvis.evaluation.explain import Explanation, explain
+from cvis.evaluation.forgotten import Fate, fates, sight, together
+from cvis.evaluation.results import read_results
+from cvis.report.store import RunResult, read_run
+
+if TYPE_CHECKING:
+    from cvis.scenario import Scenario
+
+
+@dataclass(frozen=True)
+class RunExplanation:
+    """One step of one run.
+
+    Attributes:
+        groups: the classes of every step so far, those reported only.
+        fates: of every old class, in learning order; empty where nothing can be forgotten (step 0, joint).
+    """
+
+    scenario: str
+    learner: str
+    step: int
+    names: dict[int, str]
+    groups: tuple[tuple[int, ...], ...]
+    losses: Explanation
+    fates: dict[int, Fate]
+
+    @property
+    def per_task(self) -> dict[int, Fate]:
+        """Step -> fate of the classes that it introduced, for the steps before this one."""
+        own = {t: [self.fates[c] for c in group if c in self.fates] for t, group in enumerate(self.groups)}
+        return {t: together(parts) for t, parts in own.items() if parts}
+
+    @property
+    def total(self) -> Fate:
+        return together(self.fates.values())
+
+    def takers(self, fate: Fate, limit: int = 2) -> str:
+        """The classes that have most of the lost tracks now: ``cat 5, cow 2, ..``."""
+        by_class = sorted({**fate.newer, **fate.older}.items(), key=lambda item: (-item[1], item[0]))
+        shown = [f"{self.names.get(c, c)} {n}" for c, n in by_class[:limit]]
+        return ", ".join(shown + [".."] * (len(by_class) > limit))
+
+    def rows(self) -> list[tuple[str, Fate, bool]]:
+        """(label, fate, is a sum): all old classes, then each task and its classes, in learning order."""
+        rows = [("all old classes", self.total, True)]
+        for step, fate in self.per_task.items():
+            rows.append((f"classes of step {step}", fate, True))
+            rows += [(self.names[c], self.fates[c], False) for c in self.groups[step] if c in self.fates]
+        return rows
+
+    def as_json(self) -> dict[str, Any]:
+        forgotten = {
+            "total": self.total.as_json(),
+            "tasks": {str(t): fate.as_json() for t, fate in self.per_task.items()},
+            "classes": {str(c): fate.as_json() for c, fate in self.fates.items()},
+        }
+        return {
+            "scenario": self.scenario,
+            "learner": self.learner,
+            "step": self.step,
+            "names": {str(c): name for c, name in self.names.items()},
+            "losses": self.losses.as_json(),
+            "forgotten": forgotten if self.fates else None,
+        }
+
+
+def open_run(folder: Path, data: Path | None = None) -> tuple[RunResult, Scenario]:
+    """A finished run and the stream that it ran on.
+
+    Args:
+        data: the folder of the data set, if it is no longer where the run found it.
+
+    Raises:
+        UserError: not a finished run, or its data set is missing or has changed since.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: is not a folder; give the folder of a run, as `cvis run` prints it")
+    from cvis.engine.stored import scenario_of, stored_config  # loads torch
+
+    config = stored_config(folder)
+    if not (folder / "metrics.json").is_file():
+        raise UserError(f"{folder}: metrics.json: does not exist: the run is unfinished; run the same `cvis run` again")
+    run = read_run(folder / "metrics.json")
+    scenario = scenario_of(config, data)
+    then = run.protocol.get("scenario_hash")
+    if then != scenario.hash:
+        raise UserError(
+            f"{folder}: scenario_hash: {then!r:.14}: is {scenario.hash:.12} now: the data set or the stream "
+            "has changed since the run; say where its own data set is with --data"
+        )
+    return run, scenario
+
+
+def explain_run(
+    run: RunResult, scenario: Scenario, step: int | None = None, classes: Collection[int] | None = None
+) -> RunExplanation:
+    """Explain one step of a run on the test videos of its stream.
+
+    Args:
+        step: default: the last.
+        classes: data-set ids to report (default: all seen by then).
+
+    Raises:
+        UserError: no such step, a class not seen by then, or predictions that are missing or damaged.
+    """
+    last = len(run.steps) - 1
+    step = last if step is None else step
+    if not 0 <= step <= last:
+        raise UserError(f"--step {step}: {run.path} has the steps 0 to {last}; choose one of them")
+    groups = tuple(tuple(s["new_classes"]) for s in run.steps[: step + 1])
+    seen = [c for group in groups for c in group]
+    wanted = seen if classes is None else list(classes)
+    if unseen := sorted(set(wanted) - set(seen)):
+        known = ", ".join(map(str, seen))
+        raise UserError(f"--classes: {unseen[0]}: not learned by step {step}; choose of {known}")
+    test, files = scenario.test, [_predictions(run.path, t) for t in range(step + 1)]
+    losses = explain(test, read_results(files[step], test), wanted)
+    forgotten: dict[int, Fate] = {}
+    if step:
+        sightings = [sight(test, read_results(file, test)) for file in files]
+        forgotten = fates(groups, sightings[:-1], sightings[-1])
+    return RunExplanation(
+        scenario=run.scenario,
+        learner=run.learner,
+        step=step,
+        names={c: scenario.categories[c] for c in seen},
+        groups=tuple(tuple(c for c in group if c in set(wanted)) for group in groups),
+        losses=losses,
+        fates={c: fate for c, fate in forgotten.items() if c in set(wanted)},
+    )
+
+
+def _predictions(folder: Path, step: int) -> Path:
+    path = folder / f"step{step}" / "predictions.json.gz"
+    if not path.is_file():
+        raise UserError(
+            f"{path}: does not exist; copy it from where the run was made, or run the same `cvis run` again"
+        )
+    return path
