@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Collection, Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast
 
 import typer
 
@@ -16,6 +17,7 @@ from cvis.errors import UserError
 
 if TYPE_CHECKING:
     from cvis.data.videoset import VideoSet
+    from cvis.evaluation.digest import Selection
     from cvis.evaluation.identity import IdentityResult
     from cvis.evaluation.result import Result
     from cvis.types import Category, Tracks
@@ -95,14 +97,13 @@ def score(
     names = {category.id: category.name for category in ground_truth.categories}
     wanted = None if classes is None else category_ids(classes, names)
     groups = {} if scenario is None else _groups(scenario, ground_truth.categories)
-    scored = ground_truth if videos == "all" else _with_objects(ground_truth, wanted)
-    scores = _evaluate(pred, ground_truth, scored, wanted, min_score if identity else None)
+    scores = _evaluate(pred, ground_truth, wanted, cast("Selection", videos), min_score if identity else None)
     if as_json:
         protocol = {"videos": videos, **({} if scenario is None else {"scenario": scenario})}
         emit_json(_as_json(scores, groups, per_class, {} if protocol == {"videos": "all"} else protocol))
         return
     _show(scores, groups, per_class, ground_truth.categories)
-    typer.echo(f"\n{_protocol(scores, videos, scored)}")
+    typer.echo(f"\n{_protocol(scores)}")
 
 
 def _check(scenario: str | None, classes: str | None, videos: str, min_score: float) -> None:
@@ -114,41 +115,43 @@ def _check(scenario: str | None, classes: str | None, videos: str, min_score: fl
         raise UserError(f"--min-score: {min_score}: not a finite number; scores usually lie between 0 and 1")
 
 
-def _with_objects(ground_truth: VideoSet, classes: Collection[int] | None) -> VideoSet:
-    wanted = {category.id for category in ground_truth.categories} if classes is None else set(classes)
-    return ground_truth.select(v.id for v in ground_truth.videos if wanted & ground_truth.classes_of(v.id))
-
-
 def _evaluate(
-    pred: Path, ground_truth: VideoSet, scored: VideoSet, classes: Collection[int] | None, min_score: float | None
+    pred: Path, ground_truth: VideoSet, classes: Collection[int] | None, videos: Selection, min_score: float | None
 ) -> Scores:
-    """Read the predictions once, for AP and, with a ``min_score``, for the identity metrics."""
+    """AP, and with a ``min_score`` the identity metrics, which take whole videos: so the file is grouped by them."""
     from cvis.evaluation.ap import VideoAP
-    from cvis.evaluation.results import read_results
+    from cvis.evaluation.results import entry_name, read_results, stream_results
 
-    metric = VideoAP(scored, classes)
-    identity = None
-    if min_score is not None:
-        from cvis.evaluation.identity import Identity
+    metric = VideoAP(ground_truth, classes)
+    if min_score is None:
+        for first, tracks in _watched(stream_results(pred, ground_truth), pred, len(ground_truth)):
+            metric.extend(tracks, where=partial(entry_name, pred, first))
+        return Scores(metric.result(videos=videos), None)
 
-        identity = Identity(scored, classes, min_score)
-    for tracks in _watched(read_results(pred, ground_truth), pred, len(ground_truth)):
-        if tracks.video_id in scored.by_id:
-            metric.add(tracks)
-            if identity is not None:
-                identity.add(tracks)
-    return Scores(metric.result(), None if identity is None else identity.result())
+    from cvis.evaluation.identity import Identity
+
+    identity = Identity(ground_truth, classes, min_score)
+    for _, tracks in _watched(enumerate(read_results(pred, ground_truth)), pred, len(ground_truth)):
+        metric.add(tracks)
+        identity.add(tracks)
+    return Scores(metric.result(videos=videos), identity.result(videos))
 
 
-def _watched(tracks: Iterable[Tracks], pred: Path, total: int) -> Iterator[Tracks]:
-    """The same values, under a progress bar if somebody watches and it takes a while."""
+def _watched(parts: Iterable[tuple[int, Tracks]], pred: Path, total: int) -> Iterator[tuple[int, Tracks]]:
+    """The same values, under a bar of the videos met so far if somebody watches and it takes a while."""
     if not sys.stderr.isatty() or pred.stat().st_size < LONG_FILE:
-        yield from tracks
+        yield from parts
         return
     from rich.console import Console
-    from rich.progress import track
+    from rich.progress import Progress
 
-    yield from track(tracks, pred.name, total=total, console=Console(stderr=True), transient=True)
+    seen = set()
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task(pred.name, total=total)
+        for part in parts:
+            yield part
+            seen.add(part[1].video_id)
+            progress.update(bar, completed=len(seen))
 
 
 def _groups(scenario: str, categories: tuple[Category, ...]) -> dict[str, tuple[int, ...]]:
@@ -195,13 +198,14 @@ def _show(
         show_table(["group", "classes", *total], group_rows)
 
 
-def _protocol(scores: Scores, videos: str, scored: VideoSet) -> str:
+def _protocol(scores: Scores) -> str:
     """What the numbers are over, in one line."""
-    defined = sum(row["AP"] is not None for row in scores.result.per_class().values())
-    chosen = "" if videos == "all" else " (with an object of the evaluated classes)"
+    result = scores.result
+    defined = sum(row["AP"] is not None for row in result.per_class().values())
+    chosen = "" if result.videos == "all" else " (with an object of the evaluated classes)"
     parts = [
-        f"videos {videos}: {len(scored)}{chosen}, {len(scores.result.missing_videos)} without predictions",
-        f"classes with ground truth: {defined} of {len(scores.result.classes)}",
+        f"videos {result.videos}: {result.num_videos}{chosen}, {len(result.missing_videos)} without predictions",
+        f"classes with ground truth: {defined} of {len(result.classes)}",
     ]
     if scores.identity is not None:
         parts.append(f"HOTA and IDF1 over tracks with a score of at least {scores.identity.min_score:g}")

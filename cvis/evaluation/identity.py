@@ -13,6 +13,7 @@ import numpy as np
 from cvis.data.videoset import VideoSet
 from cvis.errors import UserError
 from cvis.evaluation.check import check_masks, check_tracks
+from cvis.evaluation.digest import Selection
 from cvis.evaluation.hota import HOTACounts, count_hota
 from cvis.evaluation.idf1 import IDCounts, count_ids
 from cvis.evaluation.overlap import intersections, mask_areas
@@ -122,9 +123,19 @@ class Identity:
         video = check_tracks(tracks, self.ground_truth, self._known, self._counts)
         self._counts[video.id] = self._count(tracks)
 
-    def result(self, video_ids: Collection[int] | None = None) -> IdentityResult:
-        """The counts of all videos of the ground truth, or of the named ones; those not added count as empty."""
-        ids = [v.id for v in self.ground_truth.videos if video_ids is None or v.id in video_ids]
+    def result(self, videos: Selection = "all") -> IdentityResult:
+        """The numbers of what was added; videos not added count as empty.
+
+        Args:
+            videos: ``all``; or ``with_gt``, those in which one of the classes is annotated.
+
+        Raises:
+            UserError: an unknown selection.
+        """
+        if videos not in ("all", "with_gt"):
+            raise UserError(f"videos: {videos}: no such selection; use all or with_gt")
+        wanted = set(self.classes)
+        ids = [v.id for v in self.ground_truth.videos if videos == "all" or wanted & self.ground_truth.classes_of(v.id)]
         own = [self._counts[i] if i in self._counts else self._count(Tracks(i, (), (), ())) for i in ids]
         counts = {c: _sum(video[c] for video in own if c in video) for c in self.classes}
         return IdentityResult(counts, self.min_score)

@@ -208,6 +208,29 @@ def test_with_gt_means_objects_of_the_evaluated_classes(files_with_a_second_vide
     assert json.loads(call(ann, pred, *options, "--classes", "dog").stdout)["mAP"] == pytest.approx(100)
 
 
+def test_the_order_of_the_file_changes_nothing(files_with_a_second_video):
+    """Entries of a video need not stand together."""
+    ann, pred = files_with_a_second_video
+    before = [call(ann, pred, "--json", *options) for options in ([], ["--identity"])]
+    first, second, third = json.loads(pred.read_text())
+    pred.write_text(json.dumps([second, third, first]))
+    after = [call(ann, pred, "--json", *options) for options in ([], ["--identity"])]
+    assert [result.stdout for result in after] == [result.stdout for result in before]
+    assert [result.stderr for result in after] == ["", ""]  # no bar where nobody watches
+    assert json.loads(before[1].stdout).items() > json.loads(before[0].stdout).items()
+
+
+@pytest.mark.parametrize("options", [[], ["--identity"]])
+def test_a_mask_that_does_not_fit_names_its_entry(files, options):
+    ann, pred = files
+    found = json.loads(pred.read_text())
+    found[1]["segmentations"].pop()
+    pred.write_text(json.dumps(found))
+    result = call(ann, pred, *options)
+    assert result.exit_code == 2
+    assert f"{pred}: entry 1: segmentations: 1 entries, but video 1 has 2 frames" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

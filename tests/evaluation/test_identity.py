@@ -175,7 +175,7 @@ def test_classes_are_averaged_and_those_without_ground_truth_left_out():
     assert result.summary([CAT]) == each[CAT]
     assert result.summary([FOX]) == dict.fromkeys(NAMES)
     assert result.pooled()["DetA"] == pytest.approx(100 * 2 / 6)  # TP 2, FN 2, FP 2
-    assert metric.result(video_ids=[1]).summary([CAT])["DetA"] == pytest.approx(100)
+    assert metric.result(videos="with_gt").summary([CAT])["DetA"] == pytest.approx(100)  # without the second video
 
 
 def test_crowds_take_no_part():
@@ -206,6 +206,8 @@ def test_mistakes_are_errors():
         Identity(ground_truth, classes=[99])
     with pytest.raises(UserError, match="classes: 99: not among the evaluated"):
         metric.result().summary([99])
+    with pytest.raises(UserError, match="videos: some: no such selection"):
+        metric.result(videos="some")
 
 
 # The formulas once more, with loops over every detection and every matching.
