@@ -7,7 +7,7 @@ size from the IoU, forgets unknown classes and sorts NaN last. Each is a :class:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from cvis.data.problem import short
 from cvis.data.rle import RLEError, read_segmentation
@@ -123,8 +123,8 @@ def _check_mask(where: str, video: Video, mask: object) -> None:
         raise UserError(
             f'{where}: {mask!r:.60}: not a compressed mask; give {{"size", "counts"}} of pycocotools, or None'
         )
-    found, size = list(mask["size"]), [video.height, video.width]
-    if found != size:
+    found, size = mask["size"], [video.height, video.width]
+    if not isinstance(found, Iterable) or list(found) != size:
         raise UserError(
             f"{where}.size: {found}: video {video.id} is {size} (height, width); encode masks at the video's size"
         )

@@ -140,7 +140,9 @@ def _parse(text: bytes, done: int) -> list[Any]:
     except ValueError:
         pass
     try:
-        return json.loads(text)
+        values = json.loads(text)
+        json.dumps(values, ensure_ascii=False).encode()  # half a surrogate pair is no text
+        return values
     except json.JSONDecodeError as error:
         raise ValueError(f"{error.msg} in or after entry {done}") from None
     except (ValueError, RecursionError) as error:

@@ -15,15 +15,15 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, groupby
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 from cvis.atomic import atomic_path
-from cvis.data.problem import short
-from cvis.data.rle import RLEError, read_segmentation
 from cvis.data.videoset import VideoSet
 from cvis.errors import UserError
-from cvis.evaluation.check import check_track
+from cvis.evaluation.check import check_runs, check_tracks
 from cvis.evaluation.json_stream import NotAnArrayError, array_batches
-from cvis.types import RLE, Tracks, Video
+from cvis.evaluation.overlap import TrackMasks
+from cvis.types import RLE, Tracks
 
 _Entry = tuple[int, int, float, tuple[RLE | None, ...]]  # video id, category id, score, masks
 
@@ -33,8 +33,8 @@ _FORMAT = "give a list of {video_id, category_id, score, segmentations}"
 def stream_results(path: Path | str, ground_truth: VideoSet) -> Iterator[tuple[int, Tracks]]:
     """The tracks of ``path`` in the order of the file, in the memory of a few entries, however large it is.
 
-    Fields are checked for their types and ``video_id`` for being known. Whether a track fits its video is for
-    the taker to check, as :class:`~cvis.evaluation.VideoAP` does.
+    Masks are as the file has them, counts as strings, and not checked: :meth:`VideoAP.extend
+    <cvis.evaluation.VideoAP.extend>` does that, once, and takes :func:`entry_name` for its messages.
 
     Yields:
         The index of an entry, and the tracks of it and of those behind it that belong to the same video. A video
@@ -45,15 +45,15 @@ def stream_results(path: Path | str, ground_truth: VideoSet) -> Iterator[tuple[i
     """
     path, first = Path(path), 0
     for batch in _batches(path):
-        yield from group_entries(batch, f"{path}", ground_truth, first)
+        yield from group_entries(batch, path, ground_truth, first)
         first += len(batch)
 
 
 def group_entries(
-    values: Iterable[object], where: str, ground_truth: VideoSet, first: int = 0
+    values: Iterable[object], path: Path | str, ground_truth: VideoSet, first: int = 0
 ) -> Iterator[tuple[int, Tracks]]:
-    """:func:`stream_results` of parsed JSON values; ``first`` is the index of the first of them."""
-    entries = [_entry(f"{where}: entry {n}", value, ground_truth) for n, value in enumerate(values, start=first)]
+    """:func:`stream_results` of parsed JSON values; ``first`` is the index of the first of them in ``path``."""
+    entries = [_entry(entry_name(path, n), value, ground_truth) for n, value in enumerate(values, start=first)]
     for video_id, own in groupby(entries, key=itemgetter(0)):
         tracks = _tracks(video_id, own)
         yield first, tracks
@@ -83,15 +83,26 @@ def read_results(path: Path | str, ground_truth: VideoSet) -> Iterator[Tracks]:
         yield _tracks(video_id, groups.pop(video_id))
 
 
+def entry_name(path: Path | str, first: int, n: int = 0) -> str:
+    """Begins every message about the entry ``n`` behind the one with index ``first``."""
+    return f"{path}: entry {first + n}"
+
+
 def _fitting(path: Path, ground_truth: VideoSet) -> Iterator[_Entry]:
     known = frozenset(category.id for category in ground_truth.categories)
     for first, tracks in stream_results(path, ground_truth):
-        video = ground_truth.by_id[tracks.video_id]
-        fields = zip(tracks.category_ids, tracks.scores, tracks.segmentations, strict=True)
-        for n, (category_id, score, masks) in enumerate(fields, start=first):
-            check_track(f"{path}: entry {n}", video, category_id, score, masks, known)
-            _check_runs(f"{path}: entry {n}", video, masks)
-            yield video.id, category_id, score, masks
+        names = [entry_name(path, first, n) for n in range(len(tracks))]
+        video = check_tracks(tracks, ground_truth, known, (), names.__getitem__)
+        counts = [m and m["counts"] for masks in tracks.segmentations for m in masks]
+        if damaged := TrackMasks.of(counts, len(video), video.height, video.width).damaged:
+            check_runs(names[damaged[0]], video, tracks.segmentations[damaged[0]])
+        segmentations = (tuple(m and _compressed(m) for m in masks) for masks in tracks.segmentations)
+        for fields in zip(tracks.category_ids, tracks.scores, segmentations, strict=True):
+            yield video.id, *fields
+
+
+def _compressed(mask: Any) -> RLE:
+    return RLE(size=mask["size"], counts=mask["counts"].encode())
 
 
 def _is_ascending(path: Path) -> bool:
@@ -172,12 +183,11 @@ def _batches(path: Path) -> Iterator[list]:
 
 def _entry(where: str, value: object, ground_truth: VideoSet) -> _Entry:
     video_id = _integer(where, value, "video_id")
-    video = ground_truth.by_id.get(video_id)
-    if video is None:
+    if video_id not in ground_truth.by_id:
         raise UserError(f"{where}: video_id: {video_id}: not in the ground truth; score with its own file")
     category_id = _integer(where, value, "category_id")
     score = _number(where, value, "score")
-    return video_id, category_id, score, _masks(where, value, [video.height, video.width])
+    return video_id, category_id, score, _masks(where, value)
 
 
 def _field(where: str, entry: object, name: str) -> object:
@@ -202,43 +212,8 @@ def _number(where: str, entry: object, name: str) -> float:
     return float(value)
 
 
-def _masks(where: str, entry: object, size: list[int]) -> tuple[RLE | None, ...]:
+def _masks(where: str, entry: object) -> tuple[Any, ...]:
     value = _field(where, entry, "segmentations")
     if not isinstance(value, list):
         raise UserError(f"{where}: segmentations: {value!r:.60}: not a list; give one mask or null per frame")
-    try:  # a file holds millions of them: no call for a mask that is as it should be
-        masks: list[RLE | None] = [
-            m and {"size": size, "counts": m["counts"].encode("ascii")} for m in value if m is None or m["size"] == size
-        ]
-    except (TypeError, KeyError, AttributeError, UnicodeEncodeError):
-        masks = []
-    if len(masks) == len(value):
-        return tuple(masks)
-    return tuple(m if m is None else _mask(where, frame, m) for frame, m in enumerate(value))
-
-
-def _mask(where: str, frame: int, value: object) -> RLE:
-    size, counts = (value.get("size"), value.get("counts")) if isinstance(value, dict) else (None, None)
-    if not isinstance(size, list) or not isinstance(counts, str) or not counts.isascii():
-        raise UserError(
-            f"{where}: segmentations[{frame}]: {value!r:.60}: not a compressed mask; "
-            'give {"size": [height, width], "counts": string}, as pycocotools.mask.encode makes it, or null'
-        )
-    return RLE(size=size, counts=counts.encode())
-
-
-def _check_runs(where: str, video: Video, masks: Iterable[RLE | None]) -> None:
-    """The runs must fill the frame; pycocotools makes some mask, or a crash, of any text.
-
-    Only for masks from a file: those of the engine come from pycocotools, and the check costs some 30 us each.
-    """
-    for frame, mask in enumerate(masks):
-        try:
-            if mask is not None:
-                read_segmentation(mask, video.height, video.width)
-        except RLEError as error:
-            found = _text(error.value) if isinstance(error.value, bytes) else error.value
-            raise UserError(
-                f"{where}: segmentations[{frame}]{error.part}: {short(found)}: {error.what}; "
-                "damaged, or of another frame size: encode the mask again"
-            ) from None
+    return tuple(value)
