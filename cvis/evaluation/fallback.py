@@ -48,29 +48,37 @@ def _well_formed(codes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 
 def _decode(texts: list[np.ndarray], pixels: int) -> Decoded:
     """(run ends of the sound strings, number of runs, area, sound) of strings that are well formed."""
-    codes = np.concatenate(texts).astype(np.int64) - _FIRST
-    done = codes & _MORE == 0
-    last = np.flatnonzero(done)  # of each number
-    size = np.diff(last, prepend=-1)
-    shifts = np.arange(codes.size) - np.repeat(last - size + 1, size)
-    runs = np.add.reduceat((codes & _VALUE) << np.minimum(_BITS * shifts, 63), last - size + 1)
-    runs -= (codes[last] & _SIGN != 0).astype(np.int64) << np.minimum(_BITS * size, 63)
-    stops = np.cumsum([len(text) for text in texts])
-    starts = np.append(0, np.searchsorted(last, stops - 1) + 1)  # of each string, in runs
-    lengths, starts = np.diff(starts), starts[:-1]
-    place = np.arange(runs.size) - np.repeat(starts, lengths)
-    odd = place % 2 == 1
-    for group in (odd, ~odd & (place > 0)):  # differences to the run before last, but for the first three
-        values, first = runs[group], place[group] < 3
-        sums = np.cumsum(values)
-        runs[group] = sums - np.repeat((sums - values)[first], np.diff(np.append(np.flatnonzero(first), len(sums))))
-    bad = (size > _LONGEST) | (runs < 0) | (runs > pixels)
+    codes = np.concatenate(texts) - _FIRST
+    runs, last, bad = _numbers(codes)
+    stops = np.searchsorted(last, np.cumsum([len(text) for text in texts]) - 1) + 1  # of each string, in runs
+    starts = np.append(0, stops[:-1])
+    for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+        for own in (runs[start + 1 : stop : 2], runs[start + 2 : stop : 2]):
+            np.cumsum(own, out=own)  # from the fourth on, a run is written as its difference to the one before last
+    bad |= (runs < 0) | (runs > pixels)
     runs[bad] = 0
-    ends = np.cumsum(runs)
-    ends -= np.repeat(ends[starts] - runs[starts], lengths)
-    sound = ~np.logical_or.reduceat(bad, starts) & (ends[starts + lengths - 1] == pixels)
-    areas = np.where(sound, np.add.reduceat(runs * odd, starts), 0)
-    return ends[np.repeat(sound, lengths)].astype(np.uint32), np.where(sound, lengths, 0), areas, sound
+    ends, areas = np.empty_like(runs), np.zeros(len(texts), np.int64)
+    for n, (start, stop) in enumerate(zip(starts.tolist(), stops.tolist(), strict=True)):
+        np.cumsum(runs[start:stop], out=ends[start:stop])
+        areas[n] = runs[start + 1 : stop : 2].sum()
+    sound = ~np.logical_or.reduceat(bad, starts) & (ends[stops - 1] == pixels)
+    lengths = stops - starts
+    kept = ends[np.repeat(sound, lengths)].astype(np.uint32)
+    return kept, np.where(sound, lengths, 0), np.where(sound, areas, 0), sound
+
+
+def _numbers(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The numbers written in ``codes``: (values, the place of the last code of each, those too long to be one)."""
+    last = np.flatnonzero(codes < _MORE)
+    first = np.append(0, last[:-1] + 1)
+    size = last - first + 1
+    digits = codes & _VALUE
+    values = digits[first].astype(np.int64)
+    for place in range(1, min(int(size.max()), _LONGEST)):
+        own = np.flatnonzero(size > place)
+        values[own] |= digits[first[own] + place].astype(np.int64) << (_BITS * place)
+    values -= (codes[last] & _SIGN != 0).astype(np.int64) << (_BITS * np.minimum(size, _LONGEST))
+    return values, last, size > _LONGEST
 
 
 def intersect(own: TrackMasks, other: TrackMasks, detections: np.ndarray, tracks: np.ndarray) -> np.ndarray:
