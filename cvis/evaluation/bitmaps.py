@@ -15,7 +15,8 @@ class BitMasks:
 
     def __init__(self, masks: np.ndarray) -> None:
         self._masks = masks
-        self.areas = np.array([[np.count_nonzero(m) for m in track] for track in masks], dtype=np.float64)
+        areas = [np.count_nonzero(m) for track in masks for m in track]
+        self.areas = np.array(areas, dtype=np.float64).reshape(masks.shape[:2])
         """Pixels of every mask, float64 [N, T]."""
 
     def intersect(self, ground_truth: TrackMasks, detections: np.ndarray, tracks: np.ndarray) -> np.ndarray:

@@ -18,8 +18,11 @@ from cvis.evaluation import protocol
 from cvis.evaluation.protocol import METRICS
 
 
-def stock_coco(ground_truth, predictions, classes=None) -> COCOeval:
-    """Run COCOeval; ``.eval["precision"]`` is [T, R, K, A, M], ``.stats`` the twelve numbers (-1: undefined)."""
+def stock_coco(ground_truth, predictions, classes=None, videos=None) -> COCOeval:
+    """Run COCOeval, over some classes and videos if so told.
+
+    ``.eval["precision"]`` is [T, R, K, A, M], ``.stats`` the twelve numbers (-1: undefined).
+    """
     annotations, detections = [], []
     for video in ground_truth.videos:
         for track in ground_truth.tracks[video.id]:
@@ -38,6 +41,8 @@ def stock_coco(ground_truth, predictions, classes=None) -> COCOeval:
         evaluation.params.areaRng = protocol.AREAS.tolist()
         if classes is not None:
             evaluation.params.catIds = sorted(classes)
+        if videos is not None:
+            evaluation.params.imgIds = sorted(videos)
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
