@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cvis import __version__
-from cvis.cli import compare, data, doctor, learners, run, scenario, score, segmenters
+from cvis.cli import compare, data, doctor, explain, learners, run, scenario, score, segmenters, sweep
 from cvis.cli.guard import Guarded
 from cvis.cli.output import examples
 
@@ -42,7 +42,11 @@ def _root(
 
 app.command("run", short_help="Run a learner through a stream of classes.", epilog=run.EXAMPLES)(run.run)
 app.command("score", short_help="Score a results file, without a model.", epilog=score.EXAMPLES)(score.score)
+app.command("explain", short_help="Say where AP is lost, and where forgotten AP went.", epilog=explain.EXAMPLES)(
+    explain.explain
+)
 app.command("compare", short_help="Compare finished runs in a table.", epilog=compare.EXAMPLES)(compare.compare)
+app.command("sweep", short_help="Make the runs of one table, and print it.", epilog=sweep.EXAMPLES)(sweep.sweep)
 app.add_typer(scenario.app, name="scenario")
 app.add_typer(data.app, name="data")
 app.command("learners", short_help="List learners, also those of other packages.", epilog=learners.EXAMPLES)(

@@ -15,6 +15,8 @@ EXAMPLES = examples(
     "cvis run synthetic-20-4 --learner joint --seeds 0,1,2",
     "cvis run ytvis2019-20-4 --learner finetune --segmenter mask2former_r50 --data /data/ytvis2019",
     "cvis run my-stream.toml --learner my_method.py:MyMethod --set schedule.base.iterations=300",
+    "cvis run synthetic-20-4 --learner crisp --set learner.arsp=false --name crisp-isc-pi-ic",
+    "cvis run ytvis2019-20-4 --learner crisp --preset crisp_paper --segmenter mask2former_r50",
     "cvis run synthetic-20-4 --learner finetune --dry-run",
 )
 
@@ -26,12 +28,15 @@ def run(
         str, typer.Option(help="A segmenter of `cvis segmenters`, or a .py file.")
     ] = "mask2former_tiny",
     schedule: Annotated[str | None, typer.Option(help="A file of configs/schedules.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="A file of configs/presets: settings that belong together, as crisp_paper.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Random seed. Default: 0.")] = None,
     seeds: Annotated[str | None, typer.Option(help="Several runs, one per seed: 0,1,2.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the data set. Default: $CVIS_DATA/<data set>.")] = None,
     runs: Annotated[Path | None, typer.Option(help="Folder of the results. Default: runs.")] = None,
     name: Annotated[
-        str | None, typer.Option(help="What folder and tables call this run. Default: the learner's name.")
+        str | None, typer.Option(help="What folder and tables call this run. Default: the learner's name[-preset].")
     ] = None,
     init: Annotated[str | None, typer.Option(help="random, imagenet, coco, or a checkpoint.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
@@ -57,29 +62,29 @@ def run(
         "runtime.workers": workers,
         "runtime.launcher": launcher,
     }
-    chosen = _seeds(seed, seeds)
+    chosen = seeds_of(seed, seeds)
     if chosen != [None] and any(setting.startswith("runtime.seed=") for setting in settings):
         raise UserError("--set runtime.seed: given beside --seed or --seeds; keep one")
     configs = [
-        resolve(scenario, learner, segmenter, schedule, [*_overrides({**options, "runtime.seed": k}), *settings], name)
-        for k in chosen
+        resolve(scenario, learner, segmenter, schedule, [*given, *settings], name, preset)
+        for given in (overrides_of({**options, "runtime.seed": k}) for k in chosen)
     ]
     if dry_run:
         typer.echo(dump(configs[0]), nl=False)
         return
-    _log_to_stderr()
+    log_to_stderr()
     from cvis.engine.run import run as run_stream
 
     for config in configs:
         typer.echo(run_stream(config))
 
 
-def _overrides(options: dict[str, Any]) -> list[str]:
+def overrides_of(options: dict[str, Any]) -> list[str]:
     """``key=value`` of the options that were given; quoted, so that a folder called 1 stays text."""
     return [f"{key}={value!r}" for key, value in options.items() if value is not None]
 
 
-def _log_to_stderr() -> None:
+def log_to_stderr() -> None:
     """Progress and messages of the library go to stderr, of the first process only; results go to stdout."""
     import logging
     import os
@@ -93,7 +98,7 @@ def _log_to_stderr() -> None:
     logger.setLevel(logging.INFO if first else logging.WARNING)
 
 
-def _seeds(seed: int | None, seeds: str | None) -> list[int | None]:
+def seeds_of(seed: int | None, seeds: str | None) -> list[int | None]:
     if seeds is None:
         return [seed]
     if seed is not None:

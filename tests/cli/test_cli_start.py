@@ -63,6 +63,8 @@ def test_the_commands_are_these():
         "run",
         "score",
         "compare",
+        "sweep",
+        "explain",
         "scenario show",
         "scenario make",
         "scenario list",
@@ -96,7 +98,8 @@ def test_every_option_of_an_example_exists(path):
 
 
 @pytest.mark.parametrize(
-    "path", ["compare", "score", "scenario show", "scenario list", "data check", "learners", "segmenters", "doctor"]
+    "path",
+    ["compare", "sweep", "score", "scenario show", "scenario list", "data check", "learners", "segmenters", "doctor"],
 )
 def test_whatever_reads_has_json(path):
     known = {option for parameter in COMMANDS[tuple(path.split())].params for option in parameter.opts}

@@ -1,0 +1,142 @@
+"""``cvis sweep``: the runs of one table, and the table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cvis.cli.compare import RANDOM_NOTE, STYLES
+from cvis.cli.output import Cell, Styled, emit_json, examples, show_table
+from cvis.cli.run import log_to_stderr, overrides_of, seeds_of
+from cvis.errors import UserError
+
+if TYPE_CHECKING:
+    from cvis.engine.sweep import Planned
+    from cvis.report.sweep import SweepTable
+
+EXAMPLES = examples(
+    "cvis sweep crisp_table7 --data /data/ytvis2019 --segmenter mask2former_r50 --seeds 0,1,2",
+    "cvis sweep crisp_table7 --scenario synthetic-20-4 --per-step",
+    "cvis sweep crisp_parts --set schedule.incremental.iterations=20 --dry-run",
+    "cvis sweep my-sweep.toml --json",
+)
+CHECK = "✓"
+
+
+def sweep(
+    name: Annotated[str, typer.Argument(help="A file of configs/sweeps, or a .toml file.", metavar="NAME|FILE")],
+    scenario: Annotated[str | None, typer.Option(help="Another stream than the file's.")] = None,
+    segmenter: Annotated[str | None, typer.Option(help="A segmenter. Default: mask2former_tiny.")] = None,
+    schedule: Annotated[str | None, typer.Option(help="A file of configs/schedules.")] = None,
+    preset: Annotated[str | None, typer.Option(help="A file of configs/presets, under all rows.")] = None,
+    seeds: Annotated[str, typer.Option(help="Every row is run once per seed: 0,1,2.")] = "0",
+    data: Annotated[Path | None, typer.Option(help="Folder of the data set. Default: $CVIS_DATA/<data set>.")] = None,
+    runs: Annotated[Path | None, typer.Option(help="Folder of the results. Default: runs.")] = None,
+    init: Annotated[str | None, typer.Option(help="random, imagenet, coco, or a checkpoint.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    settings: Annotated[
+        list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override any key in all rows; repeatable.")
+    ] = [],  # noqa: B006  # typer copies it
+    per_step: Annotated[bool, typer.Option("--per-step", help="One column per step, of mAP_all.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs and which are done, and stop.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, unrounded.")] = False,
+) -> None:
+    """Make the runs of a table and print it: one row per configuration, with check marks for what is on.
+
+    Every run is one of `cvis run`: the same command again skips what is done and continues what was interrupted,
+    and `cvis compare` shows the rows too.
+    """
+    from cvis.engine.sweep import plan, read_sweep
+
+    options = {
+        "runtime.data": data and str(data),
+        "runtime.runs": runs and str(runs),
+        "protocol.init": init,
+        "runtime.device": device,
+    }
+    asked = read_sweep(name)
+    chosen = [seed for seed in seeds_of(None, seeds) if seed is not None]
+    files = dict(segmenter=segmenter, schedule=schedule, preset=preset)
+    planned = plan(asked, chosen, [*overrides_of(options), *settings], scenario, **files)
+    if dry_run:
+        _list(planned, as_json)
+        return
+    log_to_stderr()
+    folders, failed = _run_all(planned)
+    _show(planned, folders, per_step, as_json)
+    if failed:
+        raise UserError(f"{len(failed)} of {len(planned)} runs failed, the first: {failed[0]}")
+
+
+def _run_all(planned: list[Planned]) -> tuple[list[Path], list[str]]:
+    """Folders of finished runs, and what went wrong with the others. What stops the first run would stop them all."""
+    from cvis.engine.run import run
+
+    folders: list[Path] = []
+    failed: list[str] = []
+    for index, item in enumerate(planned):
+        which = f"row {item.row}, seed {item.config['runtime']['seed']}"
+        typer.echo(f"{which} ({index + 1} of {len(planned)})", err=True)
+        try:
+            folders.append(run(item.config))
+        except UserError as error:
+            if not folders:
+                raise
+            failed.append(f"{which}: {error}")
+    return folders, failed
+
+
+def _show(planned: list[Planned], folders: list[Path], per_step: bool, as_json: bool) -> None:
+    from cvis.report.store import read_run
+    from cvis.report.sweep import STEP_METRIC, sweep_table
+    from cvis.report.sweep import as_json as plain
+
+    finished = [read_run(folder / "metrics.json") for folder in folders]
+    table = sweep_table(finished, {item.row: item.marks for item in planned}, per_step)
+    scenario, segmenter = finished[0].scenario, finished[0].segmenter
+    if as_json:
+        emit_json({"schema": 1, "scenario": scenario, "segmenter": segmenter, "rows": plain(table)})
+        return
+    _show_table(table, f"{scenario}  {segmenter}" + (f"  {STEP_METRIC}" if per_step else ""))
+    for row, differs in table.apart.items():
+        keys = "; ".join(f"{key} = {here!r}, not {there!r}" for key, (here, there) in differs.items())
+        typer.echo(f"{row}: another protocol: {keys}")
+    if any(run.text_encoder and run.text_encoder.is_random for run in finished):
+        typer.echo(RANDOM_NOTE)
+
+
+def _show_table(table: SweepTable, title: str) -> None:
+    from cvis.report.table import COLUMNS
+
+    headings = list(table.marks[0]) if table.marks else []
+    titles = [COLUMNS[column][0] if column in COLUMNS else column for column in table.columns]
+    rows: list[list[Cell]] = []
+    for row, marks in zip(table.rows, table.marks, strict=True):
+        cells = [Styled(cell.text(), STYLES[cell.rank]) for cell in (row.cells[column] for column in table.columns)]
+        rows.append([row.name, *(CHECK if marks[heading] else "" for heading in headings), str(len(row.seeds)), *cells])
+    show_table(["row", *headings, "seeds", *titles], rows, left=1 + len(headings), title=title)
+
+
+def _list(planned: list[Planned], as_json: bool) -> None:
+    from cvis.engine.journal import run_folder
+    from cvis.scenario.spec import find_scenario, read_spec
+
+    stream = read_spec(find_scenario(planned[0].config["scenario"])).name
+    folders = [run_folder(item.config, stream) for item in planned]
+    done = [(folder / "metrics.json").is_file() for folder in folders]
+    if as_json:
+        emit_json(
+            [
+                {"row": item.row, "seed": item.config["runtime"]["seed"], "folder": str(folder), "done": is_done}
+                for item, folder, is_done in zip(planned, folders, done, strict=True)
+            ]
+        )
+        return
+    headings = list(planned[0].marks)
+    rows: list[list[Cell]] = [
+        [item.row, *(CHECK if item.marks[h] else "" for h in headings), "done" if is_done else "to do", str(folder)]
+        for item, folder, is_done in zip(planned, folders, done, strict=True)
+    ]
+    show_table(["row", *headings, "state", "folder"], rows, left=len(headings) + 3)

@@ -1,0 +1,144 @@
+"""A table of runs as a data file: ``configs/sweeps/*.toml``, read, checked and resolved."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cvis.engine.config import resolve
+from cvis.engine.validate import get
+from cvis.errors import UserError
+from cvis.files import shipped
+from cvis.learners.registry import find_learner, parameters_of
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+class Row(BaseModel):
+    """One row: a learner with settings, over all seeds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str  # of the runs, and of the row in every table
+    learner: str = ""  # default: the sweep's
+    settings: list[str] = []  # as after --set
+
+
+class Sweep(BaseModel):
+    """The rows of a table, and which of their settings it shows as check marks."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str  # of the file
+    scenario: str = Field(min_length=1)  # where the command line names none
+    learner: str = ""  # of rows that name none
+    marks: dict[str, str] = {}  # heading -> key of the configuration, marked where it is true
+    rows: list[Row] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run of a sweep."""
+
+    row: str  # its name, under a preset with that one's: what the run is called
+    config: dict[str, Any]
+    marks: dict[str, bool]  # heading -> marked
+
+
+def read_sweep(name_or_path: str) -> Sweep:
+    """A shipped sweep by its name, or one's own by the path of its toml file.
+
+    Raises:
+        UserError: no such file, not TOML, a field that does not fit, or two rows of one name.
+    """
+    folder = shipped("configs") / "sweeps"
+    path = Path(name_or_path).expanduser() if name_or_path.endswith(".toml") else folder / f"{name_or_path}.toml"
+    try:
+        fields = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        known = ", ".join(sorted(p.stem for p in folder.glob("*.toml")))
+        raise UserError(f"sweep: {name_or_path!r} does not exist; choose one of {known}, or a .toml file") from error
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: is not a readable TOML file: {error}; correct it") from error
+    try:
+        sweep = Sweep.model_validate({"name": path.stem, **fields})
+    except ValidationError as error:
+        raise UserError(f"{path}: {_explain(error)}") from error
+    names = [row.name for row in sweep.rows]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"{path}: rows: name: {name!r}: stands twice; a row is known by its name")
+    for row in sweep.rows:
+        if not (row.learner or sweep.learner):
+            raise UserError(f"{path}: rows: {row.name}: learner: is missing; give it here or above all rows")
+    return sweep
+
+
+def plan(
+    sweep: Sweep, seeds: Iterable[int], settings: Sequence[str] = (), scenario: str | None = None, **choices: str | None
+) -> list[Planned]:
+    """Every run of a sweep, one seed after the other, so that a sweep cut short is a whole table of fewer seeds.
+
+    Args:
+        settings: as after ``--set``, for all rows; a row's own come later and win. One of a learner's parameters
+            is for the rows whose learner has it.
+        scenario: instead of the sweep's.
+        choices: ``segmenter``, ``schedule`` and ``preset`` of :func:`cvis.engine.config.resolve`.
+
+    Raises:
+        UserError: a row's configuration is not possible; names the row.
+    """
+    given: dict[str, Any] = {key: value for key, value in choices.items() if value is not None}
+    scenario = scenario or sweep.scenario
+    _refuse_what_no_row_has(sweep, settings)
+    planned = []
+    for seed in seeds:
+        for row in sweep.rows:
+            learner = row.learner or sweep.learner
+            own = [*(text for text in settings if _has(learner, text)), f"runtime.seed={seed}", *row.settings]
+            try:
+                config = resolve(scenario, learner, overrides=own, name=_run_name(row, given.get("preset")), **given)
+            except UserError as error:
+                raise UserError(f"sweep {sweep.name}: row {row.name}: {error}") from error
+            marks = {heading: _is_on(config, key) for heading, key in sweep.marks.items()}
+            planned.append(Planned(config["names"]["run"], config, marks))
+    return planned
+
+
+def _run_name(row: Row, preset: str | None) -> str:
+    """Under a preset the same row is another run."""
+    return f"{row.name}-{Path(preset).stem}" if preset else row.name
+
+
+def _has(learner: str, setting: str) -> bool:
+    """Whether a setting is not of a learner's parameters, or of one that this learner has."""
+    part, _, rest = setting.partition("=")[0].partition(".")
+    return part != "learner" or rest.split(".")[0] in parameters_of(find_learner(learner))
+
+
+def _refuse_what_no_row_has(sweep: Sweep, settings: Iterable[str]) -> None:
+    learners = sorted({row.learner or sweep.learner for row in sweep.rows})
+    for setting in settings:
+        if not any(_has(learner, setting) for learner in learners):
+            raise UserError(f"--set {setting}: no such key of any learner of sweep {sweep.name}: {', '.join(learners)}")
+
+
+def _is_on(config: dict[str, Any], key: str) -> bool:
+    try:
+        return get(config, key) is True
+    except UserError:  # a learner that does not have the part
+        return False
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"])
+    return f"{field}: {first['input']!r:.60}: {first['msg'].lower()}; correct it"
