@@ -117,7 +117,7 @@ def _losses(figure: Any, explanation: Explanation, rows: Sequence[int], names: M
     for axes, column, title, colour in zip(panels, columns, titles, (AP_COLOUR, *KIND_COLOURS), strict=True):
         _bars(axes, column, colour)
         axes.set_title(title, fontsize=8)
-        axes.set_xlim(0, 100 if axes is panels[0] else 1.3 * widest)
+        axes.set_xlim(0, 100 if axes is panels[0] else 1.45 * widest)
     _name_rows(panels[0], labels, {0})
     figure.suptitle("Where AP50 is lost: points gained if only this kind of error were corrected (not additive)")
 
@@ -156,7 +156,7 @@ def _fates(figure: Any, rows: Sequence[tuple[str, Fate, bool]], explained: RunEx
     labels = [f"{label}  ({fate.found} of {fate.num_gt})" for label, fate, _ in rows]
     _name_rows(axes, labels, {row for row, (_, _, is_sum) in enumerate(rows) if is_sum})
     axes.tick_params(axis="y", length=0)
-    axes.set_xlim(0, 160)  # room for the names
+    axes.set_xlim(0, 180)  # room for the names
     axes.set_xticks(range(0, 101, 25), [f"{x} %" for x in range(0, 101, 25)])
     axes.spines["left"].set_visible(False)
     figure.legend(loc="outside lower center", ncols=len(FATES), frameon=False)

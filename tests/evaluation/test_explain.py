@@ -12,7 +12,7 @@ from cvis.evaluation.explain import KINDS, explain
 from cvis.evaluation.explain.kinds import classify
 from cvis.evaluation.explain.overlaps import compare
 
-DOG, CAT = 3, 7
+DOG, CAT, COW = 3, 7, 12
 HERE, THERE = steady(0, 10), steady(20, 30)
 
 
@@ -30,6 +30,18 @@ def kind(truth, masks):
 
 def test_right():
     assert kind(annotated((DOG, HERE)), steady(0, 5)) == ("right", -1)  # an IoU of 0.5 is enough
+
+
+def test_of_two_tracks_with_equal_iou_the_last_is_found():
+    """As the official rule has it; the second detection then finds its only track taken."""
+    truth = annotated((DOG, HERE), (DOG, steady(2, 12)))
+    found, *_ = kinds(truth, (DOG, 0.9, steady(1, 11)), (DOG, 0.8, steady(4, 14)))
+    assert found == ["right", "duplicate"]
+
+
+def test_only_the_hundred_best_of_a_class_are_looked_at():
+    found, _, missed = kinds(annotated((DOG, HERE)), (DOG, 0.1, HERE), *[(DOG, 0.9, steady(50, 60))] * 100)
+    assert (found, missed) == (["background"] * 100, [True])
 
 
 def test_duplicate():
@@ -195,17 +207,23 @@ def test_a_wrong_class_costs_both_classes():
     assert both[DOG].dap50["missed"] == 0
 
 
-def test_only_the_surest_of_a_kind_becomes_right():
-    cats = [(CAT, 0.9, HERE), (CAT, 0.8, HERE), (DOG, 0.85, THERE)]
-    dog = losses(annotated((DOG, HERE), (DOG, THERE)), *cats)[DOG]
-    assert dog.ap50 == pytest.approx(HALF)
-    assert dog.dap50["wrong_class"] == pytest.approx(100 - HALF)
+def test_a_track_is_won_once():
+    """Two cats on one of two dogs: corrected, one finds it and the other vanishes."""
+    dog = losses(annotated((DOG, HERE), (DOG, THERE)), (CAT, 0.9, HERE), (CAT, 0.8, HERE))[DOG]
+    assert (dog.ap50, dog.dap50["wrong_class"]) == (0, pytest.approx(HALF))
+
+
+def test_the_surest_wins_it():
+    """Ahead of a background dog stands the cow, not the cat."""
+    found = [(DOG, 0.7, steady(50, 60)), (CAT, 0.5, HERE), (COW, 0.8, HERE)]
+    assert losses(annotated((DOG, HERE)), *found)[DOG].dap50["wrong_class"] == pytest.approx(100)
 
 
 def test_an_error_on_a_found_track_is_removed():
-    """Corrected, the surer poor dog would be a second find; it vanishes, and the right one is first."""
-    dog = losses(annotated((DOG, HERE)), (DOG, 0.9, steady(0, 3)), (DOG, 0.8, HERE))[DOG]
-    assert (dog.ap50, dog.dap50["poor_masks"]) == (pytest.approx(50), pytest.approx(50))
+    """The surer poor dog vanishes, the right one is first; the second dog remains to be found."""
+    truth = annotated((DOG, HERE), (DOG, THERE))
+    dog = losses(truth, (DOG, 0.9, steady(0, 3)), (DOG, 0.8, HERE))[DOG]
+    assert (dog.ap50, dog.dap50["poor_masks"]) == (pytest.approx(HALF / 2), pytest.approx(HALF / 2))
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cvis.data.videoset import VideoSet
-from cvis.errors import UserError
-from cvis.evaluation.check import check_masks, check_track
+from cvis.evaluation.check import check_masks, check_tracks
 from cvis.evaluation.overlap import intersections, mask_areas
 from cvis.evaluation.protocol import MAX_DETECTIONS, THRESHOLDS
 from cvis.types import Tracks
@@ -46,16 +45,12 @@ def compare(ground_truth: VideoSet, tracks: Tracks) -> Overlaps:
     Raises:
         UserError: an unknown video, or a malformed track; names the video, track and field.
     """
-    video = ground_truth.by_id.get(tracks.video_id)
-    if video is None:
-        raise UserError(f"video {tracks.video_id}: video_id: not in the ground truth; use its video ids")
     known = {category.id for category in ground_truth.categories}
-    classes, scores = np.array(tracks.category_ids, dtype=int), np.array(tracks.scores, dtype=np.float64)
-    for n, (c, s, masks) in enumerate(zip(tracks.category_ids, tracks.scores, tracks.segmentations, strict=True)):
-        check_track(f"video {video.id}: track {n}", video, c, s, masks, known)
+    video = check_tracks(tracks, ground_truth, known, ())
     annotated = ground_truth.tracks[video.id]
     for track in annotated:
         check_masks(f"video {video.id}: ground-truth track {track.id}", video, track.segmentations)
+    classes, scores = np.array(tracks.category_ids, dtype=int), np.array(tracks.scores, dtype=np.float64)
     listed = _lists(classes, scores)
     detections = [tracks.segmentations[n] for n in listed]
     targets = [t.segmentations for t in annotated]
