@@ -15,6 +15,8 @@ from cvis.data.videoset import VideoSet
 from cvis.errors import UserError
 from cvis.types import RLE, Tracks, Video
 
+_TEXT = {bytes, str}
+
 
 def check_tracks(
     tracks: Tracks,
@@ -113,9 +115,6 @@ def check_masks(where: str, video: Video, segmentations: Sequence[RLE | None]) -
     for frame, mask in enumerate(segmentations):
         if mask is not None:
             _check_mask(f"{where}: segmentations[{frame}]", video, mask)
-
-
-_TEXT = {bytes, str}
 
 
 def _check_mask(where: str, video: Video, mask: object) -> None:
