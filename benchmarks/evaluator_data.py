@@ -76,7 +76,7 @@ def _object(rng: np.random.Generator, length: int) -> Blob:
     start, stop = rng.uniform(0.2, 0.8, (2, 2))
     path = start + (stop - start) * np.linspace(0, 0.6, length)[:, None]
     growth = np.linspace(1, rng.uniform(0.6, 1.5), length)
-    rx, ry = rng.uniform(20, 110) * growth, rng.uniform(20, 140) * growth
+    rx, ry = rng.uniform(20, 95) * growth, rng.uniform(20, 130) * growth
     visible = np.ones(length, bool)
     if rng.random() < 0.3:
         first = int(rng.integers(0, length // 2))

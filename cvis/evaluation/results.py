@@ -12,7 +12,7 @@ import math
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
-from itertools import chain, groupby
+from itertools import chain, groupby, islice
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from cvis.types import RLE, Tracks
 
 _Entry = tuple[int, int, float, tuple[RLE | None, ...]]  # video id, category id, score, masks
 
+_TOGETHER = 64  # entries at most in one value of a stream
 _FORMAT = "give a list of {video_id, category_id, score, segmentations}"
 
 
@@ -43,21 +44,18 @@ def stream_results(path: Path | str, ground_truth: VideoSet) -> Iterator[tuple[i
     Raises:
         UserError: see :func:`read_results`.
     """
-    path, first = Path(path), 0
-    for batch in _batches(path):
-        yield from group_entries(batch, path, ground_truth, first)
-        first += len(batch)
+    path = Path(path)
+    return group_entries(chain.from_iterable(_batches(path)), path, ground_truth)
 
 
-def group_entries(
-    values: Iterable[object], path: Path | str, ground_truth: VideoSet, first: int = 0
-) -> Iterator[tuple[int, Tracks]]:
-    """:func:`stream_results` of parsed JSON values; ``first`` is the index of the first of them in ``path``."""
-    entries = [_entry(entry_name(path, n), value, ground_truth) for n, value in enumerate(values, start=first)]
+def group_entries(values: Iterable[object], path: Path | str, ground_truth: VideoSet) -> Iterator[tuple[int, Tracks]]:
+    """:func:`stream_results` of parsed JSON values; ``path`` is for messages."""
+    first = 0
+    entries = (_entry(entry_name(path, n), value, ground_truth) for n, value in enumerate(values))
     for video_id, own in groupby(entries, key=itemgetter(0)):
-        tracks = _tracks(video_id, own)
-        yield first, tracks
-        first += len(tracks)
+        while some := tuple(islice(own, _TOGETHER)):
+            yield first, _tracks(video_id, some)
+            first += len(some)
 
 
 def read_results(path: Path | str, ground_truth: VideoSet) -> Iterator[Tracks]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 from scored_sets import encode, random_set, set_of, video_of
 
 from cvis.errors import UserError
-from cvis.evaluation import read_results, write_results
+from cvis.evaluation import VideoAP, read_results, score, write_results
+from cvis.evaluation.results import entry_name, stream_results
 from cvis.types import Tracks
 
 MASK = {"size": [8, 8], "counts": encode(np.eye(8, dtype=bool))["counts"].decode()}
@@ -53,6 +55,59 @@ def test_tracks_of_a_video_are_grouped_in_the_order_of_the_file(tmp_path):
     (tmp_path / "r.json").write_text(json.dumps(entries))
     found = [(t.video_id, t.scores) for t in read_results(tmp_path / "r.json", ground_truth)]
     assert found == [(1, (0.2,)), (2, (0.1, 0.3))]
+
+
+def scored(path, ground_truth):
+    """The whole of a file through the evaluator, part by part."""
+    metric = VideoAP(ground_truth)
+    for first, tracks in stream_results(path, ground_truth):
+        metric.extend(tracks, partial(entry_name, path, first))
+    return metric.result()
+
+
+def read(path, ground_truth):
+    return list(read_results(path, ground_truth))
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_stream_keeps_the_order_of_the_file_and_names_its_entries(tmp_path, monkeypatch, order):
+    monkeypatch.setattr("cvis.evaluation.results._TOGETHER", 2)
+    ground_truth = set_of([video_of(1, 2), video_of(2, 2)], [])
+    entries = [{**GOOD, "video_id": v, "score": n / 10} for n, v in enumerate((1, 1, 1, 2, 1)[::order])]
+    (tmp_path / "r.json").write_text(json.dumps(entries))
+    parts = list(stream_results(tmp_path / "r.json", ground_truth))
+    assert [score for _, tracks in parts for score in tracks.scores] == [0.0, 0.1, 0.2, 0.3, 0.4]
+    assert [first for first, _ in parts] == ([0, 2, 3, 4] if order == 1 else [0, 1, 2, 4])
+    assert all(entries[first + n]["video_id"] == tracks.video_id for first, tracks in parts for n in range(len(tracks)))
+
+
+@pytest.mark.parametrize("name", ["r.json", "r.json.gz"])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_streamed_file_in_any_order_scores_as_its_tracks_do(tmp_path, monkeypatch, seed, name):
+    monkeypatch.setattr("cvis.evaluation.json_stream.CHUNK", 200)
+    ground_truth, predictions = random_set(seed)
+    write_results(tmp_path / name, predictions)
+    expected = score(ground_truth, predictions)
+    np.testing.assert_array_equal(scored(tmp_path / name, ground_truth).precision, expected.precision)
+    entries = [e for t in read(tmp_path / name, ground_truth) for e in _entries(t)]
+    chosen = np.random.default_rng(seed).permutation(sorted({e["video_id"] for e in entries})).tolist()
+    rounds = [[e for e in entries if e["video_id"] == v] for v in chosen]
+    mixed = [own[n] for n in range(max(map(len, rounds), default=0)) for own in rounds if n < len(own)]
+    text = json.dumps(mixed).encode()
+    (tmp_path / name).write_bytes(gzip.compress(text) if name.endswith("gz") else text)
+    np.testing.assert_array_equal(scored(tmp_path / name, ground_truth).precision, expected.precision)
+    assert read(tmp_path / name, ground_truth) == sorted((t for t in predictions if len(t)), key=lambda t: t.video_id)
+
+
+def _entries(tracks):
+    for category_id, number, masks in zip(tracks.category_ids, tracks.scores, tracks.segmentations, strict=True):
+        segmentations = [m and {"size": m["size"], "counts": m["counts"].decode()} for m in masks]
+        yield {
+            "video_id": tracks.video_id,
+            "category_id": category_id,
+            "score": number,
+            "segmentations": segmentations,
+        }
 
 
 def test_numpy_scores_and_ids_are_written(tmp_path):
@@ -109,13 +164,18 @@ def _without(field):
             )
         ],
         ({**GOOD, "segmentations": [None, 5]}, r"segmentations\[1\]: 5: not a compressed mask"),
+        ({**GOOD, "segmentations": [None, {**MASK, "size": 8}]}, r"segmentations\[1\].size: 8: video 1 is"),
+        ({**GOOD, "segmentations": [None, {**MASK, "size": None}]}, r"segmentations\[1\].size: None: video 1 is"),
+        ({**GOOD, "segmentations": [None, {**MASK, "counts": "é" * 9}]}, r"segmentations\[1\].counts: .*not a comp"),
+        ({**GOOD, "segmentations": [None, {**MASK, "counts": "Ā" * 9}]}, r"segmentations\[1\].counts: .*not a comp"),
     ],
 )
-def test_a_bad_entry_is_named(tmp_path, entry, message):
+@pytest.mark.parametrize("use", [read, scored])
+def test_a_bad_entry_is_named(tmp_path, use, entry, message):
     path = tmp_path / "bad.json"
     path.write_text(json.dumps([GOOD, entry]))
     with pytest.raises(UserError, match=message) as error:
-        list(read_results(path, GROUND_TRUTH))
+        use(path, GROUND_TRUTH)
     assert str(error.value).startswith(f"{path}: entry 1")
     assert "\n" not in str(error.value)
 
@@ -129,14 +189,16 @@ def test_a_bad_entry_is_named(tmp_path, entry, message):
         (b"\xff\xfe\x00\xd8", "not JSON, or truncated"),
         (gzip.compress(json.dumps([GOOD] * 50).encode())[:-20], "damaged or truncated gzip"),
         (b"\x1f\x8bnot gzip", "damaged or truncated gzip"),
+        (b'[{"video_id": 1, "category_id": "\\ud800"}]', "not JSON, or truncated"),
         (json.dumps({"annotations": []}).encode(), "top level: dict: not a results file"),
     ],
 )
-def test_a_damaged_file_is_named(tmp_path, content, message):
+@pytest.mark.parametrize("use", [read, scored])
+def test_a_damaged_file_is_named(tmp_path, use, content, message):
     path = tmp_path / "bad.json"
     path.write_bytes(content)
     with pytest.raises(UserError, match=message) as error:
-        list(read_results(path, GROUND_TRUTH))
+        use(path, GROUND_TRUTH)
     assert str(error.value).startswith(f"{path}: ")
 
 
