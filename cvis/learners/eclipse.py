@@ -44,6 +44,7 @@ class Eclipse(Learner):
             Scores follow the loss: the softmax over the group's classes and no-object, or the sigmoid of those
             classes of which a query holds that they are likelier than no-object.
         class_weight: of the classification loss after step 0; None: the segmenter's.
+        lr_mult: factor on the schedule's learning rate after step 0; a few prompts bear a higher one than a model.
     """
 
     requires = frozenset({"query_groups", "no_object"})
@@ -58,6 +59,7 @@ class Eclipse(Learner):
         aux_supervision: str = "first_last",
         classification: str = "softmax_ce",
         class_weight: float | None = None,
+        lr_mult: float = 1.0,
     ) -> None:
         super().__init__(segmenter)
         self.num_prompts = _count("num_prompts", num_prompts)
@@ -67,6 +69,7 @@ class Eclipse(Learner):
         self.aux_supervision = _choice("aux_supervision", aux_supervision, PREDICTION_LAYERS[:2])
         self.classification = _choice("classification", classification, CLASSIFICATIONS)
         self.class_weight = class_weight if class_weight is None else _weight("class_weight", class_weight)
+        self.lr_mult = _weight("lr_mult", lr_mult)
         self.own_step0 = classification == "sigmoid_focal"  # its step-0 model is another than everybody's
 
     def begin_task(self, task: Task) -> None:
@@ -87,6 +90,10 @@ class Eclipse(Learner):
         if len(self.segmenter.groups) > 1:
             self.segmenter.eval()
         return self
+
+    def param_groups(self) -> list[dict[str, Any]]:
+        groups = super().param_groups()
+        return groups if len(self.segmenter.groups) == 1 else [{**g, "lr_mult": self.lr_mult} for g in groups]
 
     def loss(self, clip: Clip) -> dict[str, Tensor]:
         """Losses of the newest group, which is decoded alone; the targets are the step's own classes."""
@@ -158,7 +165,7 @@ def _count(name: str, value: Any) -> int:
 
 def _weight(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
-        raise UserError(f"learner.{name}: {value!r}: must be a number of at least 0, or None for the segmenter's")
+        raise UserError(f"learner.{name}: {value!r}: must be a number of at least 0")
     return float(value)
 
 

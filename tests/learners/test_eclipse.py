@@ -152,6 +152,11 @@ def test_prompts_are_not_decayed():
     assert not any(group["backbone"] for group in groups)
 
 
+def test_prompts_have_a_learning_rate_of_their_own():
+    assert {group.get("lr_mult", 1.0) for group in make_learner(1, lr_mult=5.0).param_groups()} == {1.0}
+    assert {group["lr_mult"] for group in make_learner(2, lr_mult=5.0).param_groups()} == {5.0}
+
+
 @pytest.mark.parametrize(("aux", "layers"), [("first_last", 2), ("all", 4)])
 def test_supervised_layers(aux, layers):
     losses = make_learner(aux_supervision=aux).loss(make_clip(2))
@@ -268,6 +273,7 @@ def test_a_positive_delta_is_where_zero_interference_ends(video):
         (dict(aux_supervision="last"), r"learner\.aux_supervision: 'last'.*first_last"),
         (dict(classification="focal"), r"learner\.classification: 'focal'.*sigmoid_focal"),
         (dict(class_weight=-1), r"learner\.class_weight: -1"),
+        (dict(lr_mult="5"), r"learner\.lr_mult: '5'"),
     ],
 )
 def test_wrong_settings_are_named(wrong, words):
