@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -97,6 +98,9 @@ class Crisp(Eclipse):
         for name, value in {"matching": matching, "isc_similarity": isc_similarity}.items():
             if value not in SIMILARITIES:
                 raise UserError(f"learner.{name}: {value!r}: unknown; use one of {', '.join(SIMILARITIES)}")
+        for name, number in {"context_std": context_std, "lambda_isc": lambda_isc, "lambda_ic": lambda_ic}.items():
+            if not 0 <= number < math.inf:
+                raise UserError(f"learner.{name}: {number!r}: must be a number of at least 0")
         self.arsp, self.isc, self.pca_init, self.ic = arsp, isc, pca_init, ic
         self.matching, self.isc_similarity = matching, isc_similarity
         self.pca_selection, self.ic_target = pca_selection, ic_target

@@ -59,6 +59,18 @@ def test_without_options_the_files_decide(started):
     assert started[1]["runtime"]["seed"] == 3
 
 
+def test_a_preset_and_nested_settings_of_a_learner_reach_the_configuration(started):
+    words = ["run", "synthetic-20-4", "--learner", "crisp", "--preset", "crisp_code", "--segmenter", "mask2former_r50"]
+    sets = ["--set", "learner.text_encoder.pretrained=random", "--set", "learner.arsp=false"]
+    result = CliRunner().invoke(app, [*words, *sets])
+    assert result.exit_code == 0, result.stderr
+    (config,) = started
+    assert (config["names"]["preset"], config["names"]["run"]) == ("crisp_code", "crisp-crisp_code")
+    assert config["protocol"]["other_class_policy"] == "empty_target"
+    assert config["learner"]["text_encoder"] == {"model": "ViT-B-32-quickgelu", "pretrained": "random"}
+    assert config["learner"]["arsp"] is False
+
+
 def test_seeds_make_one_run_each(started):
     assert call("--seeds", "0,1,7").exit_code == 0
     assert [config["runtime"]["seed"] for config in started] == [0, 1, 7]

@@ -252,6 +252,8 @@ def test_trainable_parameters_at_full_size():
         (dict(ic_target="mean"), "learner.ic_target: 'mean'"),
         (dict(matching="euclid"), "learner.matching: 'euclid': unknown; use one of cosine, dot"),
         (dict(isc_similarity="euclid"), "learner.isc_similarity: 'euclid': unknown; use one of cosine, dot"),
+        (dict(context_std=-0.1), "learner.context_std: -0.1: must be a number of at least 0"),
+        (dict(lambda_ic=math.nan), "learner.lambda_ic: nan: must be a number of at least 0"),
         (dict(text_encoder=dict(model="tiny", pretrained="no.pt")), "learner.text_encoder.pretrained"),
     ],
 )
