@@ -267,7 +267,11 @@ def test_what_is_not_possible_is_refused_before_step_0(wrong, message):
 @pytest.fixture(scope="module")
 def whole(stream, tmp_path_factory):
     """The folder of an undisturbed run on the tiny stream."""
-    return run(settings(stream, tmp_path_factory.mktemp("crisp"), "crisp", "learner.num_prompts=4"))
+    return run(
+        settings(
+            stream, tmp_path_factory.mktemp("crisp"), "crisp", "learner.num_prompts=4", "learner.train_no_object=true"
+        )
+    )
 
 
 def test_a_run_says_which_text_encoder_it_rests_on_and_stores_none(whole):
@@ -295,7 +299,7 @@ def test_an_interrupted_run_ends_at_the_same_numbers(stream, tmp_path, monkeypat
             raise Killed
 
     monkeypatch.setattr(CheckpointInStep, "after_train_iter", dying)
-    config = settings(stream, tmp_path, "crisp", "learner.num_prompts=4")
+    config = settings(stream, tmp_path, "crisp", "learner.num_prompts=4", "learner.train_no_object=true")
     for _ in range(2):
         with pytest.raises(Killed):
             run(config)

@@ -65,8 +65,8 @@ def test_trainable_and_stored_parameters_at_full_size(at_full_size, tmp_path):
 
 @pytest.fixture(scope="module")
 def prompted(stream, tmp_path_factory):
-    """The folder of a run of ECLIPSE on the tiny stream."""
-    return run(settings(stream, tmp_path_factory.mktemp("prompts"), "eclipse", "learner.num_prompts=3"))
+    """The folder of a run of ECLIPSE on the tiny stream, with all that a step can change."""
+    return run(settings(stream, tmp_path_factory.mktemp("prompts"), "eclipse", "learner.train_no_object=true"))
 
 
 def test_a_run_reports_what_its_steps_store(prompted):
