@@ -21,15 +21,23 @@ EXAMPLES = examples(
     "cvis explain runs/synthetic-20-4/mask2former_tiny/finetune/seed0 --step 2 --json",
 )
 LOSS_LEGEND = """\
-Points of AP50 gained if only this kind of error were corrected, the worst of a row marked *; they do not add up.
-  wrong class: an object of another class.  poor masks: the right object, masks too far off or drifting away.
-  broken: follows the right object, for fewer than half of its frames.  switched: jumps from one object to another.
-  both: near an object of another class.  duplicate: found already.  background: no object.
-  missed: an object that none of these mean."""
+Points of AP50 gained if only this kind of error were corrected: they do not
+add up. The worst of a row is marked *.
+  wrong class  predictions that lie on an object of another class
+  poor masks   .. on the right object, but masks too far off or drifting away
+  broken       .. on the right object, for fewer than half of its frames
+  switched     .. that jump from one object to another
+  both         .. near an object of another class
+  duplicate    .. on an object that a surer one has found
+  background   .. on no object
+  missed       objects that no prediction finds or, by the kinds above, means"""
 FATE_LEGEND = """\
 Objects found when their class was new, and what the later model makes of them.
-  still: found.  newer, older: found, but as a class learned later, or as another one learned before or with it.
-  poor: only poor masks of its class.  gone: no longer found at all."""
+  still  found
+  newer  found as a class that was learned later
+  older  found as another class that was learned before or with its own
+  poor   only poor masks of its class
+  gone   no longer found at all"""
 
 
 def explain(
@@ -102,7 +110,7 @@ def _explain_run(
     if as_json:
         emit_json({"schema": 1, **explained.as_json()})
         return
-    title = f"{explained.scenario}  {explained.learner}  step {explained.step}"
+    title = f"{explained.scenario}  {explained.name}  step {explained.step}"
     _show_losses(explained.losses, explained.names, title)
     typer.echo()
     if explained.fates:

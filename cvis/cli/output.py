@@ -31,7 +31,10 @@ def emit_json(value: Any) -> None:
 
 
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[Cell]], left: int = 1, title: str = "") -> None:
-    """Print a table; the first ``left`` columns are text and flush left, the others numbers and flush right."""
+    """Print a table; the first ``left`` columns are text and flush left, the others numbers and flush right.
+
+    On a terminal too narrow for it, the numbers continue in further tables below, each with the text columns.
+    """
     if title:
         typer.secho(title, bold=sys.stdout.isatty())
     if sys.stdout.isatty():
@@ -57,12 +60,42 @@ def _show_rich(headings: Sequence[str], rows: Sequence[Sequence[Cell]], left: in
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for i, heading in enumerate(headings):
-        table.add_column(Text(heading), justify="left" if i < left else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(_text(c), style=c.style if isinstance(c, Styled) else "") for c in row))
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    titles = [h if i < left else "\n".join(h.split()) for i, h in enumerate(headings)]  # a word per line
+    columns = zip(titles, *rows, strict=True)
+    widths = [max(len(line) for cell in column for line in _text(cell).split("\n")) for column in columns]
+    for shown in parts(widths, left, console.width):
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for i in shown:
+            is_text = i < left
+            table.add_column(
+                Text(titles[i]), justify="left" if is_text else "right", overflow="fold", no_wrap=not is_text
+            )
+        for row in rows:
+            cells = (row[i] for i in shown)
+            table.add_row(*(Text(_text(c), style=c.style if isinstance(c, Styled) else "") for c in cells))
+        console.print(table)
+
+
+def parts(widths: Sequence[int], left: int, room: int) -> list[list[int]]:
+    """The columns of each table that fits a terminal ``room`` wide: the first ``left`` ones, and some of the others.
+
+    The first ones may take half of the room at most: they can be folded, numbers cannot.
+
+    >>> parts([11, 5, 5, 5], left=1, room=29)
+    [[0, 1, 2], [0, 3]]
+    """
+    gap = 3  # rich's, in this style; it leaves one blank at either edge
+    text = list(range(left))
+    free = room + 1 - min(sum(widths[i] + gap for i in text), room // 2)
+    tables, used = [list(text)], 0
+    for i in range(left, len(widths)):
+        if used + widths[i] + gap > free and used:
+            tables.append(list(text))
+            used = 0
+        tables[-1].append(i)
+        used += widths[i] + gap
+    return tables
 
 
 def _text(cell: Cell) -> str:

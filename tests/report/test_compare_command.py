@@ -5,7 +5,7 @@ from run_folders import write_run
 from typer.testing import CliRunner
 
 from cvis.cli import app
-from cvis.cli.output import Styled, show_table
+from cvis.cli.output import Styled, parts, show_table
 
 
 def call(*arguments):
@@ -66,6 +66,31 @@ def test_a_folder_without_runs_is_the_users_mistake(tmp_path, made):
     result = call(tmp_path if made else tmp_path / "nowhere")
     assert result.exit_code == 2
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_narrow_terminal_breaks_between_columns_and_never_in_a_number(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    numbers = [f"{n}.25" for n in range(10, 22)]
+    show_table(["class", *(f"metric {n}" for n in range(12))], [["all classes", *numbers], ["dog", *numbers]])
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [word for words in lines if words[:1] == ["dog"] for word in words[1:]] == numbers
+    assert [word for words in lines if words[:2] == ["all", "classes"] for word in words[2:]] == numbers
+    assert sum(words[:1] == ["dog"] for words in lines) == 4
+
+
+@pytest.mark.parametrize(
+    ("widths", "left", "room", "tables"),
+    [
+        ([5, 5, 5], 1, 80, [[0, 1, 2]]),
+        ([11, 5, 5], 1, 29, [[0, 1, 2]]),
+        ([11, 5, 5], 1, 28, [[0, 1], [0, 2]]),
+        ([90, 5, 50], 1, 20, [[0, 1], [0, 2]]),  # too narrow for anything: still every column once
+        ([9, 9], 2, 5, [[0, 1]]),
+    ],
+)
+def test_columns_fill_the_room(widths, left, room, tables):
+    assert parts(widths, left, room) == tables
 
 
 def test_a_terminal_shows_the_best_bold_and_the_second_underlined(monkeypatch, capsys):
