@@ -139,7 +139,7 @@ def _evaluate(
 
 def _watched(parts: Iterable[tuple[int, Tracks]], pred: Path, total: int) -> Iterator[tuple[int, Tracks]]:
     """The same values, under a bar of the videos met so far if somebody watches and it takes a while."""
-    if not sys.stderr.isatty() or pred.stat().st_size < LONG_FILE:
+    if not (sys.stderr.isatty() and pred.is_file() and pred.stat().st_size >= LONG_FILE):
         yield from parts
         return
     from rich.console import Console

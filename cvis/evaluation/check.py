@@ -110,7 +110,7 @@ def check_masks(where: str, video: Video, segmentations: Sequence[RLE | None]) -
     try:
         if [m["size"] for m in present].count(size) == len(present) and {type(m["counts"]) for m in present} <= _TEXT:
             return
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, ValueError):  # ValueError: a size is an array of NumPy
         pass
     for frame, mask in enumerate(segmentations):
         if mask is not None:

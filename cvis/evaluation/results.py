@@ -62,7 +62,7 @@ def read_results(path: Path | str, ground_truth: VideoSet) -> Iterator[Tracks]:
     """Yield the tracks of each video in ``path``, by ascending video id; videos without any are left out.
 
     Within a video the tracks keep the order of the file. A file ordered by video, as :func:`write_results` makes
-    it, is read twice and takes the memory of one video; any other is read into memory.
+    it, is read twice and takes the memory of one video; any other, and a pipe, is read into memory.
 
     Raises:
         UserError: the file cannot be read or is truncated, or an entry does not fit the ground truth; names
@@ -70,7 +70,7 @@ def read_results(path: Path | str, ground_truth: VideoSet) -> Iterator[Tracks]:
     """
     path = Path(path)
     entries = _fitting(path, ground_truth)
-    if _is_ascending(path):
+    if path.is_file() and _is_ascending(path):  # a pipe cannot be read twice
         for video_id, own in groupby(entries, key=itemgetter(0)):
             yield _tracks(video_id, own)
         return

@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -268,3 +269,16 @@ def test_scoring_loads_no_torch(files, stream):
     )
     assert done.returncode == 0, done.stderr
     assert "HOTA" in done.stdout
+
+
+def test_a_missing_file_is_one_line_under_a_progress_bar_too(files, tmp_path, monkeypatch):
+    monkeypatch.setattr("cvis.cli.score.sys", SimpleNamespace(stderr=SimpleNamespace(isatty=lambda: True)))
+    result = call(files[0], tmp_path / "gone.json")
+    assert (result.exit_code, type(result.exception)) == (2, SystemExit)
+
+
+def test_long_files_are_read_under_a_progress_bar(files, monkeypatch):
+    monkeypatch.setattr("cvis.cli.score.LONG_FILE", 1)
+    quiet = call(*files)
+    monkeypatch.setattr("cvis.cli.score.sys", SimpleNamespace(stderr=SimpleNamespace(isatty=lambda: True)))
+    assert (call(*files).exit_code, call(*files).stdout) == (0, quiet.stdout)

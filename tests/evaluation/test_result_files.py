@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import threading
 from functools import partial
 
 import numpy as np
 import pytest
-from scored_sets import encode, random_set, set_of, video_of
+from scored_sets import encode, random_set, set_of, tracks_of, video_of
 
 from cvis.errors import UserError
 from cvis.evaluation import VideoAP, read_results, score, write_results
@@ -205,3 +207,16 @@ def test_a_damaged_file_is_named(tmp_path, use, content, message):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match=r"gone\.json: cannot be read: No such file"):
         list(read_results(tmp_path / "gone.json", GROUND_TRUTH))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_read_once(tmp_path):
+    predictions = [tracks_of(1, (3, 0.5, [np.ones((8, 8), bool), None]))]
+    write_results(tmp_path / "plain.json", predictions)
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(
+        target=lambda: (tmp_path / "pipe").write_bytes((tmp_path / "plain.json").read_bytes()), daemon=True
+    )
+    writer.start()
+    assert list(read_results(tmp_path / "pipe", GROUND_TRUTH)) == predictions
+    writer.join(10)

@@ -265,6 +265,14 @@ def test_what_is_no_mask_is_named(mask):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("size", [(8, 8), np.array([8, 8])])
+def test_the_size_of_a_mask_may_be_any_sequence(size):
+    metric = VideoAP(set_of([video_of(1, 2)], [track_of(1, 1, 3, [LEFT, LEFT])]))
+    masks = tuple({**mask, "size": size} for mask in tracks_of(1, (3, 0.5, [LEFT, LEFT])).segmentations[0])
+    metric.add(Tracks(1, (3,), (0.5,), (masks,)))
+    assert metric.result().summary()["AR1"] == 100
+
+
 def test_a_refused_piece_leaves_the_earlier_ones():
     ground_truth = set_of([video_of(1, 1)], [track_of(1, 1, 3, [LEFT])])
     metric = VideoAP(ground_truth)
