@@ -29,7 +29,11 @@ RANDOM_NOTE = (
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Folders with runs, or metrics.json files.")],
     metric: Annotated[
-        list[str] | None, typer.Option(help="Only this metric; may be repeated. Default: all of them.")
+        list[str] | None,
+        typer.Option(
+            help="Only this metric; may be repeated. Default: all but plasticity, relative_drop, n_never_learned and "
+            "avg_incremental_mAP_without_base."
+        ),
     ] = None,
     per_step: Annotated[
         bool, typer.Option("--per-step", help="One column per step of the stream (default: of mAP_all).")
@@ -69,9 +73,9 @@ def compare(
 
 
 def _show(group: Group, metric: str) -> None:
-    from cvis.report.table import COLUMNS
+    from cvis.report.metrics import METRICS
 
-    titles = [COLUMNS[c][0] if c in COLUMNS else c for c in group.columns]
+    titles = [METRICS[c][0] if c in METRICS else c for c in group.columns]
     for block in group.blocks:
         head = f"{group.scenario}  {group.segmenter}" + (f"  {metric}" if metric else "")
         if block.differs:

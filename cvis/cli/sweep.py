@@ -108,10 +108,10 @@ def _show(planned: list[Planned], folders: list[Path], per_step: bool, as_json: 
 
 
 def _show_table(table: SweepTable, title: str) -> None:
-    from cvis.report.table import COLUMNS
+    from cvis.report.metrics import METRICS
 
     headings = list(table.marks[0]) if table.marks else []
-    titles = [COLUMNS[column][0] if column in COLUMNS else column for column in table.columns]
+    titles = [METRICS[column][0] if column in METRICS else column for column in table.columns]
     rows: list[list[Cell]] = []
     for row, marks in zip(table.rows, table.marks, strict=True):
         cells = [Styled(cell.text(), STYLES[cell.rank]) for cell in (row.cells[column] for column in table.columns)]

@@ -98,6 +98,16 @@ def test_chosen_metrics_are_the_columns_in_the_order_asked(tmp_path):
         table(tmp_path, ["mAPP"])
 
 
+def test_some_metrics_are_shown_only_when_asked_for(tmp_path):
+    write_run(tmp_path, "a", final={"mAP": 1.0, "plasticity": 30.0, "relative_drop": 20.0, "n_never_learned": 2})
+    write_run(tmp_path, "b", final={"mAP": 1.0, "plasticity": 10.0, "relative_drop": 60.0, "n_never_learned": 0})
+    asked = ("plasticity", "relative_drop", "n_never_learned")
+    assert not {*asked, "avg_incremental_mAP_without_base"} & {*table(tmp_path).columns}
+    a, b = table(tmp_path, asked).blocks[0].rows
+    assert [a.cells[name].mean for name in asked] == [30, 20, 2]
+    assert [(a.cells[name].rank, b.cells[name].rank) for name in asked] == [(1, 2), (1, 2), (2, 1)]
+
+
 def test_per_step_puts_the_upper_bound_at_the_last_step(tmp_path):
     write_run(tmp_path, "a", seed=0, steps=(40.0, 30.0, 10.0))
     write_run(tmp_path, "a", seed=1, steps=(42.0, 30.0, 20.0))
