@@ -26,9 +26,11 @@ def stored_config(folder: Path) -> dict[str, Any]:
         config = Config.fromfile(str(path)).to_dict()
     except Exception as error:  # a config file is a program: it may fail in any way
         raise UserError(f"{path}: is not a valid config file: {type(error).__name__}: {error}") from error
-    for key in ("scenario", "protocol", "runtime"):
-        if key not in config:
-            raise UserError(f"{path}: {key}: missing; run the same `cvis run` again, it writes the file anew")
+    for key, kind in (("scenario", str), ("protocol", dict), ("runtime", dict)):
+        if not isinstance(config.get(key), kind):
+            raise UserError(
+                f"{path}: {key}: missing or damaged; run the same `cvis run` again, it writes the file anew"
+            )
     return config
 
 
@@ -41,6 +43,7 @@ def scenario_of(config: dict[str, Any], data: Path | str | None = None) -> Scena
     Raises:
         UserError: see :func:`cvis.scenario.load_scenario`.
     """
-    protocol, data = config["protocol"], data or config["runtime"]["data"]
-    overrides = {k: protocol[k] for k in ("split", "visibility", "other_class_policy") if protocol[k] is not None}
+    data = data or config["runtime"].get("data")
+    keys = ("split", "visibility", "other_class_policy")
+    overrides = {k: v for k in keys if (v := config["protocol"].get(k)) is not None}
     return load_scenario(config["scenario"], Path(data) if data else None, **overrides)

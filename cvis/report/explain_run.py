@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from cvis.errors import UserError
 from cvis.evaluation.explain import Explanation, explain
 from cvis.evaluation.forgotten import Fate, fates, sight, together
 from cvis.evaluation.results import read_results
-from cvis.report.store import RunResult, read_run
+from cvis.report.store import RunResult, TextEncoder, labelled, read_run
 
 if TYPE_CHECKING:
     from cvis.scenario import Scenario
@@ -33,6 +33,12 @@ class RunExplanation:
     groups: tuple[tuple[int, ...], ...]
     losses: Explanation
     fates: dict[int, Fate]
+    text_encoder: TextEncoder | None = None
+
+    @property
+    def name(self) -> str:
+        """The learner as printed: one that rests on random text features says so."""
+        return labelled(self.learner, self.text_encoder.note if self.text_encoder else "")
 
     @property
     def per_task(self) -> dict[int, Fate]:
@@ -67,6 +73,7 @@ class RunExplanation:
         return {
             "scenario": self.scenario,
             "learner": self.learner,
+            "text_encoder": self.text_encoder and asdict(self.text_encoder),
             "step": self.step,
             "names": {str(c): name for c, name in self.names.items()},
             "losses": self.losses.as_json(),
@@ -111,13 +118,13 @@ def explain_run(
         classes: data-set ids to report (default: all seen by then).
 
     Raises:
-        UserError: no such step, a class not seen by then, or predictions that are missing or damaged.
+        UserError: no such step, a class not seen by then, or a metrics.json or predictions that are damaged.
     """
     last = len(run.steps) - 1
     step = last if step is None else step
     if not 0 <= step <= last:
         raise UserError(f"--step {step}: {run.path} has the steps 0 to {last}; choose one of them")
-    groups = tuple(tuple(s["new_classes"]) for s in run.steps[: step + 1])
+    groups = _groups(run, step, scenario)
     seen = [c for group in groups for c in group]
     wanted = seen if classes is None else list(classes)
     if unseen := sorted(set(wanted) - set(seen)):
@@ -137,7 +144,23 @@ def explain_run(
         groups=tuple(tuple(c for c in group if c in set(wanted)) for group in groups),
         losses=losses,
         fates={c: fate for c, fate in forgotten.items() if c in set(wanted)},
+        text_encoder=run.text_encoder,
     )
+
+
+def _groups(run: RunResult, step: int, scenario: Scenario) -> tuple[tuple[int, ...], ...]:
+    """The classes of every step up to ``step``. A joint run has them all in one."""
+    groups = [s.get("new_classes") for s in run.steps[: step + 1]]
+    seen: set[int] = set()
+    for t, group in enumerate(groups):
+        free = [c for c in scenario.classes if c not in seen]
+        if not isinstance(group, list) or any(c not in free for c in group) or len({*group}) < len(group):
+            raise UserError(
+                f"{run.path / 'metrics.json'}: steps[{t}].new_classes: {group!r:.60}: not classes that are new to the "
+                "stream; copy the file from where the run was made, or run the same `cvis run` again"
+            )
+        seen |= {*group}
+    return tuple(tuple(group) for group in groups if group is not None)
 
 
 def _predictions(folder: Path, step: int) -> Path:

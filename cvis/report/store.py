@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from cvis.errors import UserError
-from cvis.report.metrics import COLUMNS, STEP_METRICS
+from cvis.report.metrics import METRICS, STEP_METRICS
 
 SCHEMA = 1
 FIELDS: dict[str, type | tuple[type, ...]] = {
@@ -43,9 +43,23 @@ class TextEncoder:
     def is_random(self) -> bool:
         return self.pretrained == "random"
 
+    @property
+    def note(self) -> str:
+        """What a learner's name must be followed by, wherever its numbers are shown."""
+        return "random text encoder" if self.is_random else ""
+
     def __str__(self) -> str:
         kind = "random text encoder" if self.is_random else self.pretrained
         return ", ".join([kind, self.model, *([self.sha256[:8]] if self.sha256 else [])])
+
+
+def labelled(learner: str, note: str) -> str:
+    """A learner's name as printed, with what it alone would hide.
+
+    >>> labelled("crisp", "random text encoder"), labelled("finetune", "")
+    ('crisp [random text encoder]', 'finetune')
+    """
+    return f"{learner} [{note}]" if note else learner
 
 
 @dataclass(frozen=True)
@@ -163,7 +177,7 @@ def _text_encoder(path: Path, content: Any) -> TextEncoder | None:
 
 def _check_metrics(path: Path, where: str, metrics: dict[str, Any]) -> None:
     """What a table reads is a finite number, or null where it is undefined."""
-    for name in sorted({*COLUMNS, *STEP_METRICS} & metrics.keys()):
+    for name in sorted({*METRICS, *STEP_METRICS} & metrics.keys()):
         value = metrics[name]
         if value is not None and (type(value) not in (int, float) or not abs(value) <= sys.float_info.max):
             raise UserError(f"{path}: {where}.{name}: {value!r:.60} is not a number; run the same `cvis run` again")

@@ -15,8 +15,8 @@ from statistics import fmean, stdev
 from typing import Any
 
 from cvis.errors import UserError
-from cvis.report.metrics import COLUMNS, STEP_METRICS
-from cvis.report.store import RunResult, TextEncoder
+from cvis.report.metrics import COLUMNS, METRICS, STEP_METRICS
+from cvis.report.store import RunResult, TextEncoder, labelled
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Row:
     @property
     def name(self) -> str:
         """As printed: a row that rests on random text features says so."""
-        return f"{self.learner} [{self.note}]" if self.note else self.learner
+        return labelled(self.learner, self.note)
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,12 @@ def comparison(runs: Sequence[RunResult], metrics: Sequence[str] = ()) -> list[G
     Raises:
         UserError: an unknown metric.
     """
-    columns = _choose(metrics, tuple(COLUMNS), default=tuple(COLUMNS))
+    columns = _choose(metrics, tuple(METRICS), default=tuple(COLUMNS))
 
     def cells(own: Sequence[RunResult]) -> dict[str, Cell]:
         return {name: _cell(run.final.get(name, run.steps[-1].get(name)) for run in own) for name in columns}
 
-    better = {name: COLUMNS[name][1] for name in columns}
+    better = {name: METRICS[name][1] for name in columns}
     return [_group(key, own, columns, cells, better) for key, own in _grouped(runs).items()]
 
 
@@ -176,7 +176,7 @@ def _group(
 def _row(runs: Sequence[RunResult], cells: dict[str, Cell]) -> Row:
     first, seeds = runs[0], tuple(run.seed for run in runs)
     init = str(first.protocol.get("init", "-"))
-    note = "random text encoder" if first.text_encoder and first.text_encoder.is_random else ""
+    note = first.text_encoder.note if first.text_encoder else ""
     return Row(first.learner, seeds, init, cells, all(run.upper_bound for run in runs), first.text_encoder, note)
 
 

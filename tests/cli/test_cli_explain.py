@@ -65,7 +65,7 @@ def test_the_table_begins_with_the_mean_and_then_the_worst(files):
     assert lines[1].startswith("mean of classes")
     assert lines[2].startswith("number of errors")
     assert lines[3].split()[:5] == ["red", lines[3].split()[1], "0.00", "0.00", "100.00*"]
-    assert "do not add up" in "".join(lines)
+    assert "do not add up" in " ".join(lines)
 
 
 def test_a_plot_of_files(files, tmp_path):
@@ -219,6 +219,31 @@ def test_what_is_not_a_finished_run_is_named(folder, tmp_path):
     assert "is not a valid config file" in refused(folder)
     (folder / "config.py").write_text("learner = dict()")
     assert "config.py: scenario: missing" in refused(folder)
+
+
+@pytest.mark.parametrize("line", ["scenario = 5", "protocol = 1", "runtime = None"])
+def test_a_damaged_configuration_is_named(folder, line):
+    config = folder / "config.py"
+    config.write_text(f"{config.read_text()}\n{line}\n")
+    assert f"config.py: {line.split()[0]}: missing or damaged" in refused(folder)
+
+
+@pytest.mark.parametrize("classes", [None, "ab", [99], [RED, RED], [[RED]], [BLUE]])
+def test_damaged_steps_are_named(folder, classes):
+    metrics = folder / "metrics.json"
+    content = json.loads(metrics.read_text())
+    content["steps"][0]["new_classes"] = classes
+    metrics.write_text(json.dumps(content))
+    step = 1 if classes == [BLUE] else 0  # a class cannot come twice
+    assert f"metrics.json: steps[{step}].new_classes: " in refused(folder)
+
+
+def test_a_learner_that_rests_on_random_text_features_says_so(stream, tmp_path):
+    encoder = {"model": "tiny", "pretrained": "random", "sha256": None}
+    folder = make_run(stream, tmp_path / "run", [{}, {}, {}], text_encoder=encoder)
+    assert call(folder).stdout.splitlines()[0] == "tiny  handmade [random text encoder]  step 2"
+    content = json.loads(call(folder, "--json").stdout)
+    assert (content["learner"], content["text_encoder"]) == ("handmade", encoder)
 
 
 def test_options_that_do_not_go_together(files, folder, tmp_path):
