@@ -10,7 +10,7 @@ import numpy as np
 from cvis.data.videoset import VideoSet
 from cvis.errors import UserError
 from cvis.evaluation.bitmaps import BitMasks, check_bitmaps
-from cvis.evaluation.check import check_label, check_masks, check_runs, check_tracks, check_video
+from cvis.evaluation.check import check_label, check_masks, check_runs, check_tracks, check_video, chosen_classes
 from cvis.evaluation.digest import Digest, Selection, ordered
 from cvis.evaluation.match import Pairs
 from cvis.evaluation.overlap import TrackMasks, mean_areas, pair_ious
@@ -60,12 +60,9 @@ class VideoAP:
     def __init__(self, ground_truth: VideoSet, classes: Collection[int] | None = None) -> None:
         self.ground_truth = ground_truth
         self._known = frozenset(category.id for category in ground_truth.categories)
-        self.classes = tuple(sorted(self._known if classes is None else set(classes)))
+        self.classes = chosen_classes(classes, self._known, "in the ground truth")
         if not self.classes:
             raise UserError("classes: none: nothing to evaluate; name at least one class of the ground truth")
-        if unknown := sorted(set(self.classes) - self._known):
-            known = ", ".join(map(str, sorted(self._known)))
-            raise UserError(f"classes: {unknown[0]}: not in the ground truth; use some of {known}")
         wanted = set(self.classes)
         self._annotated = {
             v.id: tuple(t for t in ground_truth.tracks[v.id] if t.category_id in wanted) for v in ground_truth.videos

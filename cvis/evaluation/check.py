@@ -18,6 +18,25 @@ from cvis.types import RLE, Tracks, Video
 _TEXT = {bytes, str}
 
 
+def chosen_classes(asked: Collection[int] | None, known: Collection[int], where: str) -> tuple[int, ...]:
+    """The classes asked for, ascending and each once; all known ones for None.
+
+    Args:
+        where: ends "not .." in the message: what ``known`` is.
+
+    Raises:
+        UserError: one is not known.
+
+    >>> chosen_classes([7, 3, 7], {3, 5, 7}, "in the ground truth")
+    (3, 7)
+    """
+    chosen = tuple(sorted(set(known if asked is None else asked)))
+    if unknown := [c for c in chosen if c not in known]:
+        names = ", ".join(map(str, sorted(known)))
+        raise UserError(f"classes: {unknown[0]}: not {where}; use some of {names}")
+    return chosen
+
+
 def check_tracks(
     tracks: Tracks,
     ground_truth: VideoSet,

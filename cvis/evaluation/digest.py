@@ -13,6 +13,7 @@ import numpy as np
 from cvis.atomic import atomic_path
 from cvis.errors import UserError
 from cvis.evaluation.accumulate import accumulate
+from cvis.evaluation.check import chosen_classes
 from cvis.evaluation.match import Outcomes, Pairs, match, places
 from cvis.evaluation.protocol import MAX_DETECTIONS, outside
 from cvis.evaluation.result import Result
@@ -166,13 +167,10 @@ class Digest:
         return accumulate(self.score[own], self._ranks[own], outcomes, counted.sum(axis=0))
 
     def _wanted(self, classes: Collection[int] | None) -> np.ndarray:
-        wanted = self.classes if classes is None else np.array(sorted(set(classes)), np.int64)
-        unknown = wanted[~np.isin(wanted, self.classes)]
-        if unknown.size or not wanted.size:
-            known = ", ".join(map(str, self.classes.tolist()))
-            found = unknown[0] if unknown.size else "none"
-            raise UserError(f"classes: {found}: not among the evaluated classes; use some of {known}")
-        return wanted
+        chosen = chosen_classes(classes, self.classes.tolist(), "among the evaluated classes")
+        if not chosen:
+            raise UserError("classes: none: nothing to evaluate; name at least one of the evaluated classes")
+        return np.array(chosen, np.int64)
 
     def _chosen(self, classes: np.ndarray, videos: str) -> np.ndarray:
         if videos == "all":

@@ -12,7 +12,7 @@ import numpy as np
 
 from cvis.data.videoset import VideoSet
 from cvis.errors import UserError
-from cvis.evaluation.check import check_masks, check_tracks
+from cvis.evaluation.check import check_masks, check_tracks, chosen_classes
 from cvis.evaluation.digest import Selection
 from cvis.evaluation.hota import HOTACounts, count_hota
 from cvis.evaluation.idf1 import IDCounts, count_ids
@@ -52,7 +52,7 @@ class IdentityResult:
         Raises:
             UserError: a class that was not evaluated.
         """
-        rows = [self.counts[c].scores() for c in self._known(classes)]
+        rows = [self.counts[c].scores() for c in self._chosen(classes)]
         return {name: _mean(row[name] for row in rows) for name in _NONE.scores()}
 
     def pooled(self, classes: Collection[int] | None = None) -> dict[str, float | None]:
@@ -60,19 +60,15 @@ class IdentityResult:
 
         As in :meth:`summary`, classes without ground truth, and predictions of them, are left out.
         """
-        own = (self.counts[c] for c in self._known(classes))
+        own = (self.counts[c] for c in self._chosen(classes))
         return _sum(counts for counts in own if counts.ids.num_gt).scores()
 
     def per_class(self) -> dict[int, dict[str, float | None]]:
         """The numbers of each class."""
         return {category_id: own.scores() for category_id, own in self.counts.items()}
 
-    def _known(self, classes: Collection[int] | None) -> list[int]:
-        wanted = set(self.counts if classes is None else classes)
-        if unknown := sorted(wanted - set(self.counts)):
-            known = ", ".join(map(str, self.counts))
-            raise UserError(f"classes: {unknown[0]}: not among the evaluated classes; use some of {known}")
-        return sorted(wanted)
+    def _chosen(self, classes: Collection[int] | None) -> tuple[int, ...]:
+        return chosen_classes(classes, self.counts, "among the evaluated classes")
 
 
 class Identity:
@@ -108,10 +104,7 @@ class Identity:
         self.ground_truth = ground_truth
         self.min_score = min_score
         self._known = frozenset(category.id for category in ground_truth.categories)
-        self.classes = tuple(sorted(self._known if classes is None else set(classes)))
-        if unknown := sorted(set(self.classes) - self._known):
-            known = ", ".join(map(str, sorted(self._known)))
-            raise UserError(f"classes: {unknown[0]}: not in the ground truth; use some of {known}")
+        self.classes = chosen_classes(classes, self._known, "in the ground truth")
         self._counts: dict[int, dict[int, Counts]] = {}  # video -> class
 
     def add(self, tracks: Tracks) -> None:

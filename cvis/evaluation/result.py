@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cvis.errors import UserError
 from cvis.evaluation.accumulate import UNDEFINED
+from cvis.evaluation.check import chosen_classes
 from cvis.evaluation.protocol import METRICS, Metric
 
 
@@ -35,7 +35,8 @@ class Result:
         Raises:
             UserError: a class that was not evaluated.
         """
-        columns = self._columns(self.classes if classes is None else classes)
+        chosen = chosen_classes(classes, self.classes, "among the evaluated classes")
+        columns = [self.classes.index(category_id) for category_id in chosen]
         return {name: self._mean(metric, columns) for name, metric in METRICS.items()}
 
     def per_class(self) -> dict[int, dict[str, float | None]]:
@@ -45,13 +46,6 @@ class Result:
             own = self.summary([category_id])
             table[category_id] = {"AP": own.pop("mAP"), **own}
         return table
-
-    def _columns(self, classes: Collection[int]) -> list[int]:
-        wanted = set(classes)
-        if unknown := sorted(wanted - set(self.classes)):
-            known = ", ".join(map(str, self.classes))
-            raise UserError(f"classes: {unknown[0]}: not among the evaluated classes; use some of {known}")
-        return [column for column, category_id in enumerate(self.classes) if category_id in wanted]
 
     def _mean(self, metric: Metric, columns: list[int]) -> float | None:
         curve = self.precision if metric.curve == "precision" else self.recall

@@ -164,8 +164,8 @@ def test_a_damaged_or_missing_file_is_named(many, tmp_path):
 
 def test_classes_and_selections_must_exist(many):
     digest = digest_of(*many)
-    for classes, found in (([99], "99"), ([], "none")):
-        with pytest.raises(UserError, match=f"classes: {found}: not among"):
+    for classes, found in (([99], "99: not among"), ([], "none: nothing to evaluate")):
+        with pytest.raises(UserError, match=f"classes: {found}"):
             digest.result(classes)
     with pytest.raises(UserError, match="videos: some: no such selection; use all or with_gt"):
         digest.result(videos="some")
