@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cvis.evaluation.match import Outcomes
+from cvis.evaluation.match import Outcomes, places
 from cvis.evaluation.protocol import MAX_DETECTIONS, RECALLS, THRESHOLDS
 
 UNDEFINED = -1.0
@@ -26,23 +26,32 @@ def accumulate(
     num_areas = len(num_gt)
     precision = np.full((len(THRESHOLDS), len(RECALLS), num_areas, len(MAX_DETECTIONS)), UNDEFINED)
     recall = np.full((len(THRESHOLDS), num_areas, len(MAX_DETECTIONS)), UNDEFINED)
+    areas = np.flatnonzero(num_gt)
     order = np.argsort(-scores, kind="stable")
-    for a in np.flatnonzero(num_gt):
-        hits = (outcomes.matched & ~outcomes.ignored)[order, a].T  # [T, N]
-        misses = ~(outcomes.matched | outcomes.ignored)[order, a].T
-        for m, limit in enumerate(MAX_DETECTIONS):
-            kept = ranks[order] < limit
-            precision[:, :, a, m], recall[:, a, m] = _curves(hits[:, kept], misses[:, kept], num_gt[a])
+    matched, ignored, ranks = outcomes.matched[order][:, areas], outcomes.ignored[order][:, areas], ranks[order]
+    hits, misses = matched & ~ignored, ~(matched | ignored)
+    curves, shown = None, -1
+    for m, limit in enumerate(MAX_DETECTIONS):
+        kept = ranks < limit
+        if curves is None or kept.sum() > shown:  # else the limit shows no more than the one before
+            curves, shown = _curves(hits[kept], misses[kept], num_gt[areas]), kept.sum()
+        precision[:, :, areas, m], recall[:, areas, m] = curves
     return precision, recall
 
 
-def _curves(hits: np.ndarray, misses: np.ndarray, num_gt: int) -> tuple[np.ndarray, np.ndarray]:
-    """Interpolated precision [T, R] and final recall [T], from hits and misses [T, N] in order of score."""
-    right = np.cumsum(hits, axis=1, dtype=np.float64)
-    wrong = np.cumsum(misses, axis=1, dtype=np.float64)
-    recalls = right / num_gt
-    precisions = right / (right + wrong + np.spacing(1))
-    envelope = np.maximum.accumulate(precisions[:, ::-1], axis=1)[:, ::-1]
-    reached = np.pad(envelope, ((0, 0), (0, 1)))  # a recall that is never reached has precision 0
-    curve = np.stack([p[np.searchsorted(r, RECALLS)] for p, r in zip(reached, recalls, strict=True)])
-    return curve, hits.sum(axis=1) / num_gt
+def _curves(hits: np.ndarray, misses: np.ndarray, num_gt: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Interpolated precision [T, R, A] and final recall [T, A], from hits and misses [N, A, T] in order of score.
+
+    Between two hits precision falls and recall stays, so the curve is known from its values at the hits.
+    """
+    found = hits.sum(axis=0)  # [A, T]
+    area, threshold, row = np.nonzero(hits.transpose(1, 2, 0))
+    right = 1 + places(area * len(THRESHOLDS) + threshold)
+    wrong = np.cumsum(misses, axis=0)[row, area, threshold]
+    at_hit = np.zeros((*found.shape, 1 + max(found.max(initial=0), num_gt.max(initial=0))))
+    at_hit[area, threshold, right - 1] = right / (right + wrong + np.spacing(1))
+    envelope = np.maximum.accumulate(at_hit[..., ::-1], axis=-1)[..., ::-1]  # 0 at recalls that are never reached
+    needed = [np.searchsorted(np.arange(n + 1) / n, RECALLS) for n in num_gt]  # hits up to each recall level
+    curves = [own[:, np.maximum(hits - 1, 0)] for own, hits in zip(envelope, needed, strict=True)]
+    shape = (len(num_gt), len(THRESHOLDS), len(RECALLS))
+    return np.reshape(curves, shape).transpose(1, 2, 0), (found / num_gt[:, None]).T

@@ -15,9 +15,8 @@ from cvis.evaluation.digest import Digest, Selection, ordered
 from cvis.evaluation.match import Pairs
 from cvis.evaluation.overlap import TrackMasks, mean_areas, pair_ious
 from cvis.evaluation.result import Result
-from cvis.types import RLE, Tracks, Video
-
-_DECODED = 512  # videos whose ground truth is kept decoded; a results file may come back to any of them
+from cvis.evaluation.targets import decode, targets_of
+from cvis.types import Tracks, Video
 
 
 class Found(NamedTuple):
@@ -26,7 +25,7 @@ class Found(NamedTuple):
     category: np.ndarray  # int64 [N]
     score: np.ndarray  # float64 [N]
     area: np.ndarray  # float64 [N], mean pixels
-    pairs: Pairs  # track: index among the evaluated tracks of the video
+    pairs: Pairs  # track: index among all tracks of the ground truth
 
 
 class VideoAP:
@@ -63,11 +62,8 @@ class VideoAP:
         self.classes = chosen_classes(classes, self._known, "in the ground truth")
         if not self.classes:
             raise UserError("classes: none: nothing to evaluate; name at least one class of the ground truth")
-        wanted = set(self.classes)
-        self._annotated = {
-            v.id: tuple(t for t in ground_truth.tracks[v.id] if t.category_id in wanted) for v in ground_truth.videos
-        }
-        self._targets: dict[int, TrackMasks] = {}
+        self._wanted = frozenset(self.classes)
+        self._targets = targets_of(ground_truth)
         self._found: dict[int, list[Found]] = {}
 
     def add(self, tracks: Tracks) -> None:
@@ -125,32 +121,32 @@ class VideoAP:
 
     def digest(self) -> Digest:
         """What was added, as arrays."""
-        videos = sorted(self._annotated)
-        tracks = [track for video_id in videos for track in self._annotated[video_id]]
+        targets = self._targets
+        videos = targets.videos.tolist()
+        evaluated = np.isin(targets.category, self.classes)
         sizes = [sum(len(found.score) for found in self._found.get(i, ())) for i in videos]
         chunks = [_NOTHING, *(found for i in videos for found in self._found.get(i, ()))]
-        starts = np.cumsum([0, *(len(self._annotated[i]) for i in videos)]).tolist()
-        first = [0, *(start for i, start in zip(videos, starts, strict=False) for _ in self._found.get(i, ()))]
+        pairs = _joined(chunks)
         return Digest(
             sha256=self.ground_truth.sha256,
             classes=np.array(self.classes, np.int64),
-            videos=np.array(videos, np.int64),
+            videos=targets.videos,
             added=np.array([i in self._found for i in videos], dtype=bool),
-            gt_video=np.repeat(np.array(videos, np.int64), np.diff(starts)),
-            gt_class=np.array([t.category_id for t in tracks], np.int64),
-            gt_area=np.concatenate([np.zeros(0), *(mean_areas(np.array([t.areas])) for t in tracks)]),
-            gt_crowd=np.array([t.iscrowd for t in tracks], dtype=bool),
+            gt_video=targets.video[evaluated],
+            gt_class=targets.category[evaluated],
+            gt_area=targets.area[evaluated],
+            gt_crowd=targets.crowd[evaluated],
             **ordered(
-                video=np.repeat(np.array(videos, np.int64), sizes),
+                video=np.repeat(targets.videos, sizes),
                 category=np.concatenate([found.category for found in chunks]),
                 score=np.concatenate([found.score for found in chunks]),
                 area=np.concatenate([found.area for found in chunks]),
-                pairs=_joined(chunks, first),
+                pairs=pairs._replace(track=np.cumsum(evaluated)[pairs.track] - 1),
             ),
         )
 
     def _compare(self, video: Video, tracks: Tracks, where: Callable[[int], str] | None = None) -> Found:
-        masks = _decode(video, tracks.segmentations)
+        masks = decode(video, tracks.segmentations)
         if masks.damaged:
             track, _ = masks.damaged
             begin = where(track) if where else f"video {video.id}: track {track}"
@@ -161,48 +157,26 @@ class VideoAP:
         self, video: Video, category_ids: Sequence[int], scores: Sequence[float], masks: TrackMasks | BitMasks
     ) -> Found:
         """Areas of the detections of the evaluated classes, and their IoUs with the tracks of their class."""
-        category, score = np.array(category_ids, np.int64), np.array(scores, np.float64)
-        gt_category = np.array([t.category_id for t in self._annotated[video.id]], np.int64)
-        d, g = np.nonzero(category[:, None] == gt_category)
-        pairs = pair_ious(masks, self._target(video), d, g) if d.size else _NO_PAIRS
-        own = np.flatnonzero(np.isin(category, self.classes))
-        pairs = pairs._replace(detection=np.searchsorted(own, pairs.detection))
-        return Found(category[own], score[own], mean_areas(masks.areas)[own], pairs)
-
-    def _target(self, video: Video) -> TrackMasks:
-        """The ground truth of a video.
-
-        Raises:
-            UserError: a mask does not fit the video.
-        """
-        if video.id not in self._targets:
-            tracks = self._annotated[video.id]
-            for track in tracks:
-                check_masks(f"video {video.id}: ground-truth track {track.id}", video, track.segmentations)
-            masks = _decode(video, [t.segmentations for t in tracks])
-            if masks.damaged:
-                track = tracks[masks.damaged[0]]
-                check_runs(f"video {video.id}: ground-truth track {track.id}", video, track.segmentations)
-            if len(self._targets) == _DECODED:
-                self._targets.pop(next(iter(self._targets)))
-            self._targets[video.id] = masks
-        return self._targets[video.id]
+        own = [n for n, category_id in enumerate(category_ids) if category_id in self._wanted]
+        category, score = np.array(category_ids, np.int64)[own], np.array(scores, np.float64)[own]
+        tracks = self._targets.of(video.id)
+        d, g = np.nonzero(category[:, None] == self._targets.category[tracks])
+        if not d.size:
+            return Found(category, score, mean_areas(masks.areas)[own], _NO_PAIRS)
+        pairs = pair_ious(masks, self._targets.masks(video), np.array(own)[d], g)
+        pairs = Pairs(np.searchsorted(own, pairs.detection), pairs.track + tracks.start, pairs.iou)
+        return Found(category, score, mean_areas(masks.areas)[own], pairs)
 
 
 _NO_PAIRS = Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
 _NOTHING = Found(np.zeros(0, np.int64), np.zeros(0), np.zeros(0), _NO_PAIRS)
 
 
-def _decode(video: Video, tracks: Sequence[Sequence[RLE | None]]) -> TrackMasks:
-    counts = [None if m is None else m["counts"] for masks in tracks for m in masks]
-    return TrackMasks.of(counts, len(video), video.height, video.width)
-
-
-def _joined(chunks: Sequence[Found], first_tracks: Sequence[int]) -> Pairs:
-    """All pairs, with indices into all detections and all tracks; a video's tracks begin at ``first_tracks``."""
+def _joined(chunks: Sequence[Found]) -> Pairs:
+    """All pairs, with indices into all detections."""
     starts = np.cumsum([0, *(len(found.score) for found in chunks)])
     return Pairs(
         np.concatenate([found.pairs.detection + start for found, start in zip(chunks, starts, strict=False)]),
-        np.concatenate([found.pairs.track + start for found, start in zip(chunks, first_tracks, strict=True)]),
+        np.concatenate([found.pairs.track for found in chunks]),
         np.concatenate([found.pairs.iou for found in chunks]),
     )

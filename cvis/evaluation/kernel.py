@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numba
 import numpy as np
-from numba import int64
+from numba import int64, uint64
 
 _FIRST = 48  # a compressed string writes six bits per character, from chr(48) on
 _MORE, _SIGN, _VALUE, _BITS = 0x20, 0x10, 0x1F, 5
@@ -27,40 +27,45 @@ def _compiled(signature: str) -> Callable[[Callable], Callable]:
     return decorate
 
 
-@_compiled("Tuple((int64, int64))(uint8[::1], int64, int64, int64, uint32[::1], int64)")
+@_compiled("Tuple((int64, int64))(Array(uint8, 1, 'C', readonly=True), int64, int64, int64, uint32[::1], int64)")
 def _decode_one(codes, begin, stop, pixels, ends, first):
     """Write the run ends of ``codes[begin:stop]`` from ``ends[first]`` on.
 
     Returns:
         How many there are, and the area; (-1, 0) if the runs do not fill ``pixels`` exactly.
     """
-    count, total, area, last, before = int64(0), int64(0), int64(0), int64(0), int64(0)
-    run, shift = int64(0), int64(0)
+    wrong = int64(0)  # negative if there is another character
     for p in range(begin, stop):
-        code = int64(codes[p]) - _FIRST
-        if code < 0 or code > 63 or shift == _LONGEST:
-            return -1, 0
-        run |= (code & _VALUE) << shift
-        shift += _BITS
-        if code & _MORE:
-            continue
-        if code & _SIGN:
-            run -= int64(1) << shift
+        code = int64(codes[uint64(p)]) - _FIRST
+        wrong |= code | (63 - code)
+    if wrong < 0 or (codes[stop - 1] - _FIRST) & _MORE:
+        return -1, 0
+    count, total, area, last, before = int64(0), int64(0), int64(0), int64(0), int64(0)
+    p = begin
+    while p < stop:
+        code = int64(codes[uint64(p)]) - _FIRST
+        p += 1
+        run, shift = code & _VALUE, int64(0)
+        while code & _MORE and shift < _LONGEST:
+            code = int64(codes[uint64(p)]) - _FIRST
+            p += 1
+            shift += _BITS
+            run |= (code & _VALUE) << shift
+        run -= (code & _SIGN) << (shift + 1)
         if count > 2:  # from the fourth on, a run is written as its difference to the one before last
             run += before
         total += run
-        if run < 0 or total > pixels:
-            return -1, 0
-        if count & 1:
-            area += run
-        ends[first + count] = total
+        wrong |= run | (pixels - total) | (_LONGEST - _BITS - shift)
+        area += run & -(count & 1)
+        ends[uint64(first + count)] = total
         count += 1
         before, last = last, run
-        run, shift = int64(0), int64(0)
-    return (count, area) if shift == 0 and total == pixels else (-1, 0)
+    return (count, area) if wrong >= 0 and total == pixels else (-1, 0)
 
 
-@_compiled("Tuple((uint32[::1], int64[::1], int64[::1], boolean[::1]))(uint8[::1], int64[::1], int64)")
+@_compiled(
+    "Tuple((uint32[::1], int64[::1], int64[::1], boolean[::1]))(Array(uint8, 1, 'C', readonly=True), int64[::1], int64)"
+)
 def decode(codes, offsets, pixels):
     """Decode N compressed strings.
 
@@ -98,10 +103,10 @@ def _common(one, i, i_stop, other, j, j_stop):
     i += 1
     j += 1
     while i < i_stop and j < j_stop:
-        low, high = max(one[i - 1], other[j - 1]), min(one[i], other[j])
-        if high > low:
-            pixels += int64(high) - int64(low)
-        if one[i] < other[j]:
+        i_end, j_end = int64(one[uint64(i)]), int64(other[uint64(j)])
+        low, high = max(int64(one[uint64(i - 1)]), int64(other[uint64(j - 1)])), min(i_end, j_end)
+        pixels += max(high - low, 0)
+        if i_end < j_end:
             i += 2
         else:
             j += 2

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -71,14 +71,11 @@ class TrackMasks:
         """
         if height * width >= 2**32:
             raise UserError(f"size: {height} x {width}: run lengths are counted in 32 bits; use smaller frames")
-        texts = _as_bytes([c for c in counts if c is not None])
-        present = np.fromiter((c is not None for c in counts), dtype=bool, count=len(counts))
-        lengths = np.zeros(len(counts), np.int64)
-        lengths[present] = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+        lengths, codes = _joined(counts)
         offsets = np.append(0, np.cumsum(lengths))
-        codes = np.frombuffer(bytearray().join(texts), np.uint8)  # writable: the only kind that numba compiles for
         ends, starts, areas, sound = backend().decode(codes, offsets, height * width)
-        sound &= (lengths > 0) | ~present
+        if (lengths == 0).any():
+            sound[[n for n, c in enumerate(counts) if c is not None and not c]] = False
         shape = (-1, num_frames) if num_frames else (0, 0)
         areas, sound = areas.astype(np.float64).reshape(shape), sound.reshape(shape)
         return cls(height, width, codes, offsets, ends, starts, areas, sound)
@@ -105,10 +102,19 @@ class TrackMasks:
         return backend().intersect(self, ground_truth, detections, tracks)
 
 
-def _as_bytes(counts: list[bytes | str]) -> list[bytes]:
-    if all(kind is bytes for kind in set(map(type, counts))):
-        return counts  # type: ignore[return-value]  # mypy cannot follow set(map(type))
-    return [c if isinstance(c, bytes) else c.encode() for c in counts]  # not ASCII: no valid code, hence damaged
+def _joined(counts: Sequence[bytes | str | None]) -> tuple[np.ndarray, np.ndarray]:
+    """The length of every string in bytes, and all of them end to end."""
+    texts: list[Any] = [c for c in counts if c is not None]
+    kinds = set(map(type, texts))
+    if kinds == {str} and all(map(str.isascii, texts)):
+        codes = "".join(texts).encode()
+    else:  # not ASCII: no valid code, hence damaged
+        texts = [c.encode(errors="surrogatepass") if isinstance(c, str) else c for c in texts]
+        codes = b"".join(texts)
+    lengths = np.zeros(len(counts), np.int64)
+    present = slice(None) if len(texts) == len(counts) else [c is not None for c in counts]
+    lengths[present] = np.fromiter(map(len, texts), np.int64, len(texts))
+    return lengths, np.frombuffer(codes, np.uint8)
 
 
 def decoded(tracks: Sequence[Sequence[RLE | None]], num_frames: int) -> TrackMasks:

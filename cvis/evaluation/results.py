@@ -51,7 +51,7 @@ def stream_results(path: Path | str, ground_truth: VideoSet) -> Iterator[tuple[i
 def group_entries(values: Iterable[object], path: Path | str, ground_truth: VideoSet) -> Iterator[tuple[int, Tracks]]:
     """:func:`stream_results` of parsed JSON values; ``path`` is for messages."""
     first = 0
-    entries = (_entry(entry_name(path, n), value, ground_truth) for n, value in enumerate(values))
+    entries = (_entry(path, n, value, ground_truth) for n, value in enumerate(values))
     for video_id, own in groupby(entries, key=itemgetter(0)):
         while some := tuple(islice(own, _TOGETHER)):
             yield first, _tracks(video_id, some)
@@ -179,7 +179,20 @@ def _batches(path: Path) -> Iterator[list]:
         raise UserError(f"{path}: not JSON, or truncated: {error}; write or copy it again") from error
 
 
-def _entry(where: str, value: object, ground_truth: VideoSet) -> _Entry:
+def _entry(path: Path | str, n: int, value: Any, ground_truth: VideoSet) -> _Entry:
+    try:
+        video_id, category_id = value["video_id"], value["category_id"]
+        score, masks = value["score"], value["segmentations"]
+    except (KeyError, TypeError):
+        return _checked(entry_name(path, n), value, ground_truth)
+    kinds = (type(video_id), type(category_id), type(score), type(masks))
+    if kinds == (int, int, float, list) and math.isfinite(score) and video_id in ground_truth.by_id:
+        return video_id, category_id, score, tuple(masks)
+    return _checked(entry_name(path, n), value, ground_truth)
+
+
+def _checked(where: str, value: object, ground_truth: VideoSet) -> _Entry:
+    """An entry, field by field: to say what is wrong, and for numbers of other types."""
     video_id = _integer(where, value, "video_id")
     if video_id not in ground_truth.by_id:
         raise UserError(f"{where}: video_id: {video_id}: not in the ground truth; score with its own file")

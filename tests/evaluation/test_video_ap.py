@@ -306,7 +306,7 @@ def test_predictions_of_classes_that_are_not_evaluated_are_checked_and_left_out(
 
 
 def test_ground_truth_is_decoded_again_once_forgotten(monkeypatch):
-    monkeypatch.setattr("cvis.evaluation.ap._DECODED", 1)
+    monkeypatch.setattr("cvis.evaluation.targets._DECODED", 1)
     videos = [video_of(1, 1), video_of(2, 1)]
     metric = VideoAP(set_of(videos, [track_of(1, 1, 3, [LEFT]), track_of(2, 2, 3, [RIGHT])]))
     for video_id, mask in ((1, LEFT), (2, RIGHT), (1, LEFT)):
