@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,31 +26,47 @@ def attend(
     Returns:
         [B, Q, D].
     """
-    heads = (attention.num_heads, -1)
-    weights, biases = attention.in_proj_weight.chunk(3), attention.in_proj_bias.chunk(3)
-    q, k, v = (
-        F.linear(tokens, weight, bias).unflatten(-1, heads).transpose(1, 2)
-        for tokens, weight, bias in zip((query, key, value), weights, biases, strict=True)
-    )
-    attended = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
+    projected = project(attention, key, _KEY), project(attention, value, _VALUE)
+    return attend_projected(attention, query, *projected, allowed)
+
+
+def attend_projected(
+    attention: nn.MultiheadAttention, query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None = None
+) -> Tensor:
+    """:func:`attend` where :func:`project` was applied to key and value, [B, heads, K, D / heads], beforehand."""
+    attended = F.scaled_dot_product_attention(project(attention, query, _QUERY), key, value, attn_mask=allowed)
     return attention.out_proj(attended.transpose(1, 2).flatten(2))
+
+
+def project(attention: nn.MultiheadAttention, tokens: Tensor, part: int) -> Tensor:
+    """The query, key or value of every head: [B, K, D] -> [B, heads, K, D / heads]."""
+    weight, bias = attention.in_proj_weight.chunk(3)[part], attention.in_proj_bias.chunk(3)[part]
+    return F.linear(tokens, weight, bias).unflatten(-1, (attention.num_heads, -1)).transpose(1, 2)
+
+
+_QUERY, _KEY, _VALUE = range(3)  # where nn.MultiheadAttention keeps the three projections
 
 
 class DecoderLayer(Mask2FormerTransformerDecoderLayer):
     """mmdet's layer (its modules and parameters): cross-attention, self-attention, FFN, each post-normed."""
 
+    def project(self, level: Level) -> tuple[Tensor, Tensor]:
+        """Key and value of the cross-attention, which are the same for every query group."""
+        attention = self.cross_attn.attn
+        return project(attention, level.keys, _KEY), project(attention, level.tokens, _VALUE)
+
     def forward(
-        self, query: Tensor, position: Tensor, memory: Tensor, key: Tensor, allowed: Tensor, prompt: Tensor | None
+        self, query: Tensor, position: Tensor, memory: tuple[Tensor, Tensor], allowed: Tensor, prompt: Tensor | None
     ) -> Tensor:
         """One layer.
 
         Args:
             query: [B, Q, D]; position: [Q, D].
-            memory: [B, K, D]; key: the same with its position encoding added.
+            memory: of K tokens, from :meth:`project`.
             allowed: [B, 1, Q, K] bool.
             prompt: [Q, D], added to the value (and to nothing else) of the self-attention.
         """
-        query = self.norms[0](query + attend(self.cross_attn.attn, query + position, key, memory, allowed))
+        query = self.norms[0](query + attend_projected(self.cross_attn.attn, query + position, *memory, allowed))
         located = query + position
         value = query if prompt is None else query + prompt
         query = self.norms[1](query + attend(self.self_attn.attn, located, located, value))
@@ -103,30 +119,33 @@ class Decoder(nn.Module):
                 nn.init.xavier_normal_(parameter)
 
     def forward(
-        self, levels: Sequence[Level], group: QueryGroup, mask_head: nn.Module, prompt: Tensor | None = None
-    ) -> list[LayerState]:
-        """Decode one group.
+        self, memory: Memory, groups: Sequence[tuple[QueryGroup, nn.Module]], prompt: Tensor | None = None
+    ) -> Iterator[list[LayerState]]:
+        """Decode groups side by side: what a layer makes of the video is made once for all of them.
+
+        For small groups that is nearly all the work. No group sees another, so each comes out as it would alone.
 
         Args:
-            levels: from :meth:`levels`, which need not be made anew for another group.
-            group: N queries.
-            mask_head: from query to mask embedding.
-            prompt: [N, D], see :class:`DecoderLayer`.
+            memory: of B videos.
+            groups: each with its mask head, from query to mask embedding.
+            prompt: [N, D] for every group, see :class:`DecoderLayer`.
 
-        Returns:
-            The queries before the first layer and after each.
+        Yields:
+            The queries of each group before the first layer, then after each.
         """
-        states = [self._layer_state(group.queries.expand(len(levels[0].tokens), -1, -1), mask_head)]
+        levels = [self._level(memory, index) for index in range(len(memory.levels))]
+        batch = len(memory.mask_features)
+        states = [self._layer_state(group.queries.expand(batch, -1, -1), head) for group, head in groups]
+        yield list(states)
         for index, layer in enumerate(self.layers):
+            assert isinstance(layer, DecoderLayer)
             level = levels[index % len(levels)]
-            allowed = allowed_pixels(states[-1].mask_embeddings, level.mask_features)
-            query = layer(states[-1].state, group.position(index), level.tokens, level.keys, allowed, prompt)
-            states.append(self._layer_state(query, mask_head))
-        return states
-
-    def levels(self, memory: Memory) -> list[Level]:
-        """The part of decoding that is the same for every group."""
-        return [self._level(memory, index) for index in range(len(memory.levels))]
+            projected = layer.project(level)
+            for which, (group, head) in enumerate(groups):
+                allowed = allowed_pixels(states[which].mask_embeddings, level.mask_features)
+                query = layer(states[which].state, group.position(index), projected, allowed, prompt)
+                states[which] = self._layer_state(query, head)
+            yield list(states)
 
     def _layer_state(self, query: Tensor, mask_head: nn.Module) -> LayerState:
         normed = self.post_norm(query)

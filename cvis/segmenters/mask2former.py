@@ -14,7 +14,7 @@ from cvis.errors import UserError
 from cvis.segmenters.backbone import build_backbone
 from cvis.segmenters.base import Classify, Memory, Output, QueryOutput, Segmenter, select_layers
 from cvis.segmenters.criterion import Criterion, pad_tracks, softmax_cross_entropy
-from cvis.segmenters.decoder import Decoder, Level, mask_logits
+from cvis.segmenters.decoder import Decoder, LayerState, mask_logits
 from cvis.segmenters.groups import QueryGroup
 from cvis.segmenters.heads import ClassHeads, mlp
 from cvis.segmenters.matcher import Matching
@@ -120,23 +120,28 @@ class Mask2Former(Segmenter):
         self, memory: Memory, group: int = 0, prediction_layers: str = "all", prompt: Tensor | None = None
     ) -> list[QueryOutput]:
         """:meth:`decode` without the masks, for those who need them of few queries or few frames."""
-        return self._decode(self.decoder.levels(memory), group, prediction_layers, prompt)
+        layers = [states[0] for states in self.decoder(memory, [self._with_mask_head(group)], prompt)]
+        return self._classified(select_layers(layers, prediction_layers))
 
     def decode_groups(self, memory: Memory) -> list[QueryOutput]:
-        """The answer (the last layer) of every group; what depends on the video alone is computed once."""
-        levels = self.decoder.levels(memory)
-        return [self._decode(levels, index, "last")[0] for index in range(len(self.groups))]
+        """The answer (the last layer) of every group, bit for bit that of decoding it alone, in much less time."""
+        everyone = [self._with_mask_head(index) for index in range(len(self.groups))]
+        for states in self.decoder(memory, everyone):
+            answers = states
+        return [self._classified([answer])[0] for answer in answers]
 
-    def _decode(
-        self, levels: Sequence[Level], group: int, prediction_layers: str, prompt: Tensor | None = None
-    ) -> list[QueryOutput]:
-        member = self.group(group)
-        mask_head = member.mask_head or self.group(0).mask_head
-        states = select_layers(self.decoder(levels, member, mask_head, prompt), prediction_layers)
+    def _with_mask_head(self, index: int) -> tuple[QueryGroup, nn.Module]:
+        member = self.group(index)
+        head = member.mask_head or self.group(0).mask_head
+        assert head is not None  # the base group has one of its own
+        return member, head
+
+    def _classified(self, states: Sequence[LayerState]) -> list[QueryOutput]:
+        """Prediction layers of one group with their class logits."""
         queries = torch.cat([state.queries for state in states], dim=1)
         with torch.autocast(queries.device.type, enabled=False):  # bf16 logits would tie scores
             wide = torch.promote_types(queries.dtype, torch.float32)
-            logits = self.class_heads(queries.to(wide)).split(len(member), dim=1)
+            logits = self.class_heads(queries.to(wide)).split(states[0].queries.shape[1], dim=1)
         return [
             QueryOutput(row, state.queries, state.mask_embeddings, state.state)
             for row, state in zip(logits, states, strict=True)

@@ -175,13 +175,13 @@ def test_only_the_newest_group_is_decoded_and_hooks_see_every_layer(monkeypatch)
     original = learner.segmenter.decoder.forward
     decoded = []
 
-    def spy(levels, group, mask_head, prompt=None):
-        decoded.append((group.step, prompt))
-        return original(levels, group, mask_head, prompt)
+    def spy(memory, groups, prompt=None):
+        decoded.append(([group.step for group, _ in groups], prompt))
+        return original(memory, groups, prompt)
 
     monkeypatch.setattr(learner.segmenter.decoder, "forward", spy)
     assert "loss_extra" in learner.loss(make_clip(2))
-    assert decoded == [(2, prompt)]
+    assert decoded == [([2], prompt)]
     assert [tuple(state.shape) for state in seen] == [(2, PROMPTS, 64)] * 4
     assert torch.equal(seen[0][0], learner.segmenter.group(2).queries)
 

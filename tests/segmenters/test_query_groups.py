@@ -8,7 +8,7 @@ from mmengine.config import Config
 
 from cvis.files import shipped
 from cvis.segmenters.base import select_layers
-from cvis.segmenters.decoder import attend
+from cvis.segmenters.decoder import Level, attend
 from cvis.segmenters.registry import build_segmenter
 
 
@@ -55,8 +55,9 @@ def test_equation_2(small):
         expected = norm(layer.norms[1], crossed + attended)
         expected = norm(layer.norms[2], layer.ffn.double()(expected))
         layer.ffn.float()
-        found = layer(queries[None], position, memory, key, allowed, prompt)
-        unprompted = layer(queries[None], position, memory, key, allowed, None)
+        projected = layer.project(Level(memory, key, mask_features=None))
+        found = layer(queries[None], position, projected, allowed, prompt)
+        unprompted = layer(queries[None], position, projected, allowed, None)
     torch.testing.assert_close(found[0].double(), expected, rtol=0, atol=2e-5)
     assert (found - unprompted).abs().max() > 1e-2
 
