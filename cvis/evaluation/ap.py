@@ -10,7 +10,7 @@ import numpy as np
 from cvis.data.videoset import VideoSet
 from cvis.errors import UserError
 from cvis.evaluation.bitmaps import BitMasks, check_bitmaps
-from cvis.evaluation.check import check_label, check_masks, check_runs, check_tracks, check_video, chosen_classes
+from cvis.evaluation.check import check_label, check_runs, check_tracks, check_video, chosen_classes
 from cvis.evaluation.digest import Digest, Selection, ordered
 from cvis.evaluation.match import Pairs
 from cvis.evaluation.overlap import TrackMasks, mean_areas, pair_ious

@@ -57,7 +57,7 @@ class TrackMasks:
     width: int
     codes: np.ndarray  # uint8 [B], the compressed strings end to end
     offsets: np.ndarray  # int64 [N T + 1], where each begins; absent masks have none
-    ends: np.ndarray  # uint32 [R], where the runs end, background first
+    ends: np.ndarray  # uint32 [R], where the runs end, background first; none from the fallback
     starts: np.ndarray  # int64 [N T + 1], where each mask's runs begin
     areas: np.ndarray  # float64 [N, T], integers; 0 where absent
     sound: np.ndarray  # bool [N, T], False where the runs do not fill the frame

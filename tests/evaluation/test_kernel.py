@@ -36,6 +36,7 @@ def tracks_as(masks, num_frames):
 
 
 def decoded(texts, pixels, module):
+    """(run ends, their starts, areas, sound); the fallback has no run ends."""
     offsets = np.cumsum([0, *map(len, texts)])
     return module.decode(np.frombuffer(bytearray().join(texts), np.uint8), offsets, pixels)
 
@@ -56,15 +57,15 @@ def test_areas_and_intersections_are_pixel_counts(size, name, monkeypatch):
     np.testing.assert_array_equal(intersections(tracks, tracks, areas, areas), expected)
 
 
-def test_both_kernels_decode_to_the_same_runs():
+def test_both_kernels_measure_alike():
     rng = np.random.default_rng(0)
     texts = [b"" if m is None else encode(m)["counts"] for _ in range(30) for m in masks_of(rng, 13, 7)]
-    for one, other in zip(decoded(texts, 91, kernel), decoded(texts, 91, fallback), strict=True):
+    for one, other in zip(decoded(texts, 91, kernel)[2:], decoded(texts, 91, fallback)[2:], strict=True):
         assert one.dtype == other.dtype
         np.testing.assert_array_equal(one, other)
 
 
-def test_the_fallback_decodes_in_chunks(monkeypatch):
+def test_the_fallback_measures_in_chunks(monkeypatch):
     rng = np.random.default_rng(1)
     texts = [b"" if m is None else encode(m)["counts"] for _ in range(5) for m in masks_of(rng, 13, 7)]
     whole = decoded(texts, 91, fallback)
@@ -97,7 +98,7 @@ def test_damaged_strings_are_found_alike_and_harm_nobody(seed, steps):
     for how, position, value in steps:
         texts[1] = damage(texts[1], how, position, value)
     results = [decoded(texts, size[0] * size[1], module) for module in (kernel, fallback)]
-    for one, other in zip(*results, strict=True):
+    for one, other in zip(results[0][2:], results[1][2:], strict=True):
         np.testing.assert_array_equal(one, other)
     ends, starts, areas, sound = results[0]
     for n, text in enumerate(texts):
@@ -112,7 +113,7 @@ def test_damaged_strings_are_found_alike_and_harm_nobody(seed, steps):
 @given(st.lists(st.binary(max_size=40), min_size=1, max_size=6), st.integers(1, 2**32 - 1))
 @settings(max_examples=200, deadline=None)
 def test_any_bytes_decode_alike(texts, pixels):
-    for one, other in zip(decoded(texts, pixels, kernel), decoded(texts, pixels, fallback), strict=True):
+    for one, other in zip(decoded(texts, pixels, kernel)[2:], decoded(texts, pixels, fallback)[2:], strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -145,7 +146,8 @@ def test_areas_of_large_frames_do_not_overflow():
     text = b"0" + compressed(runs)
     for module in (kernel, fallback):
         ends, _, areas, sound = decoded([text], runs, module)
-        assert (areas.tolist(), sound.tolist(), ends.tolist()) == ([runs], [True], [0, runs])
+        assert (areas.tolist(), sound.tolist()) == ([runs], [True])
+        assert ends.tolist() == ([0, runs] if module is kernel else [])
 
 
 def compressed(number: int) -> bytes:
