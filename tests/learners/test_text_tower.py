@@ -204,7 +204,10 @@ def test_a_download_that_fails_is_one_line_too(monkeypatch, no_cache, error):
     assert str(error).split("\n")[0] in refusal()
 
 
-def test_a_tag_is_fetched_only_when_it_is_asked_for_and_not_twice(monkeypatch, no_cache, clip, tower, tmp_path):
+def test_a_tag_is_fetched_only_when_it_is_asked_for_aloud_and_not_twice(
+    monkeypatch, caplog, no_cache, clip, tower, tmp_path
+):
+    caplog.set_level("INFO", "cvis")
     path, asked = tmp_path / "fetched.pt", []
     torch.save(clip.state_dict(), path)
     tags = {"mine": {"hf_hub": "me/mine/"}}
@@ -216,6 +219,7 @@ def test_a_tag_is_fetched_only_when_it_is_asked_for_and_not_twice(monkeypatch, n
     assert asked == []
     fetched = TextTower("tiny", "mine")
     assert asked == [tags["mine"]]
+    assert "fetching the weights mine of tiny from me/mine/" in caplog.text
     assert torch.equal(features(fetched, SENTENCES), features(tower, SENTENCES))
     cache = {("me/mine", "open_clip_model.safetensors"): None, ("me/mine", "open_clip_pytorch_model.bin"): str(path)}
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *name: cache[name])

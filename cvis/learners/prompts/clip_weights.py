@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import logging
 import pickle
 import urllib.error
 import urllib.request
@@ -14,6 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from cvis.errors import UserError
+
+logger = logging.getLogger("cvis")
 
 KEY = "learner.text_encoder"
 PARTS = ("token_embedding.", "positional_embedding", "transformer.", "ln_final.", "text_projection")
@@ -58,6 +61,8 @@ def _fetch(model: str, pretrained: str, tag: dict[str, Any]) -> Path:
     try:
         if tag.get("hf_hub"):
             _reach_hub()
+        source = tag.get("hf_hub") or tag.get("url")
+        logger.info("%s: fetching the weights %s of %s from %s", KEY, pretrained, model, source)
         return Path(download_pretrained(tag))
     except (OSError, RuntimeError, http.client.HTTPException) as error:
         reason = " ".join(str(getattr(error, "reason", error)).split()) or type(error).__name__
