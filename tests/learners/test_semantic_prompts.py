@@ -155,6 +155,12 @@ def test_the_state_is_the_contexts_alone_and_rebuilds_the_prompts(tower):
     assert torch.equal(again(), trained())
 
 
+def test_contexts_land_where_the_tower_is():
+    prompts = SemanticPrompts(TextTower("tiny", "random"), 64).to("meta")
+    prompts.add_task(["cat", "owl"])
+    assert prompts().device.type == "meta"
+
+
 def test_contexts_start_at_the_scale_asked_for_and_are_not_decayed(tower):
     names = [f"class {i}" for i in range(40)]
     assert pool(tower, names).contexts[0].weight.std().item() == pytest.approx(0.02, rel=0.05)

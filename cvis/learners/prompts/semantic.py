@@ -50,11 +50,11 @@ class SemanticPrompts(nn.Module):
         self._ends: list[int] = []
 
     def add_task(self, names: Sequence[str]) -> None:
-        """Contexts for the classes of a new task, in their order; those of earlier tasks are frozen."""
+        """Contexts for the classes of a new task, in their order, where the tower is; older ones are frozen."""
         self.contexts.requires_grad_(False)
         context = nn.Embedding(len(names), self.tower.width)
         nn.init.normal_(context.weight, std=self.context_std)
-        self.contexts.append(context)
+        self.contexts.append(context.to(self.tower.net.text_projection.device))
         self._tokens, self._ends = self.tower.tokenize([TEMPLATE.format(name=name) for name in names])
 
     def forward(self) -> Tensor:
