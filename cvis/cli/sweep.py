@@ -48,7 +48,7 @@ def sweep(
     Every run is one of `cvis run`: the same command again skips what is done and continues what was interrupted,
     and `cvis compare` shows the rows too.
     """
-    from cvis.engine.sweep import plan, read_sweep
+    from cvis.engine.sweep import plan, read_sweep, refuse_unbuildable
 
     options = {
         "runtime.data": data and str(data),
@@ -60,10 +60,13 @@ def sweep(
     chosen = [seed for seed in seeds_of(None, seeds) if seed is not None]
     files = dict(segmenter=segmenter, schedule=schedule, preset=preset)
     planned = plan(asked, chosen, [*overrides_of(options), *settings], scenario, **files)
+    where = _folders(planned)
+    done = [(folder / "metrics.json").is_file() for folder in where]
     if dry_run:
-        _list(planned, as_json)
+        _list(planned, where, done, as_json)
         return
     log_to_stderr()
+    refuse_unbuildable(item for item, is_done in zip(planned, done, strict=True) if not is_done)
     folders, failed = _run_all(planned)
     _show(planned, folders, per_step, as_json)
     if failed:
@@ -119,13 +122,16 @@ def _show_table(table: SweepTable, title: str) -> None:
     show_table(["row", *headings, "seeds", *titles], rows, left=1 + len(headings), title=title)
 
 
-def _list(planned: list[Planned], as_json: bool) -> None:
+def _folders(planned: list[Planned]) -> list[Path]:
+    """Where each run is, or will be."""
     from cvis.engine.journal import run_folder
     from cvis.scenario.spec import find_scenario, read_spec
 
     stream = read_spec(find_scenario(planned[0].config["scenario"])).name
-    folders = [run_folder(item.config, stream) for item in planned]
-    done = [(folder / "metrics.json").is_file() for folder in folders]
+    return [run_folder(item.config, stream) for item in planned]
+
+
+def _list(planned: list[Planned], folders: list[Path], done: list[bool], as_json: bool) -> None:
     if as_json:
         emit_json(
             [

@@ -14,7 +14,8 @@ from cvis.engine.config import resolve
 from cvis.engine.validate import get
 from cvis.errors import UserError
 from cvis.files import shipped
-from cvis.learners.registry import find_learner, parameters_of
+from cvis.learners.registry import build_learner, find_learner, parameters_of
+from cvis.segmenters import build_segmenter
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -94,11 +95,12 @@ def plan(
         choices: ``segmenter``, ``schedule`` and ``preset`` of :func:`cvis.engine.config.resolve`.
 
     Raises:
-        UserError: a row's configuration is not possible; names the row.
+        UserError: a row's configuration is not possible, names the row; a seed or a mark that could have no effect.
     """
     given: dict[str, Any] = {key: value for key, value in choices.items() if value is not None}
     scenario = scenario or sweep.scenario
     _refuse_what_no_row_has(sweep, settings)
+    _refuse_seeds(sweep, settings)
     planned = []
     for seed in seeds:
         for row in sweep.rows:
@@ -110,7 +112,28 @@ def plan(
                 raise UserError(f"sweep {sweep.name}: row {row.name}: {error}") from error
             marks = {heading: _is_on(config, key) for heading, key in sweep.marks.items()}
             planned.append(Planned(config["names"]["run"], config, marks))
+    for heading, key in sweep.marks.items():
+        if not any(_has_key(item.config, key) for item in planned):
+            raise UserError(f"sweep {sweep.name}: marks: {heading}: {key!r}: no row has this key; correct it")
     return planned
+
+
+def refuse_unbuildable(planned: Iterable[Planned]) -> None:
+    """Build every kind of row once: what is wrong with the last one must not come out after hours of the others.
+
+    Raises:
+        UserError: a learner that cannot be built, say for want of a text encoder's weights; names the row.
+    """
+    seen: list[tuple[Any, Any]] = []
+    for item in planned:
+        parts = item.config["learner"], item.config["segmenter"]
+        if parts in seen:
+            continue
+        seen.append(parts)
+        try:
+            build_learner(parts[0], build_segmenter(parts[1]))
+        except UserError as error:
+            raise UserError(f"row {item.row}: {error}") from error
 
 
 def _run_name(row: Row, preset: str | None) -> str:
@@ -131,11 +154,23 @@ def _refuse_what_no_row_has(sweep: Sweep, settings: Iterable[str]) -> None:
             raise UserError(f"--set {setting}: no such key of any learner of sweep {sweep.name}: {', '.join(learners)}")
 
 
+def _refuse_seeds(sweep: Sweep, settings: Iterable[str]) -> None:
+    """A seed among the settings would be overridden by the sweep's, or make every seed of a row the same run."""
+    for text in (*settings, *(text for row in sweep.rows for text in row.settings)):
+        if text.partition("=")[0] == "runtime.seed":
+            raise UserError(f"sweep {sweep.name}: {text}: a sweep runs every row with the same seeds; use --seeds")
+
+
 def _is_on(config: dict[str, Any], key: str) -> bool:
+    return _has_key(config, key) and get(config, key) is True
+
+
+def _has_key(config: dict[str, Any], key: str) -> bool:
     try:
-        return get(config, key) is True
+        get(config, key)
     except UserError:  # a learner that does not have the part
         return False
+    return True
 
 
 def _explain(error: ValidationError) -> str:

@@ -15,6 +15,7 @@ from cvis.errors import UserError
 from cvis.files import shipped
 
 PARTS = ("ARSP", "ISC", "PI", "IC")
+SWITCHES = ("arsp", "isc", "pca_init", "ic")
 TABLE_7 = {  # in the order printed; which of rows 2 and 3 is which is not certain
     "eclipse": (),
     "crisp-pi": ("PI",),
@@ -37,7 +38,7 @@ def engine(monkeypatch):
         state.ran.append((name, seed))
         if name in state.fails:
             raise UserError(f"{name}: broken")
-        return write_metrics(config, mAP=10.0 * sum(value is True for value in config["learner"].values()) + seed)
+        return write_metrics(config, mAP=10.0 * sum(config["learner"].get(key, False) for key in SWITCHES) + seed)
 
     monkeypatch.setitem(sys.modules, "cvis.engine.run", SimpleNamespace(run=run))
     return state
@@ -69,7 +70,7 @@ def test_the_shipped_table_is_table_7():
     marked = {item.row: tuple(part for part, on in item.marks.items() if on) for item in planned}
     assert list(marked.items()) == list(TABLE_7.items())
     for item in planned[1:]:
-        switches = {key: item.config["learner"][key] for key in ("arsp", "isc", "pca_init", "ic")}
+        switches = {key: item.config["learner"][key] for key in SWITCHES}
         assert tuple(part for part, on in zip(PARTS, switches.values(), strict=True) if on) == TABLE_7[item.row]
 
 
@@ -99,7 +100,7 @@ def test_the_table_has_check_marks_and_mean_and_deviation_in_the_order_of_the_fi
     for row, parts in zip(rows, TABLE_7.values(), strict=True):
         places = {part: heading.index(part) for part in PARTS}
         assert tuple(part for part, place in places.items() if row[place] == "✓") == parts
-    assert "60.50 ± 0.71" in rows[-1]  # four parts and the two switches of ECLIPSE that are on
+    assert "40.50 ± 0.71" in rows[-1]
     assert rows[-1].split()[-1] == "-"
 
 
@@ -108,7 +109,7 @@ def test_per_step(engine, tmp_path):
     title, heading, *rows = result.stdout.splitlines()
     assert title.endswith("mAP_all")
     assert heading.split()[-4:] == ["step", "0", "step", "1"]
-    assert rows[0].split() == ["eclipse", "1", "20.00", "20.00"]
+    assert rows[0].split() == ["eclipse", "1", "20.00", "0.00"]
 
 
 def test_json_is_unrounded_and_marks_are_booleans(engine, tmp_path):
@@ -117,7 +118,7 @@ def test_json_is_unrounded_and_marks_are_booleans(engine, tmp_path):
     assert (content["schema"], content["scenario"]) == (1, "synthetic-20-4")
     last = content["rows"][-1]
     assert (last["name"], last["marks"], last["seeds"]) == ("crisp", dict.fromkeys(PARTS, True), [0, 1])
-    assert last["metrics"]["mAP"] == {"mean": 60.5, "std": 0.5**0.5, "n": 2}
+    assert last["metrics"]["mAP"] == {"mean": 40.5, "std": 0.5**0.5, "n": 2}
     assert content["rows"][0]["marks"] == dict.fromkeys(PARTS, False)
 
 
@@ -168,6 +169,12 @@ def test_dry_run_lists_what_is_done_and_runs_nothing(engine, tmp_path):
         ),
         (["crisp_table7", "--set", "schedule.x=1"], "sweep crisp_table7: row eclipse: --set schedule.x: no such key"),
         (["crisp_table7", "--scenario", "synthetic-20-4", "--seeds", "1,1"], "names a seed twice"),
+        (["crisp_parts", "--set", "runtime.seed=3"], "runtime.seed=3: a sweep runs every row with the same seeds; use"),
+        (["crisp_parts", "--set", "learner.num_prompts=0"], "row eclipse: learner.num_prompts: 0: must be a whole"),
+        (
+            ["crisp_parts", "--set", "learner.text_encoder.pretrained=none.pt"],  # of the third row
+            "row crisp-isc-pi-ic: learner.text_encoder.pretrained: 'none.pt': neither a file nor a tag",
+        ),
         (["crisp_table7", "--preset", "x"], "preset: 'x' does not exist; choose one of crisp_code, crisp_paper"),
     ],
 )
@@ -196,6 +203,31 @@ def test_what_does_not_fit_in_a_file_is_named_with_the_file(tmp_path, text, says
         read_sweep(str(file))
     assert str(caught.value).startswith(f"{file}: {says}")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('[marks]\nX="learner.arrsp"\n[[rows]]\nname="a"', "marks: X: 'learner.arrsp': no row has this key"),
+        ('[[rows]]\nname="a"\nsettings=["runtime.seed=1"]', "runtime.seed=1: a sweep runs every row with the same"),
+    ],
+)
+def test_a_mark_or_a_seed_without_effect_is_refused(tmp_path, text, says):
+    file = tmp_path / "mine.toml"
+    file.write_text(f'scenario="synthetic-20-4"\nlearner="crisp"\n{text}')
+    with pytest.raises(UserError, match=f"sweep mine: {says}"):
+        plan(read_sweep(str(file)), [0, 1])
+
+
+def test_a_finished_row_is_shown_though_it_could_not_be_made_again(engine, tmp_path):
+    """Its text encoder's weights may have gone since."""
+    rows = tmp_path / "synthetic-20-4" / "mask2former_tiny"
+    for name in ("crisp-isc-pi-ic", "crisp-arsp-pi-ic", "crisp-arsp-isc-ic", "crisp-arsp-isc-pi", "crisp"):
+        (rows / name / "seed0").mkdir(parents=True)
+        (rows / name / "seed0" / "metrics.json").write_text("{}")
+    result = call("crisp_parts", "--set", "learner.text_encoder.pretrained=none.pt", runs=tmp_path)
+    assert result.exit_code == 0, result.stderr
+    assert len(engine.ran) == 7
 
 
 def test_a_sweep_on_real_runs_is_what_compare_shows(stream, tmp_path):
