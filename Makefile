@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUNS ?= runs/demo
-DEMO_LEARNERS ?= finetune joint
+DEMO_LEARNERS ?= finetune eclipse crisp joint
 # Half the iterations of the full schedule: some minutes on two cores. DEMO_ARGS= runs all of it.
 DEMO_ARGS ?= --set schedule.scale=0.5
 PYTEST_ARGS ?= -n 2
