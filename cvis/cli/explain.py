@@ -110,8 +110,7 @@ def _explain_run(
     if as_json:
         emit_json({"schema": 1, **explained.as_json()})
         return
-    title = f"{explained.scenario}  {explained.name}  step {explained.step}"
-    _show_losses(explained.losses, explained.names, title)
+    _show_losses(explained.losses, explained.names, explained.title)
     typer.echo()
     if explained.fates:
         _show_fates(explained)

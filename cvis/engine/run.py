@@ -177,6 +177,7 @@ def _do_step(this: Run, task: Task) -> dict[str, Any]:
     metrics = {
         "schema": SCHEMA,
         "step": task.index,
+        "text_encoder": this.text_encoder,
         **step_metrics(
             scores.result(),
             classes=this.scenario.classes,
@@ -199,8 +200,9 @@ def _do_step(this: Run, task: Task) -> dict[str, Any]:
     this.saved = state
     barrier()
     logger.info(
-        "step %d: %d new classes, mAP_seen %s, mAP_all %s, trained %.0f s, tested %.0f s", task.index,
-        len(task.new_classes), _number(metrics["mAP_seen"]), _number(metrics["mAP_all"]), train_s, metrics["eval_s"],
+        "step %d%s: %d new classes, mAP_seen %s, mAP_all %s, trained %.0f s, tested %.0f s",
+        task.index, _mark(this.text_encoder), len(task.new_classes),
+        _number(metrics["mAP_seen"]), _number(metrics["mAP_all"]), train_s, metrics["eval_s"],
     )  # fmt: skip
     return metrics
 

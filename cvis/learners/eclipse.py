@@ -128,7 +128,7 @@ class Eclipse(Learner):
         if len(self.segmenter.groups) > 1:
             logits = manipulate(logits, own, delta)
         classes, no_object = logits[:, own], logits[:, -1:]
-        if self.classification == "softmax_ce":  # over own and no-object: e^-10 of the others is not worth a mass
+        if self.classification == "softmax_ce":  # without the others' e^-10: new classes take nothing from old ones
             found = torch.cat([classes, no_object], dim=1).softmax(-1)[:, :-1]
         else:
             found = classes.sigmoid().where(classes > no_object, -torch.inf)

@@ -59,14 +59,17 @@ def check_format(path: Path) -> None:
         raise UserError(f"--plot {path}: {path.suffix!r}: not a format; end the name in .svg, .pdf or .png")
 
 
-def plot_losses(explanation: Explanation, names: Mapping[int, str], path: Path) -> None:
+def plot_losses(explanation: Explanation, names: Mapping[int, str], path: Path, title: str = "") -> None:
     """One row per class, the one that loses most first, one column per kind of error; written atomically.
+
+    Args:
+        title: what is explained; stands above.
 
     Raises:
         UserError: an unknown format, or the file cannot be written.
     """
     rows = explanation.worst_first()
-    _draw(path, (11, _height(len(rows) + 1)), lambda figure: _losses(figure, explanation, rows, names))
+    _draw(path, (11, _height(len(rows) + 1)), lambda figure: _losses(figure, explanation, rows, names, title))
 
 
 def plot_run(explained: RunExplanation, path: Path) -> None:
@@ -76,14 +79,14 @@ def plot_run(explained: RunExplanation, path: Path) -> None:
         UserError: an unknown format, or the file cannot be written.
     """
     if not explained.fates:
-        plot_losses(explained.losses, explained.names, path)
+        plot_losses(explained.losses, explained.names, path, explained.title)
         return
     rows = explained.losses.worst_first()
     bars = explained.rows()
 
     def draw(figure: Any) -> None:
         left, right = figure.subfigures(1, 2, width_ratios=(11, 8))
-        _losses(left, explained.losses, rows, explained.names)
+        _losses(left, explained.losses, rows, explained.names, explained.title)
         _fates(right, bars, explained)
 
     _draw(path, (19, _height(max(len(rows) + 1, len(bars)))), draw)
@@ -106,20 +109,21 @@ def _draw(path: Path, size: tuple[float, float], draw: Callable[[Any], None]) ->
         figure.savefig(temporary, format=kind, dpi=150, metadata=undated)
 
 
-def _losses(figure: Any, explanation: Explanation, rows: Sequence[int], names: Mapping[int, str]) -> None:
+def _losses(figure: Any, explanation: Explanation, rows: Sequence[int], names: Mapping[int, str], title: str) -> None:
     """A panel for AP50, then one per kind. Side by side and not stacked: the losses do not add up."""
     losses: list[Losses] = [explanation.mean, *(explanation.per_class[c] for c in rows)]
     labels = ["mean of classes", *(names[c] for c in rows)]
     panels = figure.subplots(1, 1 + len(KINDS), sharey=True, squeeze=False)[0]
     columns = [[own.ap50 for own in losses], *([own.dap50[kind] for own in losses] for kind in KINDS)]
     widest = max([1.0, *(value for column in columns[1:] for value in column if value is not None)])
-    titles = ["AP50", *(TITLES[kind] for kind in KINDS)]
-    for axes, column, title, colour in zip(panels, columns, titles, (AP_COLOUR, *KIND_COLOURS), strict=True):
+    headings = ["AP50", *(TITLES[kind] for kind in KINDS)]
+    for axes, column, heading, colour in zip(panels, columns, headings, (AP_COLOUR, *KIND_COLOURS), strict=True):
         _bars(axes, column, colour)
-        axes.set_title(title, fontsize=8)
+        axes.set_title(heading, fontsize=8)
         axes.set_xlim(0, 100 if axes is panels[0] else 1.45 * widest)
     _name_rows(panels[0], labels, {0})
-    figure.suptitle("Where AP50 is lost: points gained if only this kind of error were corrected (not additive)")
+    what = "Where AP50 is lost: points gained if only this kind of error were corrected (not additive)"
+    figure.suptitle(f"{title}\n{what}" if title else what)
 
 
 def _bars(axes: Axes, values: Sequence[float | None], colour: str) -> None:
@@ -160,9 +164,8 @@ def _fates(figure: Any, rows: Sequence[tuple[str, Fate, bool]], explained: RunEx
     axes.set_xticks(range(0, 101, 25), [f"{x} %" for x in range(0, 101, 25)])
     axes.spines["left"].set_visible(False)
     figure.legend(loc="outside lower center", ncols=len(FATES), frameon=False)
-    figure.suptitle(
-        f"What became, by step {explained.step}, of the tracks found when their class was new (found of annotated)"
-    )
+    what = f"What became, by step {explained.step}, of the tracks found when their class was new (found of annotated)"
+    figure.suptitle(f"{explained.title}\n{what}")
 
 
 def _count(fate: Fate, name: str) -> int:

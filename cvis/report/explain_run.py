@@ -41,6 +41,11 @@ class RunExplanation:
         return labelled(self.learner, self.text_encoder.note if self.text_encoder else "")
 
     @property
+    def title(self) -> str:
+        """What is explained, in one line."""
+        return f"{self.scenario}  {self.name}  step {self.step}"
+
+    @property
     def per_task(self) -> dict[int, Fate]:
         """Step -> fate of the classes that it introduced, for the steps before this one."""
         own = {t: [self.fates[c] for c in group if c in self.fates] for t, group in enumerate(self.groups)}

@@ -31,12 +31,13 @@ def test_a_random_text_encoder_is_recorded_and_logged(stream, plugin, tmp_path, 
         folder = run(config)
         run(config)
     said = [record.getMessage() for record in caplog.records if "[random text encoder]" in record.getMessage()]
-    start, end, again = said
+    start, *steps, end, again = said
     assert start == "text encoder: tiny, random weights [random text encoder]"
+    assert [line.split(":")[0] for line in steps] == [f"step {i} [random text encoder]" for i in range(len(steps))]
     assert end.startswith("done [random text encoder]: mAP")
     assert again.endswith("is complete already [random text encoder]")
     expected = {"model": "tiny", "pretrained": "random", "sha256": None}
-    for name in ("run.json", "metrics.json"):
+    for name in ("run.json", "metrics.json", *(f"step{i}/metrics.json" for i in range(len(steps)))):
         assert json.loads((folder / name).read_text())["text_encoder"] == expected
     assert "text_encoder" not in json.loads((folder / "metrics.json").read_text())["protocol"]
 
@@ -48,5 +49,5 @@ def test_a_random_text_encoder_is_recorded_and_logged(stream, plugin, tmp_path, 
 
 
 def test_a_learner_without_one_records_none(finished):
-    for name in ("run.json", "metrics.json"):
+    for name in ("run.json", "metrics.json", "step0/metrics.json"):
         assert json.loads((finished / name).read_text())["text_encoder"] is None

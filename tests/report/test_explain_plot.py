@@ -13,6 +13,7 @@ from cvis.evaluation.explain import KINDS, Explanation, Losses
 from cvis.evaluation.forgotten import Fate
 from cvis.report.explain_plot import FATES, TITLES, plot_losses, plot_run
 from cvis.report.explain_run import RunExplanation
+from cvis.report.store import TextEncoder
 
 NAMES = {c: f"class & <{c}>" for c in range(1, 41)}
 
@@ -24,9 +25,13 @@ def losses_of(classes, ap=40.0):
     return Explanation({c: one(c) for c in classes}, one(7))
 
 
+RANDOM = TextEncoder("tiny", "random")
+
+
 def run_of(fates, classes=(1, 2, 3)):
     groups = ((1, 2), (3,))
-    return RunExplanation("s", "finetune", 1, {c: NAMES[c] for c in classes}, groups, losses_of(classes), fates)
+    names = {c: NAMES[c] for c in classes}
+    return RunExplanation("s", "crisp", 1, names, groups, losses_of(classes), fates, RANDOM)
 
 
 def texts(path):
@@ -47,11 +52,12 @@ def test_a_run_shows_losses_and_fates(tmp_path):
     assert {*FATES.values(), *TITLES.values(), "class & <3> 2, class & <2> 1", "none was found"} <= {*words}
     assert "all old classes  (4 of 10)" in words
     assert "class & <1>  (4 of 5)" in words
+    assert words.count("s  crisp [random text encoder]  step 1") == 2  # above both halves
 
 
 def test_without_fates_a_run_is_its_losses(tmp_path):
     plot_run(run_of({}), tmp_path / "a.svg")
-    plot_losses(losses_of((1, 2, 3)), NAMES, tmp_path / "b.svg")
+    plot_losses(losses_of((1, 2, 3)), NAMES, tmp_path / "b.svg", "s  crisp [random text encoder]  step 1")
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
 
 
