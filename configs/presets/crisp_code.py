@@ -15,6 +15,7 @@ learners = dict(
         train_no_object=True,  # the shared no-object head goes on learning in every step
         aux_supervision="first_last",  # the inner decoder layers are not supervised after step 0
         classification="softmax_ce",  # the scripts' FOCAL is read by nothing
+        answers="video",  # the ten best pairs of a query and a class, of all groups together
     ),
     crisp=dict(
         num_prompts=10,
@@ -23,6 +24,7 @@ learners = dict(
         train_no_object=True,
         aux_supervision="first_last",
         classification="softmax_ce",
+        answers="video",
         context_std=1.0,  # torch's default for an embedding
         matching="cosine",  # row by row, where equation 1 has one norm for all
         isc_similarity="dot",  # no norm, no temperature

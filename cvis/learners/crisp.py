@@ -33,8 +33,8 @@ class Crisp(Eclipse):
     with an error there, and no published row has ISC without ARSP.)
 
     Args:
-        num_prompts, deltas, own_mask_head, train_no_object, aux_supervision, classification, class_weight, lr_mult:
-            see :class:`~cvis.learners.eclipse.Eclipse`.
+        num_prompts, deltas, own_mask_head, train_no_object, aux_supervision, classification, class_weight, lr_mult,
+            answers: see :class:`~cvis.learners.eclipse.Eclipse`.
         arsp: adaptive residual semantic prompts: in training, each query's semantic prompt is added to the values
             of self-attention in every decoder layer (equations 1 and 2).
         isc: instance-semantic consistency: the contrastive loss of queries and semantic prompts.
@@ -70,6 +70,7 @@ class Crisp(Eclipse):
         classification: str = "softmax_ce",
         class_weight: float | None = None,
         lr_mult: float = 1.0,
+        answers: str = "video",
         arsp: bool = True,
         isc: bool = True,
         pca_init: bool = True,
@@ -94,6 +95,7 @@ class Crisp(Eclipse):
             classification,
             class_weight,
             lr_mult,
+            answers,
         )
         for name, value in {"matching": matching, "isc_similarity": isc_similarity}.items():
             if value not in SIMILARITIES:

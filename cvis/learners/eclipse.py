@@ -20,6 +20,7 @@ from cvis.segmenters.base import PREDICTION_LAYERS, QueryOutput, select_layers
 from cvis.types import Clip, Tracks, Video
 
 CLASSIFICATIONS = ("softmax_ce", "sigmoid_focal")
+ANSWERS = ("video", "group")
 
 
 @LEARNERS.register_module(name="eclipse")
@@ -30,7 +31,8 @@ class Eclipse(Learner):
     masks and own-class logits of a group never change once it is learned. Where that ends: a group's *scores* also
     depend on no-object. With ``delta`` > 0 that is made of the other groups' classes, of which later steps bring more;
     with ``train_no_object`` its head, which all groups share, goes on learning. With ``deltas=[0]`` and
-    ``train_no_object=False`` the scores are fixed too. (A video's ``top_k`` tracks are chosen among all groups.)
+    ``train_no_object=False`` the scores are fixed too, and all that groups share is a video's list of answers; see
+    ``answers``.
 
     Args:
         num_prompts: of each step's group.
@@ -45,6 +47,8 @@ class Eclipse(Learner):
             classes of which a query holds that they are likelier than no-object.
         class_weight: of the classification loss after step 0; None: the segmenter's.
         lr_mult: factor on the schedule's learning rate after step 0; a few prompts bear a higher one than a model.
+        answers: whose list of the best ``top_k`` tracks it is: the ``video``'s, for which all groups compete (as in
+            the released code; the only way in which fixed scores still forget), or one for each ``group``.
     """
 
     requires = frozenset({"query_groups", "no_object"})
@@ -60,6 +64,7 @@ class Eclipse(Learner):
         classification: str = "softmax_ce",
         class_weight: float | None = None,
         lr_mult: float = 1.0,
+        answers: str = "video",
     ) -> None:
         super().__init__(segmenter)
         self.num_prompts = _count("num_prompts", num_prompts)
@@ -70,6 +75,7 @@ class Eclipse(Learner):
         self.classification = _choice("classification", classification, CLASSIFICATIONS)
         self.class_weight = class_weight if class_weight is None else _weight("class_weight", class_weight)
         self.lr_mult = _weight("lr_mult", lr_mult)
+        self.answers = _choice("answers", answers, ANSWERS)
         self.own_step0 = classification == "sigmoid_focal"  # its step-0 model is another than everybody's
 
     def begin_task(self, task: Task) -> None:
@@ -116,10 +122,13 @@ class Eclipse(Learner):
             return self.segmenter.predict(video)
         with torch.inference_mode():
             memory = self.segmenter.video_features(video)
-            answers = self.segmenter.decode_groups(memory)
-            scores = torch.cat([self.scores(answer.logits[0], group) for group, answer in enumerate(answers)])
-            embeddings = torch.cat([answer.mask_embeddings[0] for answer in answers])
-            return self.segmenter.tracks(video, memory, scores, embeddings)
+            found = self.segmenter.decode_groups(memory)
+            scores = [self.scores(answer.logits[0], group) for group, answer in enumerate(found)]
+            embeddings = [answer.mask_embeddings[0] for answer in found]
+            if self.answers == "video":
+                return self.segmenter.tracks(video, memory, torch.cat(scores), torch.cat(embeddings))
+            lists = [self.segmenter.tracks(video, memory, *own) for own in zip(scores, embeddings, strict=True)]
+            return _together(video, lists)
 
     def scores(self, logits: Tensor, group: int) -> Tensor:
         """Scores [N, K] of a group's logits [N, K+1]; -inf for the classes it does not own."""
@@ -155,6 +164,16 @@ class Eclipse(Learner):
     def _extra_losses(self, layers: Sequence[Tensor]) -> dict[str, Tensor]:
         """Further losses of the newest group's states [B, N, D] before the first decoder layer and after each."""
         return {}
+
+
+def _together(video: Video, lists: Sequence[Tracks]) -> Tracks:
+    """The tracks of several lists, one after the other."""
+    return Tracks(
+        video.id,
+        tuple(category for own in lists for category in own.category_ids),
+        tuple(score for own in lists for score in own.scores),
+        tuple(masks for own in lists for masks in own.segmentations),
+    )
 
 
 def _count(name: str, value: Any) -> int:

@@ -234,10 +234,14 @@ def test_predictions_name_only_classes_that_were_learned(video):
     assert list(tracks.scores) == sorted(tracks.scores, reverse=True)
 
 
-def test_zero_interference_of_predictions(video):
-    """With deltas 0 and a fixed no-object, older groups predict the same bits before and after a later step."""
-    learner = make_learner(2, deltas=[0], train_no_object=False).eval()
-    learner.segmenter.inference = type(learner.segmenter.inference)(short_side=32, top_k=1000)
+@pytest.mark.parametrize(("answers", "top_k", "new"), [("video", 1000, PROMPTS), ("group", 3, 3)])
+def test_zero_interference_of_predictions(video, answers, top_k, new):
+    """With deltas 0 and a fixed no-object, older groups predict the same bits before and after a later step.
+
+    That is if there is room for all answers, or every group has a list of its own.
+    """
+    learner = make_learner(2, deltas=[0], train_no_object=False, answers=answers).eval()
+    learner.segmenter.inference = type(learner.segmenter.inference)(short_side=32, top_k=top_k)
     before = learner.predict(video)
     learner.begin_task(make_task(2))
     learner.train()
@@ -252,7 +256,7 @@ def test_zero_interference_of_predictions(video):
         entries = zip(tracks.category_ids, tracks.scores, tracks.segmentations, strict=True)
         return sorted((c, s, str(m)) for c, s, m in entries if c != 50)
 
-    assert len(after.scores) == len(before.scores) + PROMPTS
+    assert len(after.scores) == len(before.scores) + new
     assert of_old_classes(after) == of_old_classes(before)
 
 
@@ -270,6 +274,7 @@ def test_a_positive_delta_is_where_zero_interference_ends(video):
         (dict(num_prompts=0), r"learner\.num_prompts: 0"),
         (dict(deltas=[]), r"learner\.deltas: \[\]"),
         (dict(deltas=["a"]), r"learner\.deltas: \['a'\]"),
+        (dict(answers="all"), r"learner\.answers: 'all'.*video, group"),
         (dict(aux_supervision="last"), r"learner\.aux_supervision: 'last'.*first_last"),
         (dict(classification="focal"), r"learner\.classification: 'focal'.*sigmoid_focal"),
         (dict(class_weight=-1), r"learner\.class_weight: -1"),
