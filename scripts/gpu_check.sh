@@ -16,4 +16,9 @@ else
   python3 benchmarks/segmenter_speed.py --device cpu --segmenter mask2former_tiny --size 64 96 --clips 2 --rounds 2
 fi
 cvis run synthetic-20-4 --learner finetune --runs "$out" --device "$device" --set schedule.scale="${SCALE:-0.1}"
+if python3 -c 'import open_clip, sklearn' 2>/dev/null; then
+  cvis run synthetic-20-4 --learner crisp --runs "$out" --device "$device" --set schedule.scale="${SCALE:-0.1}"
+else
+  echo "crisp left out: open_clip or scikit-learn is missing"
+fi
 cvis compare "$out"
