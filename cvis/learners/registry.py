@@ -108,13 +108,20 @@ def build_learner(config: dict[str, Any], segmenter: Segmenter) -> Learner:
 def available() -> list[LearnerInfo]:
     """Every learner that can be named, and every plugin that should be but is broken."""
     load_plugins()
-    found = []
-    for name, learner in sorted(LEARNERS.module_dict.items()):
-        package, version = _origin.get(name, ("cvis", __version__))
-        doc = (inspect.getdoc(learner) or "").split("\n")[0]
-        parameters = {n: _default_text(p) for n, p in parameters_of(learner).items()}
-        found.append(LearnerInfo(name, package, version, doc, parameters, tuple(sorted(learner.requires))))
-    return found + [_broken[name] for name in sorted(_broken)]
+    return [*map(describe_learner, sorted(LEARNERS.module_dict)), *(_broken[name] for name in sorted(_broken))]
+
+
+def describe_learner(name: str) -> LearnerInfo:
+    """What is known of the learner called ``name``, or ``path/to/file.py:Class``.
+
+    Raises:
+        UserError: see :func:`find_learner`.
+    """
+    learner = find_learner(name)
+    package, version = _origin.get(name, ("-", "") if ".py:" in name else ("cvis", __version__))
+    doc = (inspect.getdoc(learner) or "").split("\n")[0]
+    parameters = {n: _default_text(p) for n, p in parameters_of(learner).items()}
+    return LearnerInfo(name, package, version, doc, parameters, tuple(sorted(learner.requires)))
 
 
 def _default_text(parameter: inspect.Parameter) -> str:

@@ -24,17 +24,52 @@ def test_learners_lists_our_own():
     assert "joint" in call("learners").stdout
 
 
-def test_learners_shows_parameters_and_why_a_plugin_is_broken(monkeypatch):
+def test_learners_says_why_a_plugin_is_broken(monkeypatch):
     found = [
         LearnerInfo("good", "pkg", "1.2", "One line.", {"weight": "10.0", "mode": "'a'"}, ("query_groups",)),
         LearnerInfo("bad", "other", "0.1", error="ImportError: no module named x"),
     ]
     monkeypatch.setattr("cvis.learners.available", lambda: found)
-    _, good, bad = call("learners").stdout.splitlines()
-    assert "pkg 1.2" in good
-    assert "weight=10.0, mode='a'" in good
-    assert "query_groups" in good
+    _, good, bad, *_ = call("learners").stdout.splitlines()
+    assert good.split() == ["good", "pkg", "1.2", "One", "line."]
     assert "broken: ImportError: no module named x" in bad
+
+
+PLUGIN = """
+from cvis.learners import FineTune
+class Mine(FineTune):
+    '''What it is.
+
+    Args:
+        weight: what it does.
+    '''
+    requires = frozenset({"query_groups"})
+    def __init__(self, segmenter, weight: float = 10.0, mode="a"):
+        super().__init__(segmenter)
+"""
+
+
+def test_learners_of_a_name_says_what_it_is_what_it_needs_and_what_can_be_set(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(PLUGIN)
+    said = call("learners", f"{file}:Mine").stdout
+    assert "What it is." in said
+    assert "weight: what it does." in said
+    assert "Needs of the segmenter: query_groups." in said
+    lines = [line.split() for line in said.splitlines()]
+    assert ["learner.weight", "10.0"] in lines
+    assert ["learner.mode", "'a'"] in lines
+    content = json.loads(call("learners", f"{file}:Mine", "--json").stdout)
+    assert content["parameters"] == {"weight": "10.0", "mode": "'a'"}
+    assert content["requires"] == ["query_groups"]
+    assert "Needs of the segmenter: nothing." in call("learners", "finetune").stdout
+
+
+def test_learners_of_an_unknown_name_is_one_line():
+    result = call("learners", "nope")
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert "'nope' does not exist" in result.stderr
 
 
 def test_segmenters_lists_every_shipped_file_with_its_values():
