@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import sys
@@ -9,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
+
+import orjson
 
 from cvis.errors import UserError
 from cvis.report.metrics import METRICS, STEP_METRICS
@@ -53,18 +56,26 @@ class TextEncoder:
         return ", ".join([kind, self.model, *([self.sha256[:8]] if self.sha256 else [])])
 
 
-def labelled(learner: str, note: str) -> str:
-    """A learner's name as printed, with what it alone would hide.
+def labelled(label: str, note: str) -> str:
+    """A row's label as printed, with what it alone would hide.
 
     >>> labelled("crisp", "random text encoder"), labelled("finetune", "")
     ('crisp [random text encoder]', 'finetune')
     """
-    return f"{learner} [{note}]" if note else learner
+    return f"{label} [{note}]" if note else label
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """One finished run: one learner on one stream with one seed. Metrics are percentages (x100)."""
+    """One finished run: one learner on one stream with one seed. Metrics are percentages (x100).
+
+    Attributes:
+        learner: what folder and command line call the row.
+        label: what tables call it; the learner where the file has none.
+        classes: data-set id -> name.
+        groups: the classes of every step, in learning order.
+        run_id: the first 12 hex digits of the sha256 of its metrics.json.
+    """
 
     path: Path
     scenario: str
@@ -76,6 +87,19 @@ class RunResult:
     final: dict[str, Any]
     upper_bound: bool = False  # saw the whole stream at once, as joint training does
     text_encoder: TextEncoder | None = None
+    label: str = ""
+    classes: dict[int, str] = field(default_factory=dict)
+    groups: tuple[tuple[int, ...], ...] = ()
+    run_id: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.label:
+            object.__setattr__(self, "label", self.learner)
+
+    @property
+    def name(self) -> str:
+        """As printed: one that rests on random text features says so."""
+        return labelled(self.label, self.text_encoder.note if self.text_encoder else "")
 
     @property
     def method(self) -> tuple[str, ...]:
@@ -140,11 +164,10 @@ def read_run(path: Path) -> RunResult:
             metric that is not a number.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}; check its permissions") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: is not complete JSON ({error}); run the same `cvis run` again") from error
+    content = _parse(path, text)
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         found = content.get("schema") if isinstance(content, dict) else None
         raise UserError(f"{path}: schema: {found!r} is not {SCHEMA}; it is of another version of cvis")
@@ -152,17 +175,66 @@ def read_run(path: Path) -> RunResult:
         raise UserError(f"{path}: final: is missing: the run is unfinished; run the same `cvis run` again")
     for name, kind in FIELDS.items():
         if not isinstance(content.get(name), kind) or isinstance(content.get(name), bool):
-            raise UserError(f"{path}: {name}: {content.get(name)!r} is not what schema {SCHEMA} has there")
+            raise _wrong(path, name, content.get(name))
     if not content["steps"] or not all(isinstance(step, dict) for step in content["steps"]):
         raise UserError(f"{path}: steps: has no finished step; run the same `cvis run` again")
     _check_metrics(path, "final", content["final"])
     for index, step in enumerate(content["steps"]):
         _check_metrics(path, f"steps[{index}]", step)
     values = {name: content[name] for name in FIELDS}
-    upper_bound = bool(content.get("upper_bound", content["learner"] == "joint"))
-    encoder = _text_encoder(path, content.get("text_encoder"))
     values["steps"] = tuple(content["steps"])
-    return RunResult(path=path.parent, **values, upper_bound=upper_bound, text_encoder=encoder)
+    return RunResult(
+        path=path.parent,
+        **values,
+        upper_bound=bool(content.get("upper_bound", content["learner"] == "joint")),
+        text_encoder=_text_encoder(path, content.get("text_encoder")),
+        label=_label(path, content.get("label")),
+        classes=_classes(path, content.get("classes")),
+        groups=_groups(path, content.get("groups")),
+        run_id=hashlib.sha256(text).hexdigest()[:12],
+    )
+
+
+def _parse(path: Path, text: bytes) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        pass
+    try:  # NaN and numbers beyond a double are no JSON to orjson; read, they can be named
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: is not complete JSON ({error}); run the same `cvis run` again") from error
+
+
+def _wrong(path: Path, name: str, value: Any) -> UserError:
+    return UserError(f"{path}: {name}: {value!r:.80} is not what schema {SCHEMA} has there")
+
+
+def _label(path: Path, content: Any) -> str:
+    """Empty in files older than the field."""
+    if content is None:
+        return ""
+    if not isinstance(content, str) or not content.strip():
+        raise _wrong(path, "label", content)
+    return " ".join(content.split())
+
+
+def _classes(path: Path, content: Any) -> dict[int, str]:
+    if content is None:
+        return {}
+    if not isinstance(content, dict) or not all(c.isdecimal() and isinstance(n, str) for c, n in content.items()):
+        raise _wrong(path, "classes", content)
+    return {int(c): name for c, name in content.items()}
+
+
+def _groups(path: Path, content: Any) -> tuple[tuple[int, ...], ...]:
+    if content is None:
+        return ()
+    if not isinstance(content, list) or not all(
+        isinstance(group, list) and all(type(c) is int for c in group) for group in content
+    ):
+        raise _wrong(path, "groups", content)
+    return tuple(map(tuple, content))
 
 
 def _text_encoder(path: Path, content: Any) -> TextEncoder | None:
@@ -171,7 +243,7 @@ def _text_encoder(path: Path, content: Any) -> TextEncoder | None:
         return None
     kinds = {"model": str, "pretrained": str, "sha256": str | None}
     if not isinstance(content, dict) or not all(isinstance(content.get(k), kind) for k, kind in kinds.items()):
-        raise UserError(f"{path}: text_encoder: {content!r:.80} is not what schema {SCHEMA} has there")
+        raise _wrong(path, "text_encoder", content)
     return TextEncoder(content["model"], content["pretrained"], content.get("sha256"))
 
 

@@ -45,12 +45,14 @@ class Row:
     cells: dict[str, Cell]
     upper_bound: bool = False  # sees the whole stream at once: listed last, never ranked
     text_encoder: TextEncoder | None = None
-    note: str = ""  # what the learner's name alone would hide
+    note: str = ""  # what the label alone would hide
+    label: str = ""
+    source: str = "ours"  # or "paper": printed in one, not run here
 
     @property
     def name(self) -> str:
         """As printed: a row that rests on random text features says so."""
-        return labelled(self.learner, self.note)
+        return labelled(self.label or self.learner, self.note)
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,9 @@ def _row(runs: Sequence[RunResult], cells: dict[str, Cell]) -> Row:
     first, seeds = runs[0], tuple(run.seed for run in runs)
     init = str(first.protocol.get("init", "-"))
     note = first.text_encoder.note if first.text_encoder else ""
-    return Row(first.learner, seeds, init, cells, all(run.upper_bound for run in runs), first.text_encoder, note)
+    return Row(
+        first.learner, seeds, init, cells, all(run.upper_bound for run in runs), first.text_encoder, note, first.label
+    )
 
 
 def _told_apart(rows: Sequence[Row]) -> list[Row]:
