@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import torch
 from mmengine.dist import barrier, get_rank, get_world_size
 from mmengine.visualization import Visualizer
 
-from cvis.engine import checkpoint
+from cvis.engine import checkpoint, queries
 from cvis.engine.environment import (
     derive_seed,
     describe_environment,
@@ -66,11 +66,12 @@ class Run:
         return self.learner.describe().get("text_encoder")
 
 
-def run(config: dict[str, Any]) -> Path:
+def run(config: dict[str, Any], command: str | None = None) -> Path:
     """Run a learner through a stream; returns the run's folder, in which ``metrics.json`` then lies.
 
     Args:
         config: from :func:`cvis.engine.config.resolve`.
+        command: what the user typed to make this run; kept in ``run.json``.
 
     Raises:
         UserError: anything wrong with the configuration, the data or the disk.
@@ -80,10 +81,10 @@ def run(config: dict[str, Any]) -> Path:
     scenario = scenario_of(config)
     folder = run_folder(config, scenario.name)
     with locked(folder) if get_rank() == 0 else nullcontext():
-        return _run(config, scenario, folder, device)
+        return _run(config, scenario, folder, device, command)
 
 
-def _run(config: dict[str, Any], scenario: Scenario, folder: Path, device: torch.device) -> Path:
+def _run(config: dict[str, Any], scenario: Scenario, folder: Path, device: torch.device, command: str | None) -> Path:
     identity = {
         "scenario": scenario.name,
         "scenario_hash": scenario.hash,
@@ -93,6 +94,8 @@ def _run(config: dict[str, Any], scenario: Scenario, folder: Path, device: torch
         "initial_weights": init_identity(config["protocol"]["init"]),
     }
     journal = Journal(folder, config, identity, writes=get_rank() == 0)
+    if command is not None:
+        journal.content.setdefault("command", command)  # the first one: a resumption may say less
     steps = journal.finished_steps()
     stream = find_learner(config["learner"]["type"]).stream(scenario)
     if len(steps) == len(stream) and (folder / "metrics.json").is_file():
@@ -101,11 +104,13 @@ def _run(config: dict[str, Any], scenario: Scenario, folder: Path, device: torch
         logger.info("%s is complete already%s", folder, _mark(journal.content.get("text_encoder")))
         return folder
     this = _rebuild(config, scenario, stream, device, journal, steps)
-    for task in stream[len(steps) :]:
-        steps.append(_do_step(this, task))
+    with closing(this.visualizer):  # a tracker left open would take in the next run of this process
+        for task in stream[len(steps) :]:
+            steps.append(_do_step(this, task))
+    if get_rank() == 0:
+        queries.write_queries(folder / queries.FILE, this.learner.segmenter)
     journal.write_run(_summary(this, steps))
     journal.update(status="done", peak_mem_mb=max(s["peak_mem_mb"] for s in steps))
-    this.visualizer.close()
     final = final_metrics(steps)
     words = ", ".join(f"{name} {_number(final[name])}" for name in ("mAP", "AP50", "AR10", "FR", "forgetting"))
     logger.info("done%s: %s", _mark(this.text_encoder), words)
@@ -245,6 +250,7 @@ def _summary(this: Run, steps: list[dict[str, Any]]) -> dict[str, Any]:
         "schema": SCHEMA,
         "scenario": scenario.name,
         "learner": names["run"],
+        "label": _label(names, this.learner),
         "segmenter": names["segmenter"],
         "seed": this.seed,
         "protocol": {
@@ -264,6 +270,13 @@ def _summary(this: Run, steps: list[dict[str, Any]]) -> dict[str, Any]:
         "steps": steps,
         "final": final_metrics(steps),
     }
+
+
+def _label(names: dict[str, str], learner: Learner) -> str:
+    """What tables call the run: its name, and with it what the name of its method would hide."""
+    if learner.label is None:
+        return names["run"]
+    return learner.label if names["run"] == names["learner"] else f"{names['run']}, {learner.label}"
 
 
 def _describe_init(report: InitReport) -> dict[str, Any]:

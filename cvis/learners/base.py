@@ -29,11 +29,13 @@ class Learner(nn.Module):
         requires: segmenter capabilities without which the method cannot work, e.g. ``{"query_groups"}``.
         own_step0: the method trains step 0 in its own way, so it does not share the step-0 checkpoint.
         replays: training clips may show annotations of old classes again (never of future ones).
+        label: what tables call the method, if its registered name would not say enough.
     """
 
     requires: ClassVar[frozenset[str]] = frozenset()
     own_step0: bool = False
     replays: ClassVar[bool] = False
+    label: ClassVar[str | None] = None
 
     def __init__(self, segmenter: Segmenter) -> None:
         super().__init__()

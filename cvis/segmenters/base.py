@@ -12,10 +12,24 @@ from torch import Tensor, nn
 from cvis.errors import UserError
 from cvis.segmenters.groups import QueryGroup
 from cvis.segmenters.heads import ClassHeads
+from cvis.segmenters.matcher import Matching
 from cvis.types import Clip, Targets, Tracks, Video
 
 Classify = Callable[[Tensor, Tensor, float], Tensor]
 """A classification loss: (logits [B, Q, K+1], target columns [B, Q] int64, weight of no-object) -> scalar."""
+
+
+Cost = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+"""What a match costs: (logits, mask logits, columns, targets) -> [..., Q, N]; see :func:`~.matcher.pairwise_cost`."""
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What a backbone says of B clips of T frames; models with the same frozen backbone can share it."""
+
+    levels: tuple[Tensor, ...]  # each [B * T, C_i, h_i, w_i], fine to coarse
+    length: int  # T
+    size: tuple[int, int]  # height and width of the padded frames in pixels
 
 
 @dataclass(frozen=True)
@@ -89,8 +103,16 @@ class Segmenter(nn.Module, ABC):
         self.groups: nn.ModuleList
 
     @abstractmethod
+    def extract(self, frames: Tensor, sizes: Tensor | None = None) -> Maps:
+        """The backbone. ``frames`` uint8 RGB [B, T, 3, H, W]; ``sizes`` [B, 2] before padding."""
+
+    @abstractmethod
+    def encode(self, maps: Maps) -> Memory:
+        """The pixel decoder, on what :meth:`extract` answered."""
+
     def features(self, frames: Tensor, sizes: Tensor | None = None) -> Memory:
-        """Backbone and pixel decoder. ``frames`` uint8 RGB [B, T, 3, H, W]; ``sizes`` [B, 2] before padding."""
+        """Backbone and pixel decoder: :meth:`extract` and :meth:`encode`."""
+        return self.encode(self.extract(frames, sizes))
 
     @abstractmethod
     def decode(
@@ -117,10 +139,19 @@ class Segmenter(nn.Module, ABC):
         self,
         outputs: Sequence[Output],
         targets: Sequence[Targets],
-        classify: Classify | None = None,
+        classify: Classify | Sequence[Classify] | None = None,
         class_weight: float | None = None,
+        cost: Cost | None = None,
     ) -> dict[str, Tensor]:
-        """Named, weighted scalar losses of a batch; the last two replace the classification loss and its weight."""
+        """Named, weighted scalar losses of a batch.
+
+        ``classify``, ``class_weight`` and ``cost`` replace the classification loss (of all prediction layers, or
+        one for each), its weight, and what the matching minimises.
+        """
+
+    @abstractmethod
+    def match(self, outputs: Sequence[Output], targets: Sequence[Targets]) -> Matching:
+        """The matching of queries and targets in every prediction layer."""
 
     @abstractmethod
     def add_query_group(self, num_queries: int, step: int, own_mask_head: bool = True) -> QueryGroup:
@@ -135,8 +166,13 @@ class Segmenter(nn.Module, ABC):
         """:meth:`features` of a whole video on disk."""
 
     @abstractmethod
-    def tracks(self, video: Video, memory: Memory, scores: Tensor, mask_embeddings: Tensor) -> Tracks:
-        """The best (query, class) pairs as tracks: ``scores`` [Q, K], -inf: no answer; ``mask_embeddings`` [Q, D]."""
+    def tracks(
+        self, video: Video, memory: Memory, scores: Tensor, mask_embeddings: Tensor, soft_masks: bool = False
+    ) -> Tracks:
+        """The best (query, class) pairs as tracks: ``scores`` [Q, K], -inf: no answer; ``mask_embeddings`` [Q, D].
+
+        With ``soft_masks`` the queries compete for every pixel, see :func:`~.points.compete`.
+        """
 
     def group(self, index: int) -> QueryGroup:
         """``groups[index]``, typed."""
@@ -148,8 +184,8 @@ class Segmenter(nn.Module, ABC):
         """The base group's outputs for a batch of clips."""
         return self.decode(self.features(clip.frames, clip.sizes))
 
-    def add_classes(self, category_ids: Sequence[int], init: str = "default") -> None:
-        """Grow the class logits by the classes of a step, before the no-object column.
+    def add_classes(self, category_ids: Sequence[int], init: str = "default", head: nn.Module | None = None) -> None:
+        """Grow the class logits by the classes of a step, before the no-object column; see :meth:`ClassHeads.add`.
 
         Raises:
             UserError: no id, or an id that is there already.
@@ -160,7 +196,7 @@ class Segmenter(nn.Module, ABC):
         for index, category in enumerate(ids):
             if category in self.classes or category in ids[:index]:
                 raise UserError(f"add_classes: category_ids: {category}: added twice; each class belongs to one step")
-        self.class_heads.add(len(ids), init)
+        self.class_heads.add(len(ids), init, head)
         self.classes.extend(ids)
 
     def freeze_backbone(self) -> None:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cvis.segmenters.base import Classify, Output
+from cvis.segmenters.base import Classify, Cost, Output
 from cvis.segmenters.matcher import Matching, assign, pairwise_cost
 from cvis.segmenters.points import sample, uncertain_points
 
@@ -56,8 +56,9 @@ class Criterion:
         outputs: Sequence[Output],
         columns: Sequence[Tensor],
         masks: Sequence[Tensor],
-        classify: Classify,
+        classify: Classify | Sequence[Classify],
         class_weight: float | None = None,
+        cost: Cost = pairwise_cost,
     ) -> dict[str, Tensor]:
         """Losses by name: ``loss_cls``, ``loss_mask``, ``loss_dice`` of the last layer, ``d0.loss_cls``, ... before.
 
@@ -65,12 +66,13 @@ class Criterion:
             outputs: one per prediction layer.
             columns: per clip [N] int64.
             masks: per clip [N, T, H, W] bool, padded as the network's input is.
-            classify: the classification loss.
+            classify: the classification loss, or one for each prediction layer.
             class_weight: in place of the one given at construction.
+            cost: what the matching minimises.
         """
         padded = pad_tracks(masks, outputs[0].masks.dtype)
         with torch.autocast(outputs[0].masks.device.type, enabled=False):
-            matching = self.match(outputs, columns, padded)
+            matching = self.match(outputs, columns, padded, cost=cost)
             logits = [output.logits.to(padded.dtype) for output in outputs]
             classes = self._class_losses(logits, columns, matching, classify)
             bce, dice = self._mask_losses(outputs, matching, padded, [len(ids) for ids in columns])
@@ -86,7 +88,12 @@ class Criterion:
 
     @torch.no_grad()
     def match(
-        self, outputs: Sequence[Output], columns: Sequence[Tensor], padded: Tensor, points: Tensor | None = None
+        self,
+        outputs: Sequence[Output],
+        columns: Sequence[Tensor],
+        padded: Tensor,
+        points: Tensor | None = None,
+        cost: Cost = pairwise_cost,
     ) -> Matching:
         """Match every layer's queries with the targets, at the same points for all.
 
@@ -108,19 +115,24 @@ class Criterion:
             for output in outputs:
                 values = sample(output.masks.to(padded.dtype).flatten(1, 2), points)
                 values = values.unflatten(1, (-1, frames)).flatten(2)
-                costs.append(pairwise_cost(output.logits.to(padded.dtype), values, ids, targets))
+                costs.append(cost(output.logits.to(padded.dtype), values, ids, targets))
             return assign(torch.stack(costs), counts)
 
     def _class_losses(
-        self, logits: Sequence[Tensor], columns: Sequence[Tensor], matching: Matching, classify: Classify
+        self,
+        logits: Sequence[Tensor],
+        columns: Sequence[Tensor],
+        matching: Matching,
+        classify: Classify | Sequence[Classify],
     ) -> list[Tensor]:
         ids = torch.cat(list(columns))
+        of_layer = [classify] * len(logits) if callable(classify) else classify
         losses = []
-        for layer, query in zip(logits, matching.query, strict=True):
+        for layer, query, classify_layer in zip(logits, matching.query, of_layer, strict=True):
             wanted = torch.full(layer.shape[:2], layer.shape[-1] - 1, device=ids.device)
             found = query >= 0
             wanted[matching.clip[found], query[found]] = ids[found]
-            losses.append(classify(layer, wanted, self.no_object_weight))
+            losses.append(classify_layer(layer, wanted, self.no_object_weight))
         return losses
 
     def _mask_losses(

@@ -39,12 +39,13 @@ class ClassHeads(nn.Module):
         self.dim, self.kind = dim, kind
         self.no_object = self._head(1)
         self.steps = nn.ModuleList()
+        self._sizes: list[int] = []
 
     def forward(self, queries: Tensor) -> Tensor:
         """[..., dim] -> logits [..., K + 1] in the order [C_0, C_1, ..., C_t, no-object]."""
         return torch.cat([*(head(queries) for head in self.steps), self.no_object(queries)], dim=-1)
 
-    def add(self, num_classes: int, init: str = "default") -> nn.Module:
+    def add(self, num_classes: int, init: str = "default", head: nn.Module | None = None) -> nn.Module:
         """Append the head of a new step.
 
         Args:
@@ -54,21 +55,24 @@ class ClassHeads(nn.Module):
                 w_new = w_bg, b_new = b_bg - log(n + 1), b_bg <- b_bg - log(n + 1);
                 the probabilities of all older classes stay as they were; or ``no_object``: a copy of the no-object
                 head whose last row is repeated (ECLIPSE).
+            head: a head of a method's own, [..., dim] -> [..., num_classes]; it brings its own initialisation.
         """
         if init not in INITS:
             raise UserError(f"add_classes: init: {init!r}: unknown; use one of {', '.join(INITS)}")
-        head = self._head(num_classes).to(next(self.no_object.parameters()))
-        if init == "background":
-            _last_linear(self.no_object).bias.data.sub_(math.log(num_classes + 1))
-        if init != "default":
-            head.load_state_dict(self._copies(num_classes))
+        if head is None:
+            head = self._head(num_classes)
+            if init == "background":
+                _last_linear(self.no_object).bias.data.sub_(math.log(num_classes + 1))
+            if init != "default":
+                head.load_state_dict(self._copies(num_classes))
+        head.to(next(self.no_object.parameters()))
         self.steps.append(head)
+        self._sizes.append(num_classes)
         return head
 
     def columns(self, step: int) -> range:
         """Which columns of the logits are the classes of a step."""
-        sizes = [_last_linear(head).out_features for head in self.steps[: step + 1]]
-        return range(sum(sizes[:-1]), sum(sizes))
+        return range(sum(self._sizes[:step]), sum(self._sizes[: step + 1]))
 
     def _copies(self, num_classes: int) -> dict[str, Tensor]:
         """The no-object head with its last row repeated."""

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from cvis.errors import UserError
 from cvis.segmenters.backbone import build_backbone
-from cvis.segmenters.base import Classify, Memory, Output, QueryOutput, Segmenter, select_layers
+from cvis.segmenters.base import Classify, Cost, Maps, Memory, Output, QueryOutput, Segmenter, select_layers
 from cvis.segmenters.criterion import Criterion, pad_tracks, softmax_cross_entropy
 from cvis.segmenters.decoder import Decoder, LayerState, mask_logits
 from cvis.segmenters.groups import QueryGroup
 from cvis.segmenters.heads import ClassHeads, mlp
-from cvis.segmenters.matcher import Matching
+from cvis.segmenters.matcher import Matching, pairwise_cost
 from cvis.segmenters.openmmlab import quiet
 from cvis.segmenters.pixel_decoder import PixelDecoder
 from cvis.segmenters.predict import Inference
@@ -89,22 +89,25 @@ class Mask2Former(Segmenter):
         for kernel in (parameter for parameter in self.parameters() if parameter.dim() == 4):
             kernel.data = kernel.data.contiguous(memory_format=self._memory_format)
 
-    def features(self, frames: Tensor, sizes: Tensor | None = None) -> Memory:
-        """Normalise, pad, and run backbone and pixel decoder frame by frame.
+    def extract(self, frames: Tensor, sizes: Tensor | None = None) -> Maps:
+        """Normalise, pad, and run the backbone frame by frame.
 
         Args:
             frames: uint8 RGB [B, T, 3, H, W].
             sizes: [B, 2], height and width before the clip was padded; None: all of it is image.
         """
-        batch, length = frames.shape[:2]
         images = self.normalise(frames, sizes).flatten(0, 1)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.backbone_frozen):
-            maps = self.backbone(images.contiguous(memory_format=self._memory_format))
-        mask_features, levels = self.pixel_decoder(maps)
+            levels = self.backbone(images.contiguous(memory_format=self._memory_format))
+        return Maps(tuple(levels), frames.shape[1], (images.shape[-2], images.shape[-1]))
+
+    def encode(self, maps: Maps) -> Memory:
+        """Run the pixel decoder frame by frame."""
+        mask_features, levels = self.pixel_decoder(maps.levels)
         return Memory(
-            tuple(level.unflatten(0, (batch, length)) for level in levels),
-            mask_features.unflatten(0, (batch, length)),
-            (images.shape[-2], images.shape[-1]),
+            tuple(level.unflatten(0, (-1, maps.length)) for level in levels),
+            mask_features.unflatten(0, (-1, maps.length)),
+            maps.size,
         )
 
     def normalise(self, frames: Tensor, sizes: Tensor | None = None) -> Tensor:
@@ -172,8 +175,9 @@ class Mask2Former(Segmenter):
         self,
         outputs: Sequence[Output],
         targets: Sequence[Targets],
-        classify: Classify | None = None,
+        classify: Classify | Sequence[Classify] | None = None,
         class_weight: float | None = None,
+        cost: Cost | None = None,
     ) -> dict[str, Tensor]:
         """Losses of methods "Mask2Former-VIS": see :class:`Criterion`.
 
@@ -181,7 +185,8 @@ class Mask2Former(Segmenter):
             UserError: a target of a class that has no column here: the data leaked it.
         """
         columns, masks = self._columns(targets), self._masks(targets)
-        return self._criterion(outputs, columns, masks, classify or softmax_cross_entropy, class_weight)
+        classify = classify or softmax_cross_entropy
+        return self._criterion(outputs, columns, masks, classify, class_weight, cost or pairwise_cost)
 
     def match(self, outputs: Sequence[Output], targets: Sequence[Targets]) -> Matching:
         """The Hungarian matching of every prediction layer."""
@@ -215,9 +220,11 @@ class Mask2Former(Segmenter):
             windows[0].size,
         )
 
-    def tracks(self, video: Video, memory: Memory, scores: Tensor, mask_embeddings: Tensor) -> Tracks:
+    def tracks(
+        self, video: Video, memory: Memory, scores: Tensor, mask_embeddings: Tensor, soft_masks: bool = False
+    ) -> Tracks:
         """The best (query, class) pairs as tracks: ``scores`` [Q, K], -inf: no answer; ``mask_embeddings`` [Q, D]."""
-        return self.inference.tracks(video, memory, scores, mask_embeddings, self.classes)
+        return self.inference.tracks(video, memory, scores, mask_embeddings, self.classes, soft_masks)
 
     def _columns(self, targets: Sequence[Targets]) -> list[Tensor]:
         column = {category: index for index, category in enumerate(self.classes)}

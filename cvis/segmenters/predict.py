@@ -16,6 +16,7 @@ from cvis.data.frames import read_frames
 from cvis.errors import UserError
 from cvis.segmenters.base import Memory
 from cvis.segmenters.decoder import mask_logits, resize
+from cvis.segmenters.points import compete
 from cvis.types import RLE, Tracks, Video
 
 
@@ -56,7 +57,13 @@ class Inference:
             yield torch.from_numpy(images).permute(0, 3, 1, 2)
 
     def tracks(
-        self, video: Video, memory: Memory, scores: Tensor, embeddings: Tensor, classes: Sequence[int]
+        self,
+        video: Video,
+        memory: Memory,
+        scores: Tensor,
+        embeddings: Tensor,
+        classes: Sequence[int],
+        soft_masks: bool = False,
     ) -> Tracks:
         """The ``top_k`` best pairs of a query and a class.
 
@@ -65,12 +72,13 @@ class Inference:
             scores: [Q, K], without no-object; -inf: this query does not answer with this class.
             embeddings: mask embeddings [Q, D].
             classes: data-set ids of the K columns.
+            soft_masks: all Q queries compete for every pixel, see :func:`~cvis.segmenters.points.compete`.
         """
         values, pairs = scores.flatten().topk(min(self.top_k, scores.numel()))
         values, pairs = values[values != -torch.inf], pairs[values != -torch.inf]
         queries, columns = pairs // max(len(classes), 1), pairs % max(len(classes), 1)
         kept, place = queries.unique(return_inverse=True)
-        masks = self._masks(video, memory, embeddings[kept]) if len(kept) else []
+        masks = self._masks(video, memory, embeddings, kept, soft_masks) if len(kept) else []
         return Tracks(
             video.id,
             tuple(classes[column] for column in columns.tolist()),
@@ -78,13 +86,17 @@ class Inference:
             tuple(tuple(masks[index]) for index in place.tolist()),
         )
 
-    def _masks(self, video: Video, memory: Memory, embeddings: Tensor) -> list[list[RLE | None]]:
-        """Masks of n queries at the video's own size, n x frames."""
+    def _masks(
+        self, video: Video, memory: Memory, embeddings: Tensor, kept: Tensor, soft_masks: bool
+    ) -> list[list[RLE | None]]:
+        """Masks of the n ``kept`` queries at the video's own size, n x frames."""
         height, width = self.size(video.height, video.width)
-        tracks: list[list[RLE | None]] = [[] for _ in embeddings]
+        tracks: list[list[RLE | None]] = [[] for _ in kept]
+        asked = embeddings if soft_masks else embeddings[kept]
         for start in range(0, len(video), self.window):
             features = memory.mask_features[:, start : start + self.window]
-            logits = mask_logits(embeddings[None].to(features.dtype), features)[0].float()
+            logits = mask_logits(asked[None].to(features.dtype), features).float()
+            logits = compete(logits)[0, kept] if soft_masks else logits[0]
             logits = resize(logits, memory.size)[:, :, :height, :width]
             masks = (resize(logits, (video.height, video.width)) > 0).cpu().numpy()
             for track, frames in zip(tracks, masks, strict=True):

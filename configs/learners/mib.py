@@ -1,0 +1,1 @@
+learner = dict(type="mib")

@@ -1,0 +1,110 @@
+"""BalConpas (Chen et al., ECCV 2024), its distillation: queries that see old objects keep their features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cvis.data.videoset import VideoSet
+from cvis.learners.distill import Distiller, OldView, ReplayMemory, feature_distance, with_pseudo_labels
+from cvis.learners.distill.learner import at_least_zero
+from cvis.learners.distill.losses import weighted_mean
+from cvis.learners.registry import LEARNERS
+from cvis.scenario import Task
+from cvis.segmenters import Output, Segmenter
+from cvis.types import Clip, Targets
+
+
+@LEARNERS.register_module(name="balconpas")
+class BalConpas(Distiller):
+    """Pseudo-labels, and the decoder's queries that match them stay where the old model had them, in all layers.
+
+    Args:
+        feature_weight: of the distance of queries, mean over matched queries and channels, summed over the layers.
+        min_score, min_overlap: see :func:`~cvis.learners.distill.pseudo_labels.pseudo_tracks`; a track must keep more
+            than ``min_overlap`` of its mask.
+        tracks_per_class: of a class-balanced replay memory; 0: none. Of a remembered video only the remembered tracks
+            are labelled, so there a query without a target is not taught that it sees nothing.
+        lr_mult: factor on the schedule's learning rate after step 0.
+    """
+
+    replays = True  # its memory only; without one its training data are the step's alone
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        feature_weight: float = 5.0,
+        min_score: float = 0.0,
+        min_overlap: float = 0.8,
+        tracks_per_class: int = 0,
+        lr_mult: float = 1.0,
+    ) -> None:
+        super().__init__(segmenter, lr_mult)
+        self.feature_weight = at_least_zero("feature_weight", feature_weight)
+        self.min_score = at_least_zero("min_score", min_score)
+        self.min_overlap = at_least_zero("min_overlap", min_overlap)
+        self.memory = ReplayMemory(tracks_per_class)
+
+    def begin_task(self, task: Task) -> None:
+        super().begin_task(task)
+        self.memory.begin_task(task)
+
+    def end_task(self, task: Task) -> None:
+        super().end_task(task)
+        self.memory.end_task(task)
+
+    def train_data(self, task: Task) -> VideoSet:
+        memory = self.memory.videos(before=task.index)
+        return task.train if memory is None else task.train | memory
+
+    def losses(self, clip: Clip, new: Sequence[Output], old: OldView) -> dict[str, Tensor]:
+        replayed = [_holds_any(target, old.classes) for target in clip.targets]
+        labelled = with_pseudo_labels(clip, old, self.min_score, self.min_overlap, area="kept")
+        targets = [
+            own if again else extended
+            for own, extended, again in zip(clip.targets, labelled.targets, replayed, strict=True)
+        ]
+        classify = partial(replay_cross_entropy, replayed=clip.sizes.new_tensor(replayed, dtype=torch.bool))
+        losses = self.segmenter.criterion(new, targets, classify if any(replayed) else None)
+        weight = self._sees_old(new[-1], targets, old.classes)
+        distances = [
+            feature_distance(ours.queries, theirs.queries, weight) for ours, theirs in zip(new, old.layers, strict=True)
+        ]
+        losses["loss_feature"] = self.feature_weight * torch.stack(distances).sum()
+        return losses
+
+    @torch.no_grad()
+    def _sees_old(self, answer: Output, targets: Sequence[Targets], classes: Sequence[int]) -> Tensor:
+        """[B, Q]: 1 for the queries that are matched to tracks of old classes in the last layer."""
+        wanted = torch.tensor(list(classes), device=answer.logits.device)
+        tracks = [torch.isin(target.category_ids, wanted) for target in targets]
+        past = [Targets(t.category_ids[own], t.masks[own]) for t, own in zip(targets, tracks, strict=True)]
+        matching = self.segmenter.match([answer], past)
+        found = matching.query[0] >= 0
+        seen = answer.logits.new_zeros(answer.logits.shape[:2])
+        seen[matching.clip[found], matching.query[0][found]] = 1
+        return seen
+
+
+def replay_cross_entropy(logits: Tensor, columns: Tensor, no_object_weight: float, replayed: Tensor) -> Tensor:
+    """The weighted cross entropy, where no-object targets of replayed clips have no weight, in sum and count.
+
+    Args:
+        logits: [B, Q, K+1].
+        columns: [B, Q] int64.
+        no_object_weight: of the other clips.
+        replayed: [B] bool.
+    """
+    background = columns == logits.shape[-1] - 1
+    weight = torch.where(background, no_object_weight, 1.0).to(logits.dtype)
+    weight = weight.masked_fill(background & replayed[:, None], 0.0)
+    values = F.cross_entropy(logits.flatten(0, 1), columns.flatten(), reduction="none").view_as(weight)
+    return weighted_mean(values, weight)
+
+
+def _holds_any(target: Targets, classes: Sequence[int]) -> bool:
+    return not set(classes).isdisjoint(target.category_ids.tolist())

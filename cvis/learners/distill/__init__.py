@@ -1,0 +1,29 @@
+"""What methods are made of that look back at the model of the step before. Import from here for a method of yours."""
+
+from cvis.learners.distill.learner import Distiller
+from cvis.learners.distill.losses import (
+    adaptive_mean,
+    feature_distance,
+    mask_distillation,
+    softmax_focal,
+    unbiased_cross_entropy,
+    unbiased_distillation,
+)
+from cvis.learners.distill.memory import ReplayMemory
+from cvis.learners.distill.pseudo_labels import pseudo_tracks, with_pseudo_labels
+from cvis.learners.distill.teacher import OldView, Teacher
+
+__all__ = [
+    "Distiller",
+    "OldView",
+    "ReplayMemory",
+    "Teacher",
+    "adaptive_mean",
+    "feature_distance",
+    "mask_distillation",
+    "pseudo_tracks",
+    "softmax_focal",
+    "unbiased_cross_entropy",
+    "unbiased_distillation",
+    "with_pseudo_labels",
+]

@@ -1,0 +1,128 @@
+"""Losses between an old and a new model, and classification where old classes go unlabelled.
+
+Logits are [..., K+1] in the order [old classes, new classes, no-object]; an old model's are [..., o+1] in the order
+[old classes, no-object]. Everywhere o is the number of old classes.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+FOCAL_ALPHA, FOCAL_GAMMA = 5.0, 1.0
+
+
+def unbiased_log_probabilities(logits: Tensor, num_old: int) -> Tensor:
+    """Log-probabilities [..., K+1] where "no object" means "no new object": old classes may hide in it.
+
+    log p'(no-object) = LSE(z_no-object, z_1, ..., z_o) - LSE(z); all others as in the softmax (MiB, equation 5).
+    """
+    log_p = logits.log_softmax(-1)
+    background = torch.cat([log_p[..., :num_old], log_p[..., -1:]], dim=-1).logsumexp(-1, keepdim=True)
+    return torch.cat([log_p[..., :-1], background], dim=-1)
+
+
+def unbiased_cross_entropy(
+    logits: Tensor, columns: Tensor, no_object_weight: float, num_old: int, focal: bool = False
+) -> Tensor:
+    """MiB's unbiased cross entropy (Cermelli et al., CVPR 2020, equation 5) for a set of queries.
+
+    A weighted mean, as :func:`~cvis.segmenters.criterion.softmax_cross_entropy`, which it equals without old
+    classes; ``functools.partial`` over ``num_old`` makes it a criterion's ``classify``.
+
+    Args:
+        logits: [B, Q, K+1].
+        columns: [B, Q] int64; K is no-object.
+        no_object_weight: weight of the no-object targets.
+        num_old: o.
+        focal: the loss of :func:`softmax_focal` instead.
+    """
+    log_p = unbiased_log_probabilities(logits, num_old)
+    return _focal(log_p, columns) if focal else _weighted_nll(log_p, columns, no_object_weight)
+
+
+def softmax_focal(logits: Tensor, columns: Tensor, no_object_weight: float = 1.0) -> Tensor:
+    """5 * mean over clips and queries of (1 - p) * -log p, p the softmax probability of the target (CoMFormer).
+
+    Args:
+        logits: [B, Q, K+1].
+        columns: [B, Q] int64.
+        no_object_weight: not used: the focal factor takes the place of class weights.
+    """
+    return _focal(logits.log_softmax(-1), columns)
+
+
+def unbiased_distillation(logits: Tensor, old_logits: Tensor) -> Tensor:
+    """MiB's unbiased knowledge distillation (equation 8), per query: KL(q || p) over the o old classes and no-object.
+
+    q is the old model's softmax. The new model's p(no-object) is the sum of its probabilities of no-object and of
+    all new classes: what the old model called "no object" may be new by now. Without new classes, and with equal
+    models, it is zero; it does not see how probability is shared among no-object and the new classes.
+
+    Args:
+        logits: [..., K+1] of the new model.
+        old_logits: [..., o+1] of the old model, the same queries.
+
+    Returns:
+        [...], at least 0.
+    """
+    num_old = old_logits.shape[-1] - 1
+    log_p = logits.log_softmax(-1)
+    log_p = torch.cat([log_p[..., :num_old], log_p[..., num_old:].logsumexp(-1, keepdim=True)], dim=-1)
+    return kl(old_logits.log_softmax(-1), log_p)
+
+
+def adaptive_mean(values: Tensor, old_logits: Tensor) -> Tensor:
+    """CoMFormer's adaptive distillation: sum w_i v_i / sum w_i, w_i = (1 - q_i(no-object))^2.
+
+    Queries in which the old model sees an object count; the many that are background do not drown them.
+
+    Args:
+        values: [B, Q], such as :func:`unbiased_distillation`'s.
+        old_logits: [B, Q, o+1].
+    """
+    weight = (1 - old_logits.softmax(-1)[..., -1]) ** 2
+    return weighted_mean(values, weight)
+
+
+def mask_distillation(masks: Tensor, old_masks: Tensor) -> Tensor:
+    """Mean BCE of mask logits against the old model's mask probabilities, over all queries, frames and pixels.
+
+    Args:
+        masks, old_masks: [B, Q, T, h, w] logits.
+    """
+    return F.binary_cross_entropy_with_logits(masks, old_masks.sigmoid())
+
+
+def feature_distance(queries: Tensor, old_queries: Tensor, weight: Tensor) -> Tensor:
+    """sum_i w_i mean_d (x_id - x'_id)^2 / sum_i w_i; zero if no query has weight.
+
+    Args:
+        queries, old_queries: [B, Q, D].
+        weight: [B, Q], at least 0.
+    """
+    return weighted_mean(F.mse_loss(queries, old_queries, reduction="none").mean(-1), weight)
+
+
+def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
+    """sum w v / sum w; zero where all weights are."""
+    total = weight.sum()
+    # a tiny divisor instead would have gradients of infinity times zero
+    return (weight * values).sum() / torch.where(total > 0, total, 1)
+
+
+def kl(log_q: Tensor, log_p: Tensor) -> Tensor:
+    """KL(q || p) over the last axis."""
+    return (log_q.exp() * (log_q - log_p)).sum(-1)
+
+
+def _weighted_nll(log_p: Tensor, columns: Tensor, no_object_weight: float) -> Tensor:
+    weight = log_p.new_ones(log_p.shape[-1])
+    weight[-1] = no_object_weight
+    return F.nll_loss(log_p.flatten(0, 1), columns.flatten(), weight)
+
+
+def _focal(log_p: Tensor, columns: Tensor) -> Tensor:
+    right = log_p.gather(-1, columns[..., None]).squeeze(-1)
+    return (FOCAL_ALPHA * (1 - right.exp()) ** FOCAL_GAMMA * -right).mean()
