@@ -32,8 +32,6 @@ class BalConpas(Distiller):
         lr_mult: factor on the schedule's learning rate after step 0.
     """
 
-    replays = True  # its memory only; without one its training data are the step's alone
-
     def __init__(
         self,
         segmenter: Segmenter,
@@ -48,6 +46,7 @@ class BalConpas(Distiller):
         self.min_score = at_least_zero("min_score", min_score)
         self.min_overlap = at_least_zero("min_overlap", min_overlap)
         self.memory = ReplayMemory(tracks_per_class)
+        self.replays = tracks_per_class > 0
 
     def begin_task(self, task: Task) -> None:
         super().begin_task(task)

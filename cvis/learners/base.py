@@ -34,7 +34,7 @@ class Learner(nn.Module):
 
     requires: ClassVar[frozenset[str]] = frozenset()
     own_step0: bool = False
-    replays: ClassVar[bool] = False
+    replays: bool = False
     label: ClassVar[str | None] = None
 
     def __init__(self, segmenter: Segmenter) -> None:
