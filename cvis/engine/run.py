@@ -250,6 +250,7 @@ def _summary(this: Run, steps: list[dict[str, Any]]) -> dict[str, Any]:
         "schema": SCHEMA,
         "scenario": scenario.name,
         "learner": names["run"],
+        "label": _label(names, this.learner),
         "segmenter": names["segmenter"],
         "seed": this.seed,
         "protocol": {
@@ -269,6 +270,13 @@ def _summary(this: Run, steps: list[dict[str, Any]]) -> dict[str, Any]:
         "steps": steps,
         "final": final_metrics(steps),
     }
+
+
+def _label(names: dict[str, str], learner: Learner) -> str:
+    """What tables call the run: its name, and with it what the name of its method would hide."""
+    if learner.label is None:
+        return names["run"]
+    return learner.label if names["run"] == names["learner"] else f"{names['run']}, {learner.label}"
 
 
 def _describe_init(report: InitReport) -> dict[str, Any]:
