@@ -1,0 +1,204 @@
+"""What happened to every single class: its AP after each step, and what of it was forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from cvis.errors import UserError
+from cvis.evaluation.continual import APMatrix, classwise_forgetting, is_defined
+from cvis.report.store import RunResult
+
+CLASS_METRICS = ("AP", "AP50", "AP75", "AR1", "AR10")
+"""What the ``per_class`` of a step holds, x100."""
+
+Runs = RunResult | Sequence[RunResult]
+"""One run, or the seeds of one row: their mean is shown."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClassByStep:
+    """A metric of K classes after each of T steps, x100.
+
+    Attributes:
+        classes: K data-set ids, in learning order.
+        names: K names, the id where the file has none.
+        learned_at: K steps, at which each class was new.
+        steps: T.
+        values: [K, T] float, nan before the class was learned and where it has no ground truth.
+        no_ground_truth: classes that the test videos do not hold at all, or not at every step.
+    """
+
+    classes: tuple[int, ...]
+    names: tuple[str, ...]
+    learned_at: tuple[int, ...]
+    steps: tuple[int, ...]
+    values: np.ndarray
+    no_ground_truth: tuple[int, ...]
+    metric: str = "AP"
+    n: int = 1  # seeds that ``values`` is the mean of
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, unrounded, None for nan."""
+        rows = zip(self.classes, self.names, self.learned_at, self.values, strict=True)
+        classes = [{"id": c, "name": name, "learned_at": t, "values": plain(own)} for c, name, t, own in rows]
+        return {
+            "metric": self.metric,
+            "n": self.n,
+            "steps": list(self.steps),
+            "classes": classes,
+            "no_ground_truth": list(self.no_ground_truth),
+        }
+
+
+@dataclass(frozen=True)
+class ClassForgetting:
+    """The way of one class, in points of AP; over seeds the mean of each number. nan where it is undefined.
+
+    Attributes:
+        first: right after its own step.
+        best: the best after any step but the last (of a class of the last step: nan, it cannot be forgotten yet).
+        final: after the last step.
+        forgetting: Chaudhry et al.'s, ``best - final``; negative where later steps helped.
+    """
+
+    category_id: int
+    name: str
+    learned_at: int
+    first: float
+    best: float
+    final: float
+    forgetting: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, unrounded, None for nan."""
+        return {key: plain([v])[0] if isinstance(v, float) else v for key, v in asdict(self).items()}
+
+
+def class_by_step(runs: Runs, metric: str = "AP") -> ClassByStep:
+    """The class x step matrix of a run, or the mean over the seeds of one row.
+
+    A file without numbers per class, as of an older version, gives a matrix of nan.
+
+    Raises:
+        UserError: an unknown metric, a damaged file, or seeds whose classes differ.
+    """
+    if metric not in CLASS_METRICS:
+        raise UserError(f"--metric {metric}: no metric of a single class; choose of {', '.join(CLASS_METRICS)}")
+    seeds = _same_stream(runs)
+    learned = _learned_at(seeds[0])
+    steps = range(len(seeds[0].steps))
+    values = np.mean([_matrix(run, learned, metric) for run in seeds], axis=0)  # nan in one seed: nan
+    seen = np.array([[t >= own for t in steps] for own in learned.values()], bool).reshape(len(learned), len(steps))
+    missing = (np.isnan(values) & seen).any(axis=1)
+    return ClassByStep(
+        classes=tuple(learned),
+        names=tuple(seeds[0].classes.get(c, str(c)) for c in learned),
+        learned_at=tuple(learned.values()),
+        steps=tuple(steps),
+        values=values,
+        no_ground_truth=tuple(c for c, gone in zip(learned, missing, strict=True) if gone),
+        metric=metric,
+        n=len(seeds),
+    )
+
+
+def class_forgetting(runs: Runs) -> list[ClassForgetting]:
+    """First, best and final AP of every class and what was forgotten, in learning order.
+
+    Raises:
+        UserError: a damaged file, or seeds whose classes differ.
+    """
+    seeds = _same_stream(runs)
+    learned = _learned_at(seeds[0])
+    numbers = np.mean([_forgetting(run, learned) for run in seeds], axis=0).reshape(len(learned), 4)
+    names = seeds[0].classes
+    return [
+        ClassForgetting(c, names.get(c, str(c)), t, *map(float, own))
+        for (c, t), own in zip(learned.items(), numbers, strict=True)
+    ]
+
+
+def class_values(run: RunResult, step: int, metric: str = "AP") -> dict[int, float]:
+    """Data-set id -> value after a step, of the classes that have one; empty in files without them.
+
+    Raises:
+        UserError: ``per_class`` is not what the schema has there.
+    """
+    per_class = run.steps[step].get("per_class")
+    where = f"{run.path / 'metrics.json'}: steps[{step}].per_class"
+    if per_class is None:
+        return {}
+    if not isinstance(per_class, Mapping):
+        raise UserError(f"{where}: {per_class!r:.60}: is not a table of classes; run the same `cvis run` again")
+    found = {}
+    for key, own in per_class.items():
+        value = own.get(metric) if isinstance(own, Mapping) else own
+        if not str(key).isdecimal() or (value is not None and type(value) not in (int, float)):
+            raise UserError(f"{where}.{key}: {value!r:.60}: is not a number of a class; run the same `cvis run` again")
+        if is_defined(value):
+            found[int(key)] = float(value)
+    return found
+
+
+def plain(values: Sequence[float] | np.ndarray) -> list[float | None]:
+    """For JSON, which has no nan.
+
+    >>> plain([1.5, float("nan")])
+    [1.5, None]
+    """
+    return [None if np.isnan(value) else float(value) for value in values]
+
+
+def _matrix(run: RunResult, learned: Mapping[int, int], metric: str) -> np.ndarray:
+    values = np.full((len(learned), len(run.steps)), np.nan)
+    for t in range(len(run.steps)):
+        own = class_values(run, t, metric)
+        for row, (c, since) in enumerate(learned.items()):
+            if t >= since:
+                values[row, t] = own.get(c, np.nan)
+    return values
+
+
+def _forgetting(run: RunResult, learned: Mapping[int, int]) -> np.ndarray:
+    """[K, 4]: first, best, final, forgetting."""
+    matrix = _matrix(run, learned, "AP")
+    tasks = tuple(tuple(c for c, since in learned.items() if since == t) for t in range(len(run.steps)))
+    lost = classwise_forgetting(APMatrix(tasks, tuple(class_values(run, t) for t in range(len(run.steps)))))
+    numbers = np.full((len(learned), 4), np.nan)
+    for row, (c, since) in enumerate(learned.items()):
+        final, forgotten = matrix[row, -1], lost.get(c, np.nan)
+        numbers[row] = matrix[row, since], final + forgotten, final, forgotten
+    return numbers
+
+
+def _same_stream(runs: Runs) -> Sequence[RunResult]:
+    seeds = [runs] if isinstance(runs, RunResult) else runs
+    first = seeds[0]
+    for run in seeds[1:]:
+        if list(_learned_at(run).items()) != list(_learned_at(first).items()) or len(run.steps) != len(first.steps):
+            raise UserError(
+                f"{run.path / 'metrics.json'}: groups: has other classes or steps than {first.path}; "
+                "these are not seeds of one stream: give one of them"
+            )
+    return seeds
+
+
+def _learned_at(run: RunResult) -> dict[int, int]:
+    """Class -> the step that brought it, in learning order. Joint training has all classes in its one step."""
+    if len(run.groups) == len(run.steps):
+        return {c: t for t, group in enumerate(run.groups) for c in group}
+    brought: dict[int, int] = {}
+    for t, step in enumerate(run.steps):
+        group = step.get("new_classes") or ()
+        if not isinstance(group, list | tuple) or any(type(c) is not int for c in group):
+            raise UserError(
+                f"{run.path / 'metrics.json'}: steps[{t}].new_classes: {group!r:.60}: is not a list of category ids; "
+                "run the same `cvis run` again"
+            )
+        brought.update({c: t for c in group if c not in brought})
+    order = [c for group in run.groups for c in group if c in brought]
+    return {c: brought[c] for c in dict.fromkeys([*order, *brought])}

@@ -1,0 +1,249 @@
+"""Views along the stream, as plain values: tables, plots and pages are made of these and hold no arithmetic.
+
+Runs are grouped as in the result table (:mod:`cvis.report.table`): seeds of one learner, text encoder and protocol
+become one curve, and different protocols never share one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean, stdev
+from typing import Any
+
+from cvis.errors import UserError
+from cvis.report.class_views import (
+    CLASS_METRICS,
+    ClassByStep,
+    ClassForgetting,
+    class_by_step,
+    class_forgetting,
+    class_values,
+)
+from cvis.report.metrics import METRICS, STEP_METRICS
+from cvis.report.store import RunResult
+from cvis.report.table import Group, Row, comparison, per_step
+
+__all__ = [
+    "CLASS_METRICS",
+    "COSTS",
+    "SIZES",
+    "ClassByStep",
+    "ClassForgetting",
+    "Curve",
+    "Entry",
+    "Tradeoff",
+    "along_steps",
+    "class_by_step",
+    "class_forgetting",
+    "cost_curves",
+    "entries",
+    "step_curves",
+    "tradeoff",
+]
+
+SIZES = ("APs", "APm", "APl")
+"""AP of small, medium and large objects: the columns of CRISP's Tables III to VI at every step."""
+COSTS = ("trainable_params", "stored_params", "train_s")
+"""What a step costs: numbers trained, numbers added to what must be kept, seconds."""
+STABILITY = ("mAP_base", "forgetting", "FR", "FR_normalized", "relative_drop", "bwt")
+
+Value = Callable[[RunResult, int], Any]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of the result table with the runs it is made of, and where in the table it stands."""
+
+    scenario: str
+    segmenter: str
+    block: int  # rows of one block may be compared; 0 is the most common protocol
+    differs: dict[str, tuple[Any, Any]]  # protocol keys in which the block differs from block 0
+    row: Row
+    runs: tuple[RunResult, ...]
+
+    @property
+    def label(self) -> str:
+        """As printed: one that rests on random text features says so."""
+        return self.row.name
+
+    @property
+    def place(self) -> tuple[str, str, int]:
+        """Curves of one place share axes."""
+        return self.scenario, self.segmenter, self.block
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One number along the stream, over the seeds of a row.
+
+    Attributes:
+        steps: those that the row has; of an upper bound the last one of its stream alone.
+        mean: nan where no seed has the number.
+        std: sample deviation (n - 1), nan with fewer than two seeds.
+        n: seeds.
+    """
+
+    entry: Entry
+    steps: tuple[int, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    n: int
+
+    @property
+    def label(self) -> str:
+        return self.entry.label
+
+    @property
+    def upper_bound(self) -> bool:
+        return self.entry.row.upper_bound
+
+
+@dataclass(frozen=True)
+class Tradeoff:
+    """What a row keeps against what it learns: (mean, deviation) over seeds each, nan where undefined.
+
+    Attributes:
+        plasticity: mean AP of each later step's classes right after that step; of an upper bound its AP of them.
+        stability: AP of the base classes after the last step, or the measure of forgetting that was asked for.
+    """
+
+    entry: Entry
+    plasticity: tuple[float, float]
+    stability: tuple[float, float]
+
+
+def entries(runs: Sequence[RunResult]) -> list[Entry]:
+    """Every row of the result table with its runs, in the table's order."""
+    by_id = {run.run_id: run for run in runs}
+    return [
+        Entry(group.scenario, group.segmenter, index, block.differs, row, tuple(by_id[i] for i in row.run_ids))
+        for group in comparison(runs)
+        for index, block in enumerate(group.blocks)
+        for row in block.rows
+    ]
+
+
+def step_curves(runs: Sequence[RunResult], metric: str = "mAP_all") -> list[Curve]:
+    """How a metric moves along the stream, a curve per row of the result table.
+
+    Raises:
+        UserError: an unknown metric.
+    """
+    if metric not in STEP_METRICS:
+        raise UserError(f"--metric {metric}: no metric of a step; choose of {', '.join(STEP_METRICS)}")
+    return _curves(runs, lambda run, step: run.steps[step].get(metric), lambda run: upper_bound(run, metric))
+
+
+def cost_curves(runs: Sequence[RunResult], cost: str) -> list[Curve]:
+    """What every step costs: one of :data:`COSTS`.
+
+    Raises:
+        UserError: the value of a file is not a number.
+    """
+
+    def value(run: RunResult, step: int) -> Any:
+        found = run.steps[step].get(cost)
+        if found is not None and type(found) not in (int, float):
+            where = f"{run.path / 'metrics.json'}: steps[{step}].{cost}"
+            raise UserError(f"{where}: {found!r:.60}: is not a number; run the same `cvis run` again")
+        return found
+
+    return _curves(runs, value, lambda run: value(run, -1))
+
+
+def tradeoff(runs: Sequence[RunResult], stability: str = "mAP_base") -> list[Tradeoff]:
+    """Stability and plasticity of every row.
+
+    Raises:
+        UserError: ``stability`` is no such measure.
+    """
+    if stability not in STABILITY:
+        raise UserError(f"--metric {stability}: no measure of stability; choose of {', '.join(STABILITY)}")
+
+    def kept(run: RunResult) -> Any:
+        if run.upper_bound:
+            return upper_bound(run, stability)
+        return (
+            run.final.get(stability)
+            if stability in METRICS and stability != "mAP_base"
+            else run.steps[-1].get(stability)
+        )
+
+    def learned(run: RunResult) -> Any:
+        return _task_mean(run) if run.upper_bound else run.final.get("plasticity")
+
+    return [Tradeoff(e, _mean_std(map(learned, e.runs)), _mean_std(map(kept, e.runs))) for e in entries(runs)]
+
+
+def along_steps(runs: Sequence[RunResult], metrics: Sequence[str] = SIZES) -> list[Group]:
+    """The layout of CRISP's Tables III to VI: a row per learner, and the metrics side by side at every step.
+
+    Raises:
+        UserError: an unknown metric.
+    """
+    tables = [per_step(runs, metric) for metric in metrics]
+    return [_beside(parts, metrics) for parts in zip(*tables, strict=True)]
+
+
+def upper_bound(run: RunResult, metric: str) -> float | None:
+    """What a run that saw all classes at once reaches, over the same classes as the others' last step."""
+    classes = {
+        "mAP_base": run.groups[:1],
+        "mAP_old": run.groups[:-1],
+        "mAP_new": run.groups[-1:],
+    }.get(metric)
+    if classes is None:
+        return run.steps[-1].get(metric)
+    return _mean_ap(run, [c for group in classes for c in group]) if len(run.groups) > 1 else None
+
+
+def _curves(runs: Sequence[RunResult], value: Value, bound: Callable[[RunResult], Any]) -> list[Curve]:
+    found = entries(runs)
+    length: dict[tuple[str, str], int] = {}
+    for entry in found:
+        place = entry.scenario, entry.segmenter
+        length[place] = max(length.get(place, 1), *(len(run.steps) for run in entry.runs))
+    return [_curve(e, length[e.scenario, e.segmenter], value, bound) for e in found]
+
+
+def _curve(entry: Entry, length: int, value: Value, bound: Callable[[RunResult], Any]) -> Curve:
+    if entry.row.upper_bound:
+        steps: tuple[int, ...] = (length - 1,)
+        numbers = [_mean_std(map(bound, entry.runs))]
+    else:
+        steps = tuple(range(max(len(run.steps) for run in entry.runs)))
+        numbers = [_mean_std(value(run, t) for run in entry.runs if t < len(run.steps)) for t in steps]
+    mean, std = zip(*numbers, strict=True)
+    return Curve(entry, steps, mean, std, len(entry.runs))
+
+
+def _mean_std(values: Any) -> tuple[float, float]:
+    found = [float(value) for value in values if value is not None]
+    return fmean(found) if found else math.nan, stdev(found) if len(found) > 1 else math.nan
+
+
+def _mean_ap(run: RunResult, classes: Sequence[int]) -> float | None:
+    ap = class_values(run, -1)
+    found = [ap[c] for c in classes if c in ap]
+    return fmean(found) if found else None
+
+
+def _task_mean(run: RunResult) -> float | None:
+    """The mean over the later steps of their classes' mean AP: plasticity's weights."""
+    means = [mean for group in run.groups[1:] if (mean := _mean_ap(run, group)) is not None]
+    return fmean(means) if means else None
+
+
+def _beside(parts: Sequence[Group], metrics: Sequence[str]) -> Group:
+    """Tables of the same rows, one per metric, made into one: step by step, and the metrics within a step."""
+    names = {(step, metric): f"{step} {metric}" for step in parts[0].columns for metric in metrics}
+    blocks = []
+    for same in zip(*(part.blocks for part in parts), strict=True):
+        rows = []
+        for own in zip(*(block.rows for block in same), strict=True):
+            cells = {m: row.cells for m, row in zip(metrics, own, strict=True)}
+            rows.append(replace(own[0], cells={name: cells[m][step] for (step, m), name in names.items()}))
+        blocks.append(replace(same[0], rows=tuple(rows)))
+    return replace(parts[0], blocks=tuple(blocks), columns=tuple(names.values()), metric="")
