@@ -1,0 +1,138 @@
+"""Tracks drawn onto a frame: a translucent mask, its contour, and a label that stays inside the frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw
+
+from cvis.report.pictures.colours import DARK, Colour, ink_on
+from cvis.report.pictures.text import line_height, shortened, width_of, write
+
+OPACITY = 0.45  # of a mask
+PLATE = 0.85  # of the plate behind a label
+
+
+class Label(NamedTuple):
+    """What is written beside a mask. The name is cut where there is no room, the score never."""
+
+    name: str
+    score: float | None = None  # None for ground truth
+
+    @property
+    def tail(self) -> str:
+        return "" if self.score is None else f" {self.score:.2f}"
+
+
+class Box(NamedTuple):
+    """Pixels x0 <= x < x1, y0 <= y < y1."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+    def common(self, other: Box) -> int:
+        """The area that two boxes share."""
+        width = min(self.x1, other.x1) - max(self.x0, other.x0)
+        height = min(self.y1, other.y1) - max(self.y0, other.y0)
+        return max(width, 0) * max(height, 0)
+
+
+def overlay(
+    frame: np.ndarray, masks: Sequence[np.ndarray | None], labels: Sequence[Label], colours: Sequence[Colour]
+) -> np.ndarray:
+    """Draw N tracks onto one frame.
+
+    Args:
+        frame: uint8 ``[H, W, 3]``, RGB; small ones are enlarged before, so that a label can be read.
+        masks: N of bool ``[H, W]``; None or empty: not in this frame, and then neither mask nor label is drawn.
+        labels: N.
+        colours: N.
+
+    Returns:
+        uint8 ``[H, W, 3]``; ``frame`` itself is left as it is.
+    """
+    visible = [n for n, mask in enumerate(masks) if mask is not None and mask.any()]
+    sizes = {n: int(np.count_nonzero(masks[n])) for n in visible}
+    canvas = frame.copy()
+    shown = [(np.asarray(masks[n], np.uint8), colours[n]) for n in sorted(visible, key=lambda n: -sizes[n])]
+    for mask, colour in shown:  # the largest first: what lies on it stays visible
+        inside = mask > 0
+        canvas[inside] = np.round((1 - OPACITY) * canvas[inside] + OPACITY * np.array(colour)).astype(np.uint8)
+    for mask, colour in shown:
+        _contour(canvas, mask, colour)
+    boxes = [_bounds(np.asarray(masks[n])) for n in visible]
+    return _write_labels(canvas, boxes, [labels[n] for n in visible], [colours[n] for n in visible])
+
+
+def text_size(height: int, width: int) -> int:
+    """Pixels of a label's font in a picture of this size."""
+    return min(max(round(min(height, width) / 19), 12), 24)
+
+
+def _contour(canvas: np.ndarray, mask: np.ndarray, colour: Colour) -> None:
+    """The outline in its colour on a wider dark one: it can be seen on any background."""
+    lines, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    thick = max(1, round(min(mask.shape) / 200))
+    cv2.drawContours(canvas, lines, -1, DARK, thick + 2, cv2.LINE_AA)
+    cv2.drawContours(canvas, lines, -1, colour, thick, cv2.LINE_AA)
+
+
+def _bounds(mask: np.ndarray) -> Box:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+
+
+def _write_labels(
+    canvas: np.ndarray, boxes: Sequence[Box], labels: Sequence[Label], colours: Sequence[Colour]
+) -> np.ndarray:
+    height, width = canvas.shape[:2]
+    size = text_size(height, width)
+    pad = max(2, size // 4)
+    texts = [shortened(label.name, size, width - 2 * pad, label.tail) for label in labels]
+    places: list[Box] = []
+    for box, text in zip(boxes, texts, strict=True):
+        plate = (width_of(text, size) + 2 * pad, line_height(size) + 2)
+        places.append(_place(box, plate, places, (width, height)))
+    image = Image.fromarray(canvas)
+    draw = ImageDraw.Draw(image, "RGBA")
+    for place, text, colour in zip(places, texts, colours, strict=True):
+        ink = ink_on(colour)
+        corners = (place.x0, place.y0, place.x1 - 1, place.y1 - 1)
+        draw.rounded_rectangle(corners, radius=pad, fill=(*colour, round(255 * PLATE)), outline=DARK)
+        write(draw, place.x0 + pad, place.y0 + 1, text, size, ink, colour)
+    return np.asarray(image)
+
+
+def _place(box: Box, plate: tuple[int, int], taken: Sequence[Box], room: tuple[int, int]) -> Box:
+    """Where a label of this width and height goes: inside the frame, near its mask, on no other label if possible."""
+    best, least = None, 0
+    for x, y in _candidates(box, plate, room):
+        place = Box(x, y, x + plate[0], y + plate[1])
+        covered = sum(place.common(other) for other in taken)
+        if best is None or covered < least:
+            best, least = place, covered
+        if not covered:
+            break
+    assert best is not None  # there is always a candidate
+    return best
+
+
+def _candidates(box: Box, plate: tuple[int, int], room: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    """Above the mask, below it, on its upper edge; then from there down and up, a line at a time."""
+    (width, height), (right, bottom) = plate, (max(room[0] - plate[0], 0), max(room[1] - plate[1], 0))
+    x = min(max((box.x0 + box.x1 - width) // 2, 0), right)
+    if box.y0 >= height:
+        yield x, box.y0 - height
+    if box.y1 <= bottom:
+        yield x, box.y1
+    start = min(max(box.y0, 0), bottom)
+    yield x, start
+    for distance in range(height, room[1], height):
+        for y in (start + distance, start - distance):
+            if 0 <= y <= bottom:
+                yield x, y

@@ -1,0 +1,155 @@
+"""Panels side by side: one video as the ground truth has it and as several steps see it, frame after frame."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw
+from pycocotools import mask as rle_tools
+
+from cvis.data.frames import read_frame
+from cvis.report.pictures.colours import DARK, LIGHT, colour_of
+from cvis.report.pictures.identities import identities
+from cvis.report.pictures.overlay import Label, overlay, text_size
+from cvis.report.pictures.sheet import GAP, grid
+from cvis.report.pictures.text import line_height, shortened, write
+from cvis.types import Track, Tracks, Video
+
+MIN_SCORE = 0.3
+MOST = 10
+"""Tracks drawn of one prediction, the best ones."""
+ACROSS = 4
+"""Panels in one row of a video at most."""
+_SMALL, _WIDEST, _HIGHEST = 320, 1920, 640  # pixels: of a panel, of a row, of a panel
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One set of tracks under a title."""
+
+    title: str
+    tracks: Tracks
+    labels: tuple[Label, ...]  # one per track
+
+
+def truth_panel(tracks: Sequence[Track], names: Mapping[int, str], video_id: int) -> Panel:
+    """The annotated tracks of a video, in the order of the file."""
+    ids = tuple(track.category_id for track in tracks)
+    masks = tuple(track.segmentations for track in tracks)
+    labels = tuple(Label(_plain(names, t.category_id) + (" (crowd)" if t.iscrowd else "")) for t in tracks)
+    return Panel("ground truth", Tracks(video_id, ids, (1.0,) * len(ids), masks), labels)
+
+
+def found_panel(title: str, tracks: Tracks, names: Mapping[int, str], min_score: float = MIN_SCORE) -> Panel:
+    """The predicted tracks with at least this score, ten at most, the surest first."""
+    order = sorted(range(len(tracks)), key=lambda n: -tracks.scores[n])
+    kept = [n for n in order if tracks.scores[n] >= min_score][:MOST]
+    ids, scores = tuple(tracks.category_ids[n] for n in kept), tuple(tracks.scores[n] for n in kept)
+    labels = tuple(Label(_plain(names, c), score) for c, score in zip(ids, scores, strict=True))
+    return Panel(title, Tracks(tracks.video_id, ids, scores, tuple(tracks.segmentations[n] for n in kept)), labels)
+
+
+@dataclass(frozen=True)
+class Panels:
+    """A video with several panels. Iterating gives its frames, uint8 ``[H, W, 3]``, all of one size.
+
+    Equal objects have equal colours in all panels, see :func:`identities`.
+    """
+
+    video: Video
+    columns: tuple[Panel, ...]
+    heading: str = ""
+
+    def __len__(self) -> int:
+        return len(self.video)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        rows = math.ceil(len(self.columns) / ACROSS)
+        across = math.ceil(len(self.columns) / rows)
+        size = panel_size(self.video.height, self.video.width, across)
+        for t in range(len(self.video)):
+            pictures = [_titled(p.title, picture) for p, picture in zip(self.columns, self._at(t, size), strict=True)]
+            page = grid(pictures, across)
+            if self.heading:
+                place = f"  frame {t + 1}/{len(self)}"
+                page = _titled(self.heading, page, text_size(*size) + 2, place)
+            yield page
+
+    def still(self, moments: int = 5) -> np.ndarray:
+        """One picture of it all: a row per panel, a column per moment, spread evenly over the video."""
+        times = _spread(len(self.video), moments)
+        size = panel_size(self.video.height, self.video.width, len(times))
+        shown = [self._at(t, size) for t in times]
+        rows = [_titled(p.title, grid([at[n] for at in shown], len(times))) for n, p in enumerate(self.columns)]
+        page = grid(rows, 1)
+        if not self.heading:
+            return page
+        place = "  frames " + ", ".join(str(t + 1) for t in times) + f" of {len(self)}"
+        return _titled(self.heading, page, text_size(*size) + 2, place)
+
+    @cached_property
+    def _identities(self) -> list[list[int]]:
+        return identities([column.tracks for column in self.columns])
+
+    def _at(self, t: int, size: tuple[int, int]) -> list[np.ndarray]:
+        """Every panel of frame ``t``, without titles."""
+        frame = _resized(read_frame(self.video.frames[t], self.video.height, self.video.width), size)
+        pictures = []
+        for column, numbers in zip(self.columns, self._identities, strict=True):
+            own = [masks[t] for masks in column.tracks.segmentations]
+            masks = [None if rle is None else _enlarged(rle_tools.decode(rle), size) for rle in own]
+            pictures.append(overlay(frame, masks, column.labels, [colour_of(n) for n in numbers]))
+        return pictures
+
+
+def panel_size(height: int, width: int, across: int) -> tuple[int, int]:
+    """Height and width of a panel: small frames are enlarged by a whole factor, large ones reduced to fit the row.
+
+    >>> panel_size(64, 96, across=4), panel_size(720, 1280, across=4), panel_size(1280, 720, across=1)
+    ((256, 384), (268, 477), (640, 360))
+    """
+    if width < _SMALL and height < _SMALL:
+        factor = math.ceil(_SMALL / max(height, width))
+        return height * factor, width * factor
+    room = (_WIDEST - GAP * (across - 1)) // across
+    scale = min(1.0, room / width, _HIGHEST / height)
+    return max(1, int(height * scale)), max(1, int(width * scale))
+
+
+def _plain(names: Mapping[int, str], category_id: int) -> str:
+    return names.get(category_id, f"class {category_id}").replace("_", " ")
+
+
+def _spread(length: int, moments: int) -> list[int]:
+    """Frames in the middle of equal parts of a video: also a short one has no two alike."""
+    count = min(length, max(moments, 1))
+    return [(2 * n + 1) * length // (2 * count) for n in range(count)]
+
+
+def _resized(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    if frame.shape[:2] == size:
+        return frame
+    smaller = size[0] < frame.shape[0]
+    return cv2.resize(frame, size[::-1], interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LANCZOS4)
+
+
+def _enlarged(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A mask at another size, with a smooth edge in place of stairs: bool [h, w]."""
+    if mask.shape == size:
+        return mask > 0
+    return cv2.resize(255 * mask, size[::-1], interpolation=cv2.INTER_LINEAR) > 127
+
+
+def _titled(title: str, picture: np.ndarray, size: int = 0, place: str = "") -> np.ndarray:
+    """The picture with a strip above it for its title; ``place`` stands at the strip's right end."""
+    size = size or text_size(*picture.shape[:2])
+    width = picture.shape[1]
+    strip = Image.new("RGB", (width, line_height(size) + 8), DARK)
+    text = shortened(title, size, width - 12, place)
+    write(ImageDraw.Draw(strip), 6, 4, text, size, LIGHT, DARK)
+    return np.concatenate([np.asarray(strip), picture])

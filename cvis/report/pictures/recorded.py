@@ -1,0 +1,179 @@
+"""The predictions that a run stored, drawn on the videos of its data set. No model is needed, and no torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cvis.data.videoset import VideoSet
+from cvis.engine.stored import scenario_of, stored_config
+from cvis.errors import UserError
+from cvis.evaluation.check import check_masks, check_runs
+from cvis.evaluation.results import entry_name, stream_results
+from cvis.report.pictures.panels import MIN_SCORE, Panel, Panels, found_panel, truth_panel
+from cvis.report.store import labelled, read_run
+from cvis.types import Tracks, Video
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A run, finished or not, with its test videos.
+
+    Attributes:
+        name: of its row in a table.
+        new_classes: how many classes each finished step learned.
+    """
+
+    folder: Path
+    name: str
+    scenario: str
+    test: VideoSet
+    new_classes: tuple[int, ...]
+
+    def video(self, wanted: int | str) -> Video:
+        """A test video by its id or name.
+
+        Raises:
+            UserError: there is none; names some that there are.
+        """
+        for video in self.test.videos:
+            if str(video.id) == str(wanted):
+                return video
+        for video in self.test.videos:
+            if video.name == wanted:
+                return video
+        some = ", ".join(f"{video.id} ({video.name})" for video in self.test.videos[:5])
+        raise UserError(
+            f"--video {wanted}: not a test video of {self.scenario}, which has {len(self.test)}: {some}, ..; "
+            f"see cvis visualize {self.folder} --list"
+        )
+
+    def panels(
+        self, video: int | str, steps: Sequence[int] | None = None, min_score: float = MIN_SCORE, heading: bool = True
+    ) -> Panels:
+        """The ground truth of one video, and beside it what these steps predicted.
+
+        Args:
+            steps: default: all that are finished.
+            min_score: predictions below it are left out.
+            heading: with a line that names run and video above.
+
+        Raises:
+            UserError: no such video, a step that is not finished, or predictions that are missing or damaged.
+        """
+        chosen = self.video(video)
+        names = {category.id: category.name for category in self.test.categories}
+        columns = [truth_panel(self.test.tracks[chosen.id], names, chosen.id)]
+        columns += [self._predicted(t, chosen, names, min_score) for t in self._finished(steps)]
+        line = f"{self.name}  {self.scenario}  video {chosen.name}  scores from {min_score:g}" if heading else ""
+        return Panels(chosen, tuple(columns), line)
+
+    def _predicted(self, step: int, video: Video, names: dict[int, str], min_score: float) -> Panel:
+        known = sum(self.new_classes[: step + 1])
+        tracks = _read_video(self.folder / f"step{step}" / "predictions.json.gz", self.test, video)
+        return found_panel(f"step {step}: {known} classes", tracks, names, min_score)
+
+    def _finished(self, steps: Sequence[int] | None) -> list[int]:
+        last = len(self.new_classes) - 1
+        for step in steps or ():
+            if not 0 <= step <= last:
+                raise UserError(f"--step {step}: {self.folder}: not a finished step of this run; choose of 0 to {last}")
+        return sorted(set(steps)) if steps else list(range(last + 1))
+
+
+def run_panels(
+    run_folder: Path,
+    video_id: int | str,
+    steps: Sequence[int] | None = None,
+    data: Path | None = None,
+    min_score: float = MIN_SCORE,
+) -> Panels:
+    """Ground truth and predictions of a run for one test video; see :func:`open_recorded` and :class:`Panels`.
+
+    Raises:
+        UserError: as :func:`open_recorded` and :meth:`Recorded.panels`.
+    """
+    return open_recorded(run_folder, data).panels(video_id, steps, min_score)
+
+
+def open_recorded(run_folder: Path, data: Path | None = None) -> Recorded:
+    """A run on disk with the test videos of its stream.
+
+    Args:
+        data: the folder of the data set, if it is not where the run found it.
+
+    Raises:
+        UserError: not the folder of a run, no step is finished, or its data set is not on this machine or has changed.
+    """
+    if not run_folder.is_dir():
+        raise UserError(f"{run_folder}: is not a folder; give the folder of a run, as `cvis run` prints it")
+    config = stored_config(run_folder)
+    new_classes = _new_classes(run_folder)
+    scenario = scenario_of(config, data)
+    record = _json(run_folder / "run.json")
+    then = record.get("scenario_hash")
+    if then is not None and then != scenario.hash:
+        raise UserError(
+            f"{run_folder}: scenario_hash: {then!r:.14}: is {scenario.hash:.12} now: the data set or the stream "
+            "has changed since the run; say where its own data set is with --data"
+        )
+    return Recorded(run_folder, _name(run_folder, config, record), scenario.name, scenario.test, new_classes)
+
+
+def _new_classes(folder: Path) -> tuple[int, ...]:
+    """Of steps 0, 1, ... as far as they are finished."""
+    counts: list[int] = []
+    while (path := folder / f"step{len(counts)}" / "metrics.json").is_file():
+        own = _json(path).get("new_classes")
+        counts.append(len(own) if isinstance(own, list) else 0)
+    if not counts:
+        raise UserError(f"{folder}: step0: no step is finished; run the same `cvis run` again")
+    return tuple(counts)
+
+
+def _name(folder: Path, config: dict[str, Any], record: dict[str, Any]) -> str:
+    """As in tables; an unfinished run has no label yet."""
+    if (folder / "metrics.json").is_file():
+        return read_run(folder / "metrics.json").name
+    encoder = record.get("text_encoder")
+    is_random = isinstance(encoder, dict) and encoder.get("pretrained") == "random"
+    names = config.get("names")
+    own = names.get("run") if isinstance(names, dict) else None
+    return labelled(str(own or folder.parent.name), "random text encoder" if is_random else "")
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """A JSON object; empty where there is no such file."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: cannot be read: {error}; run the same `cvis run` again") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: top level: {type(content).__name__}: not an object; run the same `cvis run` again")
+    return content
+
+
+def _read_video(path: Path, test: VideoSet, video: Video) -> Tracks:
+    """The tracks of one video of a results file; the masks of the others are not decoded."""
+    if not path.is_file():
+        raise UserError(
+            f"{path}: does not exist; copy it from where the run was made, or run the same `cvis run` again"
+        )
+    ids: list[int] = []
+    scores: list[float] = []
+    masks: list[tuple[Any, ...]] = []
+    for first, tracks in stream_results(path, test):
+        if tracks.video_id != video.id:
+            continue
+        for n, own in enumerate(tracks.segmentations):
+            check_masks(entry_name(path, first, n), video, own)
+            check_runs(entry_name(path, first, n), video, own)
+        ids += tracks.category_ids
+        scores += tracks.scores
+        masks += [tuple(m and {**m, "counts": m["counts"].encode()} for m in own) for own in tracks.segmentations]
+    return Tracks(video.id, tuple(ids), tuple(scores), tuple(masks))
