@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def shipped(folder: str) -> Path:
-    """The folder ``scenarios`` or ``configs``: beside the package in a checkout, inside it in a wheel."""
+    """``scenarios``, ``configs``, ``benchmarks/published``: beside the package in a checkout, within it in a wheel."""
     package = Path(__file__).resolve().parent
     packaged = package / "_files" / folder
     return packaged if packaged.is_dir() else package.parent / folder

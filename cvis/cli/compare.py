@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cvis.cli.output import Cell, Styled, emit_json, examples, show_table
+from cvis.cli.output import Cell, Styled, examples, show_table
 from cvis.errors import UserError
 
 if TYPE_CHECKING:
-    from cvis.report import Block, Group, LeftOut
+    from collections.abc import Sequence
+
+    from cvis.report import Group, Store
 
 EXAMPLES = examples(
     "cvis compare runs",
-    "cvis compare runs/synthetic-20-4 --metric mAP --metric FR",
-    "cvis compare runs --per-step --metric mAP_seen",
+    "cvis compare runs/synthetic-20-4 --metric mAP --metric FR --baseline finetune",
+    "cvis compare runs --with-published --out table.tex",
+    "cvis compare --published ytvis2019-20-4 --format md",
+    "cvis compare runs --per-step --metric APs --metric APm --metric APl",
     "cvis compare runs --json --strict",
 )
 STYLES = {0: "", 1: "bold", 2: "underline"}
-RANDOM_NOTE = (
-    "[random text encoder]: class names went through a text model with random weights, not through CLIP's; "
-    "such a row shows that the method runs, not what language knowledge gives it."
-)
+
+
+def _formats() -> list[str]:
+    from cvis.report.formats import FORMATS
+
+    return list(FORMATS)
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Folders with runs, or metrics.json files.")],
+    runs: Annotated[list[Path] | None, typer.Argument(help="Folders with runs, or metrics.json files.")] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            help="terminal, md, latex, csv, json or html. Default: by the name of --out, else terminal.",
+            autocompletion=_formats,
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write to this file instead of the terminal.")] = None,
     metric: Annotated[
         list[str] | None,
         typer.Option(
@@ -38,66 +53,114 @@ def compare(
     per_step: Annotated[
         bool, typer.Option("--per-step", help="One column per step of the stream (default: of mAP_all).")
     ] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="An unfinished or damaged run is an error (exit code 2).")
+    baseline: Annotated[
+        str | None,
+        typer.Option(help="Also the differences to this learner, paired by seed, with a 95 % interval.", metavar="ROW"),
+    ] = None,
+    with_published: Annotated[
+        bool, typer.Option("--with-published", help="Also what papers printed for these streams, set apart.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, unrounded.")] = False,
+    published: Annotated[
+        list[str] | None,
+        typer.Option(help="Also what papers printed for this stream, runs or not; may be repeated.", metavar="STREAM"),
+    ] = None,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="A run that is left out, or claims another's cell, is an error (exit code 2)."),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json: unrounded.")] = False,
 ) -> None:
     """Compare finished runs: mean and deviation over seeds, x100, one table per stream and segmenter.
 
-    Best is bold, second underlined, among rows with one protocol. Upper bounds (joint) come last and unranked.
-    Rows under another protocol stand apart, with the keys that differ.
+    Best is bold, second underlined, among rows with one protocol, by the means as printed: equal ones share a rank.
+    Upper bounds (joint) come last and unranked. Rows under another protocol stand apart, with the keys that differ.
     """
-    from cvis.report import comparison, load_runs
-    from cvis.report import per_step as along_steps
-    from cvis.report.table import as_json as plain
+    from cvis.report import load_runs
+    from cvis.report.formats import render
 
-    store = load_runs(runs)
-    metrics = metric or []
+    chosen = _format(format, out, as_json)
+    if not runs and not published:
+        raise UserError("RUNS: is missing; give the folder that `cvis run --runs` wrote to")
+    store = load_runs(runs or [])
+    groups = _groups(store, metric or [], per_step, with_published, published or [])
+    if baseline is not None:
+        from cvis.report.baseline import with_baseline
+
+        groups = with_baseline(groups, baseline)
+    if out is None and chosen == "terminal" and sys.stdout.isatty():
+        _show(groups)
+    else:
+        text = render(groups, chosen, left_out=store.left_out, set_apart=store.set_apart)
+        _deliver(text, out)
+    _finish(store, bool(groups), strict)
+
+
+def _format(asked: str | None, out: Path | None, as_json: bool) -> str:
+    """What to write, found out before the work is done."""
+    from cvis.report.formats import FORMATS, SUFFIXES
+
+    if out is not None and out.is_dir():
+        raise UserError(f"--out {out}: is a folder; give the name of a file")
+    if asked is not None and asked not in FORMATS:
+        raise UserError(f"--format {asked}: no such format; choose of {', '.join(FORMATS)}")
+    if as_json and asked not in (None, "json"):
+        raise UserError(f"--format {asked}: --json asks for another one; give one of the two")
+    if as_json or asked:
+        return asked or "json"
+    return SUFFIXES.get(out.suffix.lower(), "terminal") if out is not None else "terminal"
+
+
+def _groups(
+    store: Store, metrics: Sequence[str], per_step: bool, with_published: bool, published: Sequence[str]
+) -> list[Group]:
+    from cvis.report import comparison
+    from cvis.report import per_step as along_steps
+    from cvis.report.metrics import STEP_METRICS
+
     if per_step:
-        tables = {name: along_steps(store.runs, name) for name in metrics or ["mAP_all"]}
+        tables = {name: along_steps(store.runs, name) for name in metrics or STEP_METRICS[:1]}
     else:
         tables = {"": comparison(store.runs, metrics)}
-    if as_json:
-        groups = {name: plain(table) for name, table in tables.items()}
-        content = {"per_step": groups} if per_step else {"groups": groups[""]}
-        left_out = [{"path": str(item.path), "reason": item.reason} for item in store.left_out]
-        emit_json({"schema": 1, **content, "left_out": left_out})
+    if with_published or published:
+        from cvis.report.published import load_published
+        from cvis.report.published_rows import with_published as beside
+
+        known = load_published()
+        tables = {name: beside(groups, known, published, metrics, name) for name, groups in tables.items()}
+    return [group for groups in tables.values() for group in groups]
+
+
+def _show(groups: Sequence[Group]) -> None:
+    from cvis.report.formats.sheet import all_notes, pages
+
+    found = pages(groups)
+    for page in found:
+        for sheet in page.sheets:
+            rows: list[list[Cell]] = [[Styled(cell.text, STYLES[cell.rank]) for cell in row] for row in sheet.rows]
+            title = "\n".join([page.title, *([sheet.heading] if sheet.heading else [])])
+            show_table(sheet.columns, rows, left=sheet.left, title=title)
+            typer.echo()
+    for note in all_notes(found):
+        typer.echo(note)
+
+
+def _deliver(text: str, out: Path | None) -> None:
+    if out is None:
+        typer.echo(text, nl=False)
     else:
-        for name, table in tables.items():
-            for group in table:
-                _show(group, name)
-        if any(run.text_encoder and run.text_encoder.is_random for run in store.runs):
-            typer.echo(RANDOM_NOTE)
-    _finish(store.left_out, bool(store.runs), strict)
+        from cvis.atomic import write_text
+
+        write_text(out, text)
 
 
-def _show(group: Group, metric: str) -> None:
-    from cvis.report.metrics import METRICS
-
-    titles = [METRICS[c][0] if c in METRICS else c for c in group.columns]
-    for block in group.blocks:
-        head = f"{group.scenario}  {group.segmenter}" + (f"  {metric}" if metric else "")
-        if block.differs:
-            keys = "; ".join(f"{key} = {a!r}, not {b!r}" for key, (a, b) in block.differs.items())
-            head += f"\nanother protocol, not comparable with the table above: {keys}"
-        show_table(["learner", "init", "seeds", *titles], _rows(block, group.columns), left=2, title=head)
-        typer.echo()
-
-
-def _rows(block: Block, columns: tuple[str, ...]) -> list[list[Cell]]:
-    rows: list[list[Cell]] = []
-    for row in block.rows:
-        name = f"{row.name} (upper bound)" if row.upper_bound else row.name
-        cells = [row.cells[c] for c in columns]
-        rows.append([name, row.init, str(len(row.seeds)), *(Styled(c.text(), STYLES[c.rank]) for c in cells)])
-    return rows
-
-
-def _finish(left_out: tuple[LeftOut, ...], found: bool, strict: bool) -> None:
-    for item in left_out:
+def _finish(store: Store, found: bool, strict: bool) -> None:
+    for item in store.left_out:
         typer.echo(f"left out: {item}", err=True)
-    if strict and left_out:
-        raise UserError(f"{len(left_out)} runs were left out, the first: {left_out[0]}")
+    for item in store.set_apart:
+        typer.echo(f"set apart: {item}", err=True)
+    if strict and store.left_out:
+        raise UserError(f"{len(store.left_out)} runs were left out, the first: {store.left_out[0]}")
+    if strict and store.set_apart:
+        raise UserError(f"{len(store.set_apart)} runs were set apart, the first: {store.set_apart[0]}")
     if not found:
         raise UserError("no finished run found; a run is finished when its folder has a metrics.json")

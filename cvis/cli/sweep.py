@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cvis.cli.compare import RANDOM_NOTE, STYLES
+from cvis.cli.compare import STYLES
 from cvis.cli.output import Cell, Styled, emit_json, examples, show_table
 from cvis.cli.run import log_to_stderr, overrides_of, seeds_of
 from cvis.errors import UserError
@@ -92,6 +92,7 @@ def _run_all(planned: list[Planned]) -> tuple[list[Path], list[str]]:
 
 
 def _show(planned: list[Planned], folders: list[Path], per_step: bool, as_json: bool) -> None:
+    from cvis.report.formats.sheet import RANDOM_NOTE
     from cvis.report.store import read_run
     from cvis.report.sweep import STEP_METRIC, sweep_table
     from cvis.report.sweep import as_json as plain

@@ -1,116 +1,21 @@
-"""Finished runs on disk: find their ``metrics.json``, check them, and name what had to be left out."""
+"""Finished runs on disk: find their ``metrics.json``, and name what had to be left out or set apart."""
 
 from __future__ import annotations
 
-import hashlib
-import json
+import os
 import re
-import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
-
-import orjson
+from typing import NoReturn
 
 from cvis.errors import UserError
-from cvis.report.metrics import METRICS, STEP_METRICS
+from cvis.report.protocol import describe, differences
+from cvis.report.run_file import RunResult, TextEncoder, labelled, read_run
 
-SCHEMA = 1
-FIELDS: dict[str, type | tuple[type, ...]] = {
-    "scenario": str,
-    "learner": str,
-    "segmenter": str,
-    "seed": int,
-    "protocol": dict,
-    "steps": list,
-    "final": dict,
-}
+__all__ = ["LeftOut", "RunResult", "Store", "TextEncoder", "labelled", "load_runs", "read_run"]
+
 STEP_FOLDER = re.compile(r"step\d+")
-
-
-@dataclass(frozen=True)
-class TextEncoder:
-    """The text encoder that a learner took class names through. Other weights make other rows."""
-
-    model: str
-    pretrained: str  # as configured: random, a tag, or a path
-    sha256: str | None = None  # of the weight file; None for random weights
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """What makes it this one: a weight file that was moved is still the same."""
-        return self.model, self.sha256 or self.pretrained
-
-    @property
-    def is_random(self) -> bool:
-        return self.pretrained == "random"
-
-    @property
-    def note(self) -> str:
-        """What a learner's name must be followed by, wherever its numbers are shown."""
-        return "random text encoder" if self.is_random else ""
-
-    def __str__(self) -> str:
-        kind = "random text encoder" if self.is_random else self.pretrained
-        return ", ".join([kind, self.model, *([self.sha256[:8]] if self.sha256 else [])])
-
-
-def labelled(label: str, note: str) -> str:
-    """A row's label as printed, with what it alone would hide.
-
-    >>> labelled("crisp", "random text encoder"), labelled("finetune", "")
-    ('crisp [random text encoder]', 'finetune')
-    """
-    return f"{label} [{note}]" if note else label
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """One finished run: one learner on one stream with one seed. Metrics are percentages (x100).
-
-    Attributes:
-        learner: what folder and command line call the row.
-        label: what tables call it; the learner where the file has none.
-        classes: data-set id -> name.
-        groups: the classes of every step, in learning order.
-        run_id: the first 12 hex digits of the sha256 of its metrics.json.
-    """
-
-    path: Path
-    scenario: str
-    learner: str
-    segmenter: str
-    seed: int
-    protocol: dict[str, Any]
-    steps: tuple[dict[str, Any], ...]
-    final: dict[str, Any]
-    upper_bound: bool = False  # saw the whole stream at once, as joint training does
-    text_encoder: TextEncoder | None = None
-    label: str = ""
-    classes: dict[int, str] = field(default_factory=dict)
-    groups: tuple[tuple[int, ...], ...] = ()
-    run_id: str = ""
-
-    def __post_init__(self) -> None:
-        if not self.label:
-            object.__setattr__(self, "label", self.learner)
-
-    @property
-    def name(self) -> str:
-        """As printed: one that rests on random text features says so."""
-        return labelled(self.label, self.text_encoder.note if self.text_encoder else "")
-
-    @property
-    def method(self) -> tuple[str, ...]:
-        """What the runs of one row share beside the protocol: the learner and its text encoder."""
-        return (self.learner, *(self.text_encoder.key if self.text_encoder else ()))
-
-    @property
-    def identity(self) -> tuple[object, ...]:
-        """What two copies of one run share."""
-        protocol = json.dumps(self.protocol, sort_keys=True, default=str)
-        return (self.scenario, self.segmenter, self.method, self.seed, protocol)
 
 
 @dataclass(frozen=True)
@@ -126,23 +31,31 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Store:
-    """Everything found below the given folders."""
+    """Everything found below the given folders.
+
+    Attributes:
+        left_out: what is no row of any table.
+        set_apart: runs that claim the cell of another one under another protocol. Tables keep the two apart.
+    """
 
     runs: tuple[RunResult, ...]
-    left_out: tuple[LeftOut, ...] = field(default=())
+    left_out: tuple[LeftOut, ...] = ()
+    set_apart: tuple[LeftOut, ...] = ()
 
 
 def load_runs(paths: Iterable[Path | str]) -> Store:
     """Every finished run below ``paths``, in the order of their folders.
 
     A path may also be a ``metrics.json`` itself. Unfinished, damaged and foreign files do not stop the
-    others: they are returned in ``left_out``, each with its reason.
+    others: they are returned in ``left_out``, each with its reason. Two runs of one cell (scenario, segmenter,
+    learner, seed) under different protocols are both kept, and the later one is named in ``set_apart``.
 
     Raises:
         UserError: a path does not exist.
     """
     runs: dict[tuple[object, ...], RunResult] = {}
-    left_out = []
+    cells: dict[tuple[object, ...], RunResult] = {}
+    left_out, set_apart = [], []
     for path in _candidates(paths):
         try:
             run = read_run(path) if path.name == "metrics.json" else _unfinished(path)
@@ -152,107 +65,14 @@ def load_runs(paths: Iterable[Path | str]) -> Store:
             continue
         twin = runs.setdefault(run.identity, run)
         if twin is not run:
-            left_out.append(LeftOut(path, f"is the same run (learner, seed, protocol) as {twin.path}"))
-    return Store(tuple(runs.values()), tuple(left_out))
-
-
-def read_run(path: Path) -> RunResult:
-    """One ``metrics.json`` of a whole run.
-
-    Raises:
-        UserError: not readable, not JSON, another schema, a field that is missing or of the wrong type, or a
-            metric that is not a number.
-    """
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}; check its permissions") from error
-    content = _parse(path, text)
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        found = content.get("schema") if isinstance(content, dict) else None
-        raise UserError(f"{path}: schema: {found!r} is not {SCHEMA}; it is of another version of cvis")
-    if content.get("final") is None:
-        raise UserError(f"{path}: final: is missing: the run is unfinished; run the same `cvis run` again")
-    for name, kind in FIELDS.items():
-        if not isinstance(content.get(name), kind) or isinstance(content.get(name), bool):
-            raise _wrong(path, name, content.get(name))
-    if not content["steps"] or not all(isinstance(step, dict) for step in content["steps"]):
-        raise UserError(f"{path}: steps: has no finished step; run the same `cvis run` again")
-    _check_metrics(path, "final", content["final"])
-    for index, step in enumerate(content["steps"]):
-        _check_metrics(path, f"steps[{index}]", step)
-    values = {name: content[name] for name in FIELDS}
-    values["steps"] = tuple(content["steps"])
-    return RunResult(
-        path=path.parent,
-        **values,
-        upper_bound=bool(content.get("upper_bound", content["learner"] == "joint")),
-        text_encoder=_text_encoder(path, content.get("text_encoder")),
-        label=_label(path, content.get("label")),
-        classes=_classes(path, content.get("classes")),
-        groups=_groups(path, content.get("groups")),
-        run_id=hashlib.sha256(text).hexdigest()[:12],
-    )
-
-
-def _parse(path: Path, text: bytes) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        pass
-    try:  # NaN and numbers beyond a double are no JSON to orjson; read, they can be named
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: is not complete JSON ({error}); run the same `cvis run` again") from error
-
-
-def _wrong(path: Path, name: str, value: Any) -> UserError:
-    return UserError(f"{path}: {name}: {value!r:.80} is not what schema {SCHEMA} has there")
-
-
-def _label(path: Path, content: Any) -> str:
-    """Empty in files older than the field."""
-    if content is None:
-        return ""
-    if not isinstance(content, str) or not content.strip():
-        raise _wrong(path, "label", content)
-    return " ".join(content.split())
-
-
-def _classes(path: Path, content: Any) -> dict[int, str]:
-    if content is None:
-        return {}
-    if not isinstance(content, dict) or not all(c.isdecimal() and isinstance(n, str) for c, n in content.items()):
-        raise _wrong(path, "classes", content)
-    return {int(c): name for c, name in content.items()}
-
-
-def _groups(path: Path, content: Any) -> tuple[tuple[int, ...], ...]:
-    if content is None:
-        return ()
-    if not isinstance(content, list) or not all(
-        isinstance(group, list) and all(type(c) is int for c in group) for group in content
-    ):
-        raise _wrong(path, "groups", content)
-    return tuple(map(tuple, content))
-
-
-def _text_encoder(path: Path, content: Any) -> TextEncoder | None:
-    """None where the learner has none, and in files older than the field."""
-    if content is None:
-        return None
-    kinds = {"model": str, "pretrained": str, "sha256": str | None}
-    if not isinstance(content, dict) or not all(isinstance(content.get(k), kind) for k, kind in kinds.items()):
-        raise _wrong(path, "text_encoder", content)
-    return TextEncoder(content["model"], content["pretrained"], content.get("sha256"))
-
-
-def _check_metrics(path: Path, where: str, metrics: dict[str, Any]) -> None:
-    """What a table reads is a finite number, or null where it is undefined."""
-    for name in sorted({*METRICS, *STEP_METRICS} & metrics.keys()):
-        value = metrics[name]
-        if value is not None and (type(value) not in (int, float) or not abs(value) <= sys.float_info.max):
-            raise UserError(f"{path}: {where}.{name}: {value!r:.60} is not a number; run the same `cvis run` again")
+            but = "" if twin.run_id == run.run_id else ", but not the same file"
+            left_out.append(LeftOut(path, f"is the same run (learner, seed, protocol) as {twin.path}{but}"))
+            continue
+        first = cells.setdefault(run.cell, run)
+        if differs := differences(run.conditions, first.conditions):
+            claim = f"claims the same cell ({', '.join(map(str, run.cell[:3]))}, seed {run.seed}) as {first.path}"
+            set_apart.append(LeftOut(path, f"{claim} under another protocol: {describe(differs)}"))
+    return Store(tuple(runs.values()), tuple(left_out), tuple(set_apart))
 
 
 def _candidates(paths: Iterable[Path | str]) -> Iterator[Path]:
@@ -268,12 +88,15 @@ def _candidates(paths: Iterable[Path | str]) -> Iterator[Path]:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("metrics.json"):
-        if not STEP_FOLDER.fullmatch(path.parent.name):
-            yield path
-    for path in folder.rglob("run.json"):
-        if not (path.parent / "metrics.json").exists():
-            yield path.parent
+    """Does not look into the folders of steps: they are many, and hold no runs."""
+    for root, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not STEP_FOLDER.fullmatch(name)]
+        if STEP_FOLDER.fullmatch(os.path.basename(root)):
+            continue
+        if "metrics.json" in files:
+            yield Path(root, "metrics.json")
+        elif "run.json" in files:
+            yield Path(root)
 
 
 def _unfinished(folder: Path) -> NoReturn:

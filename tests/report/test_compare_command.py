@@ -20,7 +20,7 @@ def test_the_table_has_a_line_per_learner_and_the_bound_last(tmp_path):
     assert result.exit_code == 0
     title, heading, finetune, joint = result.stdout.splitlines()[:4]
     assert title.split() == ["synthetic-20-4", "mask2former_tiny"]
-    assert heading.split()[:4] == ["learner", "init", "seeds", "mAP"]
+    assert heading.split()[:5] == ["learner", "source", "init", "seeds", "mAP"]
     assert finetune.startswith("finetune")
     assert "12.00 ± 2.83" in finetune
     assert joint.startswith("joint (upper bound)")
@@ -58,7 +58,7 @@ def test_per_step_prints_a_column_per_step(tmp_path):
     write_run(tmp_path, steps=(40.0, 30.0, 10.0))
     lines = call(tmp_path, "--per-step").stdout.splitlines()
     assert lines[0].split()[-1] == "mAP_all"
-    assert lines[2].split() == ["finetune", "random", "1", "20.00", "15.00", "5.00"]
+    assert lines[2].split() == ["finetune", "ours", "random", "1", "20.00", "15.00", "5.00"]
 
 
 @pytest.mark.parametrize("made", [True, False])

@@ -5,7 +5,7 @@ from run_folders import write_run
 
 from cvis.errors import UserError
 from cvis.report import comparison, load_runs, per_step
-from cvis.report.table import as_json
+from cvis.report.formats.json_text import as_json
 
 
 def table(root, metrics=()):

@@ -1,0 +1,87 @@
+"""Published rows in a result table.
+
+They were measured by others, on other data splits. So they are shown only on request, in blocks of their own with
+the source ``paper``, are ranked among themselves at most, and carry their notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from cvis.errors import UserError
+from cvis.report.metrics import COLUMNS, METRICS
+from cvis.report.published import PublishedRow, PublishedTable
+from cvis.report.rank import ranked
+from cvis.report.rows import Block, Cell, Group, Row
+
+
+def with_published(
+    groups: Sequence[Group],
+    tables: Sequence[PublishedTable],
+    scenarios: Iterable[str] = (),
+    metrics: Sequence[str] = (),
+    metric: str = "",
+) -> list[Group]:
+    """The groups with the published rows of their scenarios, each table as a block of its own.
+
+    A block stands behind our rows of the same segmenter; where there are none, in a group of its own.
+
+    Args:
+        scenarios: show these too, runs or not.
+        metrics: columns of groups without runs (default: all that were published).
+        metric: the columns are its steps, as in :func:`cvis.report.table.per_step`.
+
+    Raises:
+        UserError: one of ``scenarios`` has no published numbers.
+    """
+    asked = list(dict.fromkeys(scenarios))
+    known = {table.scenario for table in tables}
+    if unknown := [name for name in asked if name not in known]:
+        raise UserError(f"--published {unknown[0]}: has no published numbers; choose of {', '.join(sorted(known))}")
+    found = {group.scenario for group in groups}
+    joined = list(groups)
+    for scenario in sorted({*found, *asked}):
+        own = [table for table in tables if table.scenario == scenario]
+        fitting = [table for table in own if not metric or any(metric in row.steps for row in table.rows)]
+        for table in fitting:
+            _place(joined, table, metrics, metric)
+        if not fitting:
+            what = f"{metric} was not published per step" if own else "no published numbers are known"
+            _note(joined, scenario, metric, f"{scenario}: {what}.")
+    return sorted(joined, key=lambda group: (group.scenario, group.segmenter))
+
+
+def _place(groups: list[Group], table: PublishedTable, metrics: Sequence[str], metric: str) -> None:
+    """Into the group with the same columns, or a new one."""
+    length = max(len(row.steps.get(metric, ())) for row in table.rows)
+    steps = tuple(f"step {i}" for i in range(length)) if metric else None
+    for i, group in enumerate(groups):
+        if (group.scenario, group.segmenter) == (table.scenario, table.segmenter) and steps in (None, group.columns):
+            groups[i] = replace(group, blocks=(*group.blocks, _block(table, group.columns, metric)))
+            return
+    printed = {name for row in table.rows for name in row.final}
+    columns = steps or tuple(metrics) or tuple(name for name in COLUMNS if name in printed)
+    groups.append(Group(table.scenario, table.segmenter, (_block(table, columns, metric),), columns, metric))
+
+
+def _note(groups: list[Group], scenario: str, metric: str, note: str) -> None:
+    own = [i for i, group in enumerate(groups) if group.scenario == scenario]
+    if own:
+        groups[own[-1]] = replace(groups[own[-1]], notes=(*groups[own[-1]].notes, note))
+    else:
+        groups.append(Group(scenario, "", (), (), metric, (note,)))
+
+
+def _block(table: PublishedTable, columns: Sequence[str], metric: str) -> Block:
+    better = {name: "higher" if metric else METRICS[name][1] for name in columns}
+    rows = [_row(table, row, columns, metric) for row in table.rows]
+    return Block({}, {}, ranked(rows, better), "paper", table.title, table.notes)
+
+
+def _row(table: PublishedTable, row: PublishedRow, columns: Sequence[str], metric: str) -> Row:
+    values: Mapping[str, float] = row.final
+    if metric:
+        values = {f"step {i}": value for i, value in enumerate(row.steps.get(metric, ()))}
+    cells = {name: Cell(values[name], n=1) if name in values else Cell(None) for name in columns}
+    return Row(row.learner, (), table.init, cells, label=row.label, source="paper")

@@ -1,0 +1,117 @@
+"""What a result table is made of: cells, rows, blocks of rows that may be ranked together, groups of blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from cvis.report.paired import PairedDifference
+from cvis.report.protocol import Differences
+from cvis.report.run_file import TextEncoder, labelled
+
+Source = Literal["ours", "paper"]
+"""``ours``: from a metrics.json. ``paper``: printed in one, and not run here."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number over the seeds. ``std`` is the sample deviation (n - 1), None for a single seed."""
+
+    mean: float | None
+    std: float | None = None
+    n: int = 0
+    rank: int = 0  # 1 the best of its block, 2 the second, 0 neither or not ranked
+    by_seed: Mapping[int, float] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """As printed: two decimals, ``-`` where the metric does not exist.
+
+        >>> Cell(12.0, 2.828, 2).text(), Cell(None).text()
+        ('12.00 ± 2.83', '-')
+        """
+        if self.mean is None:
+            return "-"
+        return printed(self.mean) if self.std is None else f"{printed(self.mean)} ± {self.std:.2f}"
+
+
+def printed(value: float) -> str:
+    """Two decimals, and no negative zero.
+
+    >>> printed(-0.001), printed(1.005)
+    ('0.00', '1.00')
+    """
+    return f"{round(value, 2) + 0.0:.2f}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One learner, with one text encoder if it has any, under one protocol, over its seeds."""
+
+    learner: str
+    seeds: tuple[int, ...]  # empty for a row of a paper that names none
+    init: str
+    cells: dict[str, Cell]
+    upper_bound: bool = False  # sees the whole stream at once: listed last, never ranked
+    text_encoder: TextEncoder | None = None
+    note: str = ""  # what the label alone would hide
+    label: str = ""
+    source: Source = "ours"
+    run_ids: tuple[str, ...] = ()  # of each seed
+
+    @property
+    def name(self) -> str:
+        """As printed: a row that rests on random text features says so."""
+        return labelled(self.label or self.learner, self.note)
+
+    @property
+    def n(self) -> int:
+        """How many runs it is made of; a paper's row is taken for one."""
+        return len(self.seeds) or 1
+
+
+@dataclass(frozen=True)
+class DifferenceRow:
+    """What a row gains over the baseline in each column, seed by seed."""
+
+    row: Row
+    cells: dict[str, PairedDifference]
+    unpaired: tuple[int, ...]  # seeds that only one of the two has
+
+    @property
+    def n(self) -> int:
+        """Seeds that both have."""
+        return max((cell.n for cell in self.cells.values()), default=0)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The rows of a block against one of them."""
+
+    row: Row
+    rows: tuple[DifferenceRow, ...]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows that may be compared with each other."""
+
+    protocol: dict[str, Any]
+    differs: Differences  # key -> (value here, value in the first block of the group)
+    rows: tuple[Row, ...]
+    source: Source = "ours"
+    title: str = ""  # of published rows: where they were printed
+    notes: tuple[str, ...] = ()  # of published rows: how they were measured
+    baseline: Baseline | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    """All blocks of one scenario and segmenter; the first block holds the most common protocol."""
+
+    scenario: str
+    segmenter: str
+    blocks: tuple[Block, ...]
+    columns: tuple[str, ...]
+    metric: str = ""  # that the columns are steps of; empty where every column is a metric
+    notes: tuple[str, ...] = ()
