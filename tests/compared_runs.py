@@ -13,7 +13,8 @@ TIMES = ("train_s", "eval_s", "peak_mem_mb")
 def metrics(folder: Path) -> dict:
     """A run's metrics without its name and what differs from machine to machine and from hour to hour."""
     content = json.loads((folder / "metrics.json").read_text())
-    content.pop("learner")
+    for key in ("learner", "label"):
+        content.pop(key)
     for step in content["steps"]:
         for key in TIMES:
             step.pop(key)
