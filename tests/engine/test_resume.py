@@ -12,16 +12,12 @@ from pathlib import Path
 import pytest
 import torch
 from compared_runs import assert_same_run, weights
+from interrupted import Killed, die_at
 from tiny import settings
 
-from cvis.engine.hooks import CheckpointInStep
 from cvis.engine.run import run
 from cvis.errors import UserError
 from cvis.learners.finetune import FineTune
-
-
-class Killed(BaseException):
-    """Stands for a process that dies: nothing in the engine may catch it."""
 
 
 def test_the_same_command_again_does_nothing(stream, finished):
@@ -40,17 +36,7 @@ def test_one_seed_gives_one_result_and_another_seed_another(stream, finished, tm
 @pytest.mark.parametrize("moments", [[(0, 3)], [(0, 4), (2, 1)], [(1, 2), (1, 4), (2, 4)]])
 def test_an_interrupted_run_resumes_to_the_same_numbers(stream, finished, tmp_path, monkeypatch, moments):
     """Die in the middle of steps (also right at a checkpoint), resume, compare bit by bit."""
-    plan = list(moments)
-    original = CheckpointInStep.after_train_iter
-
-    def dying(self, runner, *arguments, **named):
-        original(self, runner, *arguments, **named)
-        step = int(self.file.parent.name.removeprefix("step"))
-        if plan and plan[0] == (step, runner.iter + 1):
-            plan.pop(0)
-            raise Killed
-
-    monkeypatch.setattr(CheckpointInStep, "after_train_iter", dying)
+    plan = die_at(monkeypatch, moments)
     for _ in moments:
         with pytest.raises(Killed):
             run(settings(stream, tmp_path))

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 from compared_runs import assert_same_run
+from interrupted import Killed, die_at
 from mmengine.config import Config
 from tiny import settings
 
 from cvis.engine import checkpoint
-from cvis.engine.hooks import CheckpointInStep
 from cvis.engine.run import run
 from cvis.errors import UserError
 from cvis.files import shipped
@@ -284,21 +284,8 @@ def test_a_run_says_which_text_encoder_it_rests_on_and_stores_none(whole):
     assert all(any(name.startswith(prefix) for name in step) for prefix in prefixes)
 
 
-class Killed(BaseException):
-    """Stands for a process that dies."""
-
-
 def test_an_interrupted_run_ends_at_the_same_numbers(stream, tmp_path, monkeypatch, whole):
-    plan = [(1, 3), (2, 2)]
-    original = CheckpointInStep.after_train_iter
-
-    def dying(self, runner, *arguments, **named):
-        original(self, runner, *arguments, **named)
-        if plan and plan[0] == (int(self.file.parent.name.removeprefix("step")), runner.iter + 1):
-            plan.pop(0)
-            raise Killed
-
-    monkeypatch.setattr(CheckpointInStep, "after_train_iter", dying)
+    die_at(monkeypatch, [(1, 3), (2, 2)])
     config = settings(stream, tmp_path, "crisp", "learner.num_prompts=4", "learner.train_no_object=true")
     for _ in range(2):
         with pytest.raises(Killed):

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 from compared_runs import assert_same_run
+from interrupted import Killed, die_at
 from mmengine.config import Config
 from PIL import Image
 from tiny import settings
 
-from cvis.engine.hooks import CheckpointInStep
 from cvis.engine.run import run
 from cvis.errors import UserError
 from cvis.files import shipped
@@ -291,25 +291,12 @@ def test_the_focal_loss_has_a_step_zero_of_its_own():
     assert make_learner(0, classification="sigmoid_focal").own_step0
 
 
-class Killed(BaseException):
-    """Stands for a process that dies."""
-
-
 def test_a_run_interrupted_inside_a_prompt_step_does_not_initialise_anew(stream, tmp_path, monkeypatch):
     def configured(root: Path) -> dict:
         return settings(stream, root, "eclipse", "learner.num_prompts=3")
 
     whole = run(configured(tmp_path / "whole"))
-    plan = [(1, 3), (2, 2)]
-    original = CheckpointInStep.after_train_iter
-
-    def dying(self, runner, *arguments, **named):
-        original(self, runner, *arguments, **named)
-        if plan and plan[0] == (int(self.file.parent.name.removeprefix("step")), runner.iter + 1):
-            plan.pop(0)
-            raise Killed
-
-    monkeypatch.setattr(CheckpointInStep, "after_train_iter", dying)
+    die_at(monkeypatch, [(1, 3), (2, 2)])
     for _ in range(2):
         with pytest.raises(Killed):
             run(configured(tmp_path / "broken"))
