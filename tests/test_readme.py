@@ -24,18 +24,19 @@ def cvis(*arguments: object):
     return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
-def test_its_learner_runs_from_the_command_line_into_a_table(stream, tmp_path):
-    code = re.search(r"```python\n(.*?)```", README.read_text(), re.DOTALL).group(1)
-    plugin = tmp_path / "my_method.py"
+@pytest.mark.parametrize("name", ["MyMethod", "MyDistillation"])
+def test_its_learners_run_from_the_command_line_into_a_table(name, stream, tmp_path):
+    code = next(block for block in re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL) if name in block)
+    plugin = tmp_path / "mine.py"
     plugin.write_text(code)
     runs = tmp_path / "runs"
     settings = [part for setting in (*SMALL, "learner.weight=2") for part in ("--set", setting)]
-    result = cvis("run", stream, "--learner", f"{plugin}:MyMethod", "--device", "cpu", "--runs", runs, *settings)
+    result = cvis("run", stream, "--learner", f"{plugin}:{name}", "--device", "cpu", "--runs", runs, *settings)
     assert result.exit_code == 0, result.output
     table = cvis("compare", runs, "--json")
     assert table.exit_code == 0
     rows = json.loads(table.stdout)["groups"][0]["blocks"][0]["rows"]
-    assert [row["learner"] for row in rows] == ["MyMethod"]
+    assert [row["learner"] for row in rows] == [name]
 
 
 @pytest.mark.parametrize("command", sorted(set(re.findall(r"^ +cvis ([a-z]+)", README.read_text(), re.MULTILINE))))
