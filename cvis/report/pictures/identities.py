@@ -15,40 +15,46 @@ MIN_IOU = 0.5
 _Masks = tuple[RLE | None, ...]
 
 
-def identities(columns: Sequence[Tracks]) -> list[list[int]]:
+def identities(columns: Sequence[Tracks], truth: bool = True) -> list[list[int]]:
     """The identity 0, 1, ... of every track of every column; equal numbers are drawn in one colour.
 
-    The tracks of the first column (the ground truth, where there is one) are identities of their own. A track of a
-    later column takes the one that it overlaps most, if its video IoU is at least 0.5, and is a new one otherwise:
-    so an object keeps its number from step to step, even one that only the models see.
+    Tracks of the ground truth are identities of their own. A predicted track takes the identity that it overlaps
+    most, if their video IoU is at least 0.5, and is a new one otherwise: so an object keeps its number from step to
+    step, even one that only the models see, and several answers for one object share it.
 
     Args:
         columns: tracks of one and the same video.
+        truth: the first column is ground truth.
     """
     known: list[_Masks] = []
     found: list[list[int]] = []
-    for tracks in columns:
-        before = len(known)
-        ious = _ious(tracks, known)
-        found.append([_identity(*own, known, before) for own in zip(tracks.segmentations, ious, strict=True)])
+    for n, tracks in enumerate(columns):
+        if n == 0 and truth:
+            known += tracks.segmentations
+            found.append(list(range(len(known))))
+        else:
+            found.append(_join(tracks.segmentations, known))
     return found
 
 
-def _identity(masks: _Masks, ious: np.ndarray, known: list[_Masks], before: int) -> int:
-    """Of one track: that of an earlier column, of the same masks in this column, or a new one."""
-    if before and ious.max() >= MIN_IOU:
-        return int(ious.argmax())
-    for number in range(before, len(known)):
-        if known[number] == masks:  # a query that answers with two classes
-            return number
-    known.append(masks)
-    return len(known) - 1
+def _join(tracks: Sequence[_Masks], known: list[_Masks]) -> list[int]:
+    """The identities of predicted tracks; new ones are added to ``known``."""
+    ious = _ious(tracks, [*known, *tracks])
+    places = list(range(len(known)))  # columns of the IoUs that are identities already
+    found = []
+    for n, (masks, own) in enumerate(zip(tracks, ious, strict=True)):
+        best = max(range(len(places)), key=lambda i: own[places[i]], default=None)
+        if best is None or own[places[best]] < MIN_IOU:
+            best = len(known)
+            places.append(ious.shape[1] - len(tracks) + n)
+            known.append(masks)
+        found.append(best)
+    return found
 
 
-def _ious(tracks: Tracks, known: Sequence[_Masks]) -> np.ndarray:
-    """[N, K]; an IoU below 0.5 may be given as 0."""
-    if not len(tracks) or not known:
-        return np.zeros((len(tracks), len(known)))
-    frames = len(known[0])
-    areas = mask_areas(tracks.segmentations, frames)
-    return track_ious(tracks.segmentations, known, areas, mask_areas(known, frames))
+def _ious(tracks: Sequence[_Masks], others: Sequence[_Masks]) -> np.ndarray:
+    """Video IoUs [N, K]; one below 0.5 may be given as 0."""
+    if not tracks:
+        return np.zeros((0, len(others)))
+    frames = len(tracks[0])
+    return track_ious(tracks, others, mask_areas(tracks, frames), mask_areas(others, frames))

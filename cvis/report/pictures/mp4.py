@@ -66,7 +66,7 @@ def _encode(frames: Iterator[np.ndarray], container: OutputContainer, fps: float
     if first is None:
         raise ValueError("a video needs at least one frame")
     rate = Fraction(fps).limit_denominator(1001)
-    stream = container.add_stream(CODEC, rate=rate, options={"crf": "20", "preset": "medium"})
+    stream = container.add_stream(CODEC, rate=rate, options={"crf": "23", "preset": "medium"})
     height, width = first.shape[:2]
     stream.height, stream.width, stream.pix_fmt = height + height % 2, width + width % 2, "yuv420p"
     codec = stream.codec_context

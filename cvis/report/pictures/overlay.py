@@ -12,19 +12,24 @@ from PIL import Image, ImageDraw
 from cvis.report.pictures.colours import DARK, Colour, ink_on
 from cvis.report.pictures.text import line_height, shortened, width_of, write
 
-OPACITY = 0.45  # of a mask
+OPACITY = 0.5  # of a mask
 PLATE = 0.85  # of the plate behind a label
 
 
 class Label(NamedTuple):
-    """What is written beside a mask. The name is cut where there is no room, the score never."""
+    """What is written beside a mask. The name is cut where there is no room, what follows it never.
+
+    >>> Label("cat", 0.823, 2).tail
+    ' 0.82 +2'
+    """
 
     name: str
     score: float | None = None  # None for ground truth
+    others: int = 0  # further answers for the same object, which are not drawn
 
     @property
     def tail(self) -> str:
-        return "" if self.score is None else f" {self.score:.2f}"
+        return ("" if self.score is None else f" {self.score:.2f}") + (f" +{self.others}" if self.others else "")
 
 
 class Box(NamedTuple):
@@ -77,7 +82,7 @@ def text_size(height: int, width: int) -> int:
 def _contour(canvas: np.ndarray, mask: np.ndarray, colour: Colour) -> None:
     """The outline in its colour on a wider dark one: it can be seen on any background."""
     lines, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    thick = max(1, round(min(mask.shape) / 200))
+    thick = max(2, round(min(mask.shape) / 180))
     cv2.drawContours(canvas, lines, -1, DARK, thick + 2, cv2.LINE_AA)
     cv2.drawContours(canvas, lines, -1, colour, thick, cv2.LINE_AA)
 
@@ -101,10 +106,9 @@ def _write_labels(
     image = Image.fromarray(canvas)
     draw = ImageDraw.Draw(image, "RGBA")
     for place, text, colour in zip(places, texts, colours, strict=True):
-        ink = ink_on(colour)
         corners = (place.x0, place.y0, place.x1 - 1, place.y1 - 1)
         draw.rounded_rectangle(corners, radius=pad, fill=(*colour, round(255 * PLATE)), outline=DARK)
-        write(draw, place.x0 + pad, place.y0 + 1, text, size, ink, colour)
+        write(draw, place.x0 + pad, place.y0 + 1, text, size, ink_on(colour))
     return np.asarray(image)
 
 

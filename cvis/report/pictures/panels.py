@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,6 +36,7 @@ class Panel:
     title: str
     tracks: Tracks
     labels: tuple[Label, ...]  # one per track
+    is_truth: bool = False
 
 
 def truth_panel(tracks: Sequence[Track], names: Mapping[int, str], video_id: int) -> Panel:
@@ -42,7 +44,7 @@ def truth_panel(tracks: Sequence[Track], names: Mapping[int, str], video_id: int
     ids = tuple(track.category_id for track in tracks)
     masks = tuple(track.segmentations for track in tracks)
     labels = tuple(Label(_plain(names, t.category_id) + (" (crowd)" if t.iscrowd else "")) for t in tracks)
-    return Panel("ground truth", Tracks(video_id, ids, (1.0,) * len(ids), masks), labels)
+    return Panel("ground truth", Tracks(video_id, ids, (1.0,) * len(ids), masks), labels, is_truth=True)
 
 
 def found_panel(title: str, tracks: Tracks, names: Mapping[int, str], min_score: float = MIN_SCORE) -> Panel:
@@ -58,7 +60,11 @@ def found_panel(title: str, tracks: Tracks, names: Mapping[int, str], min_score:
 class Panels:
     """A video with several panels. Iterating gives its frames, uint8 ``[H, W, 3]``, all of one size.
 
-    Equal objects have equal colours in all panels, see :func:`identities`.
+    Equal objects have equal colours in all panels, see :func:`identities`. Of several answers of one prediction for
+    one object the surest is drawn, with the number of the others behind it: "cat 0.82 +2".
+
+    Attributes:
+        columns: the ground truth, if there is one, comes first.
     """
 
     video: Video
@@ -94,17 +100,28 @@ class Panels:
 
     @cached_property
     def _identities(self) -> list[list[int]]:
-        return identities([column.tracks for column in self.columns])
+        return identities([column.tracks for column in self.columns], self.columns[0].is_truth)
 
     def _at(self, t: int, size: tuple[int, int]) -> list[np.ndarray]:
         """Every panel of frame ``t``, without titles."""
         frame = _resized(read_frame(self.video.frames[t], self.video.height, self.video.width), size)
         pictures = []
         for column, numbers in zip(self.columns, self._identities, strict=True):
-            own = [masks[t] for masks in column.tracks.segmentations]
+            kept, labels = _one_per_object(column, numbers)
+            own = [column.tracks.segmentations[n][t] for n in kept]
             masks = [None if rle is None else _enlarged(rle_tools.decode(rle), size) for rle in own]
-            pictures.append(overlay(frame, masks, column.labels, [colour_of(n) for n in numbers]))
+            pictures.append(overlay(frame, masks, labels, [colour_of(numbers[n]) for n in kept]))
         return pictures
+
+
+def _one_per_object(column: Panel, numbers: Sequence[int]) -> tuple[list[int], list[Label]]:
+    """The indices of the tracks that are drawn, and their labels."""
+    if column.is_truth:
+        return list(range(len(numbers))), list(column.labels)
+    surest = {number: n for n, number in reversed(list(enumerate(numbers)))}  # they come by descending score
+    kept = sorted(surest.values())
+    others = Counter(numbers)
+    return kept, [column.labels[n]._replace(others=others[numbers[n]] - 1) for n in kept]
 
 
 def panel_size(height: int, width: int, across: int) -> tuple[int, int]:
@@ -142,7 +159,9 @@ def _enlarged(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """A mask at another size, with a smooth edge in place of stairs: bool [h, w]."""
     if mask.shape == size:
         return mask > 0
-    return cv2.resize(255 * mask, size[::-1], interpolation=cv2.INTER_LINEAR) > 127
+    factor = size[0] / mask.shape[0]
+    larger = cv2.resize(255 * mask, size[::-1], interpolation=cv2.INTER_LINEAR)
+    return (cv2.GaussianBlur(larger, (0, 0), 0.6 * factor) if factor > 1 else larger) > 127
 
 
 def _titled(title: str, picture: np.ndarray, size: int = 0, place: str = "") -> np.ndarray:
@@ -151,5 +170,5 @@ def _titled(title: str, picture: np.ndarray, size: int = 0, place: str = "") -> 
     width = picture.shape[1]
     strip = Image.new("RGB", (width, line_height(size) + 8), DARK)
     text = shortened(title, size, width - 12, place)
-    write(ImageDraw.Draw(strip), 6, 4, text, size, LIGHT, DARK)
+    write(ImageDraw.Draw(strip), 6, 4, text, size, LIGHT)
     return np.concatenate([np.asarray(strip), picture])

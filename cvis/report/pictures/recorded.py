@@ -68,7 +68,7 @@ class Recorded:
         names = {category.id: category.name for category in self.test.categories}
         columns = [truth_panel(self.test.tracks[chosen.id], names, chosen.id)]
         columns += [self._predicted(t, chosen, names, min_score) for t in self._finished(steps)]
-        line = f"{self.name}  {self.scenario}  video {chosen.name}  scores from {min_score:g}" if heading else ""
+        line = f"{self.name}  {self.scenario}  video {chosen.name}  scores ≥ {min_score:g}" if heading else ""
         return Panels(chosen, tuple(columns), line)
 
     def _predicted(self, step: int, video: Video, names: dict[int, str], min_score: float) -> Panel:

@@ -52,6 +52,6 @@ def write_picture(picture: np.ndarray, path: Path) -> None:
     kind = PICTURES.get(path.suffix.lower())
     if kind is None:
         raise UserError(f"{path}: {path.suffix!r}: not a kind of picture; use one of {', '.join(PICTURES)}")
-    options = {"quality": 92, "subsampling": 0} if kind == "JPEG" else {"optimize": True}
+    options = {"quality": 92, "subsampling": 0} if kind == "JPEG" else {}
     with atomic_path(path) as temporary:
         Image.fromarray(picture).save(temporary, format=kind, **options)

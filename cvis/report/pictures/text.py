@@ -36,9 +36,9 @@ def shortened(text: str, size: int, room: int, tail: str = "") -> str:
     return whole
 
 
-def write(draw: ImageDraw.ImageDraw, x: int, y: int, text: str, size: int, colour: Colour, outline: Colour) -> None:
-    """A line of text with an outline, its line box's upper left corner at (x, y)."""
-    draw.text((x, y), text, fill=colour, font=font(size), stroke_width=max(1, size // 12), stroke_fill=outline)
+def write(draw: ImageDraw.ImageDraw, x: int, y: int, text: str, size: int, colour: Colour) -> None:
+    """A line of text; the upper left corner of its box is at (x, y)."""
+    draw.text((x, y), text, fill=colour, font=font(size))
 
 
 def line_height(size: int) -> int:

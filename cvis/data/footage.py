@@ -1,0 +1,115 @@
+"""A user's own videos, a film file or a folder of frames each, as the :class:`~cvis.types.Video` that models take."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from cvis.errors import UserError
+from cvis.types import Video
+
+FRAMES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+
+
+@contextmanager
+def footage(paths: Sequence[Path], every: int = 1) -> Iterator[list[Video]]:
+    """The videos at ``paths``, with ids 1, 2, ... in that order, named by their files or folders.
+
+    A film is decoded into a temporary folder, which is removed when the block ends; it needs room for all frames as
+    PNG. Frames of a folder are taken in natural order (2 before 10) and stay where they are.
+
+    Args:
+        every: take only every n-th frame.
+
+    Raises:
+        UserError: a path does not exist, is not a video or a folder of frames, has no frame, or has frames of
+            different sizes.
+    """
+    if every < 1:
+        raise UserError(f"--every {every}: must be a whole number of at least 1")
+    with tempfile.TemporaryDirectory(prefix="cvis-") as folder:
+        videos: list[Video] = []
+        for number, path in enumerate(paths, start=1):
+            frames = _in_folder(path) if path.is_dir() else _decoded(path, Path(folder) / str(number), every)
+            frames = frames[::every] if path.is_dir() else frames
+            name = path.resolve().name if path.is_dir() else path.stem
+            taken = any(video.name == name for video in videos)
+            height, width = _common_size(frames, path)
+            videos.append(Video(number, f"{name}-{number}" if taken else name, height, width, tuple(frames)))
+        yield videos
+
+
+def natural(name: str) -> list[tuple[int, int | str]]:
+    """The key that sorts numbers in names by their value.
+
+    >>> sorted(["f10.png", "f2.png", "f1.png"], key=natural)
+    ['f1.png', 'f2.png', 'f10.png']
+    """
+    parts = re.findall(r"[0-9]+|[^0-9]+", name)
+    return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    found = [p for p in folder.iterdir() if p.suffix.lower() in FRAMES and p.is_file() and not p.name.startswith(".")]
+    if not found:
+        raise UserError(f"{folder}: has no frames; give a film, or a folder with {', '.join(FRAMES)} files in it")
+    return [path.absolute() for path in sorted(found, key=lambda p: natural(p.name))]
+
+
+def _decoded(path: Path, folder: Path, every: int) -> list[Path]:
+    """The frames of a film as files in ``folder``."""
+    if not path.is_file():
+        raise UserError(f"{path}: does not exist; give a film, or a folder of frames")
+    folder.mkdir()
+    files = []
+    for n, frame in enumerate(_film(path)):
+        if n % every:
+            continue
+        files.append(folder / f"{n:06d}.png")
+        if not cv2.imwrite(str(files[-1]), frame[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1]):
+            raise UserError(f"{files[-1]}: cannot be written; free space, or set TMPDIR to a folder that has some")
+    if not files:
+        raise UserError(f"{path}: has no frames; it is cut off or not a video: make or copy it again")
+    return files
+
+
+def _film(path: Path) -> Iterator[np.ndarray]:
+    """RGB frames as they are meant to be seen: phones store them lying and note how to turn them."""
+    try:
+        import av
+    except ImportError as error:
+        raise UserError(f"{path}: PyAV cannot be imported ({error}); pip install av, or give frames") from error
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise UserError(f"{path}: has no video stream; give a film, or a folder of frames")
+            for frame in container.decode(video=0):
+                yield np.rot90(frame.to_ndarray(format="rgb24"), getattr(frame, "rotation", 0) // 90)
+    except (av.FFmpegError, OSError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UserError(f"{path}: cannot be read as a video: {reason}; give a film, or a folder of frames") from error
+
+
+def _common_size(frames: Sequence[Path], source: Path) -> tuple[int, int]:
+    sizes = []
+    for path in frames:
+        try:
+            with Image.open(path) as image:
+                sizes.append(image.size)
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise UserError(f"{path}: this frame cannot be read: {error}; copy this file again") from error
+        if sizes[-1] != sizes[0]:
+            (width, height), (first_width, first_height) = sizes[-1], sizes[0]
+            raise UserError(
+                f"{source}: {path.name}: is {width}x{height}, {frames[0].name} {first_width}x{first_height} "
+                "(width x height); the frames of a video must have one size"
+            )
+    width, height = sizes[0]
+    return height, width
