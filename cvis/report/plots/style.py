@@ -1,0 +1,128 @@
+"""One style for all figures: colours that the colour-blind can tell apart, and never colour alone.
+
+A row of the table has its own colour, marker and dash pattern, the same in every figure of the same runs, so that
+curves can still be told apart in grey. Text stays text in SVG and PDF: it can be searched, copied and restyled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from cvis.report.store import RunResult
+from cvis.report.views import Entry, entries
+
+COLUMN = 3.35  # inches, the column of a two-column paper
+PAGE = 6.9  # inches, its text
+LINE = 0.147  # inches, of a legend
+
+# Okabe and Ito's palette: indigo for its yellow, which is lost on white; its black is left to the upper bound
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#332288", "#7F4F24", "#8A8A8A")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
+BOUND_COLOUR = "#222222"
+BOUND_NOTE = " (upper bound)"
+GREY = "#777777"
+SEQUENTIAL = "viridis"  # its lightness rises evenly: it can be read in grey, and by the colour-blind
+DIVERGING = "PuOr_r"
+
+SETTINGS: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "cvis",  # equal plots, equal files
+    "pdf.fonttype": 42,
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": False,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.5,
+    "axes.axisbelow": True,
+}
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Our settings over matplotlib's defaults, whatever the user's own are; also a decorator."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(SETTINGS)
+        yield
+
+
+class Plot(Figure):
+    """A figure that can say in words what it shows, for those who do not see it.
+
+    Attributes:
+        title: a few words.
+        description: what is on the axes, and the numbers worth saying.
+    """
+
+    def __init__(self, width: float, height: float, title: str, description: str) -> None:
+        super().__init__(figsize=(width, height), layout="constrained")
+        self.title = title
+        self.description = description
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one row is drawn."""
+
+    colour: str
+    marker: str
+    dashes: Any
+
+
+def looks(runs: Sequence[RunResult]) -> dict[str, Look]:
+    """What every row is drawn like, by its label: rows of one name look alike in every stream and protocol."""
+    labels = dict.fromkeys(entry.label for entry in entries(runs) if not entry.row.upper_bound)
+    return {
+        label: Look(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], DASHES[i % len(DASHES)])
+        for i, label in enumerate(labels)
+    }
+
+
+def heading(entry: Entry, several: bool) -> str:
+    """Above the axes of one stream, where a figure has several; says what makes its protocol another."""
+    if not several:
+        return ""
+    keys = ", ".join(entry.differs)
+    other = f" (other {keys})" if len(keys) <= 40 else f" (another protocol: {len(entry.differs)} keys)"
+    return f"{entry.scenario}, {entry.segmenter}" + (other if keys else "")
+
+
+def legend(figure: Plot, panels: Iterable[Any]) -> None:
+    """One for all panels, below them: each label once, the upper bound last. The figure grows by its height."""
+    handles: dict[str, Any] = {}
+    for axes in panels:
+        handles.update(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    labels = sorted(handles, key=lambda label: label.endswith(BOUND_NOTE))
+    width, height = figure.get_size_inches()
+    fitting = max(1, int(width / (0.5 + 0.055 * max(map(len, labels)))))
+    rows = -(-len(labels) // fitting)
+    figure.set_size_inches(width, height + LINE * rows)
+    figure.legend(
+        [handles[label] for label in labels],
+        labels,
+        loc="outside lower center",
+        ncols=-(-len(labels) // rows),
+        frameon=False,
+        borderpad=0,
+        borderaxespad=0,
+        columnspacing=1.4,
+        handlelength=2.8,
+    )

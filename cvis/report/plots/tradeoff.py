@@ -1,0 +1,89 @@
+"""What a learner keeps against what it learns: the upper right corner is where one wants to be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cvis.errors import UserError
+from cvis.report.plots.style import BOUND_COLOUR, BOUND_NOTE, COLUMN, Look, Plot, heading, house_style, legend, looks
+from cvis.report.store import RunResult
+from cvis.report.views import Tradeoff, tradeoff
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+AXES = {
+    "mAP_base": "stability: mAP of base classes (%)",
+    "forgetting": "forgetting (points of AP)",
+    "FR": "forgetting rate FR (% per step)",
+    "FR_normalized": "normalised forgetting rate (%)",
+    "relative_drop": "relative drop of AP (%)",
+    "bwt": "backward transfer (points of AP)",
+}
+LOWER_IS_BETTER = ("forgetting", "FR", "FR_normalized", "relative_drop")
+
+
+@house_style()
+def stability_plasticity(
+    runs: Sequence[RunResult], stability: str = "mAP_base", among: Sequence[RunResult] = ()
+) -> Plot:
+    """A point per row of the table, with the deviation over its seeds in both directions.
+
+    Measures of forgetting point downwards: up is always better.
+
+    Args:
+        stability: of :data:`cvis.report.views.STABILITY`.
+        among: all runs of a set of figures, so that a row looks alike in all of them.
+
+    Raises:
+        UserError: an unknown measure, or no run that has both values, as none has after a single step.
+    """
+    rows = [t for t in tradeoff(runs, stability) if np.isfinite(t.plasticity[0]) and np.isfinite(t.stability[0])]
+    if not any(not t.entry.row.upper_bound for t in rows):
+        raise UserError(f"plasticity, {stability}: no run has both; it takes a stream of two steps")
+    places = list(dict.fromkeys(t.entry.place for t in rows))
+    figure = Plot(COLUMN, 2.5 * len(places), "Stability and plasticity", _describe(rows, stability))
+    grid = figure.subplots(len(places), 1, squeeze=False)
+    styles = looks(among or runs)
+    for axes, place in zip(grid[:, 0], places, strict=True):
+        own = [t for t in rows if t.entry.place == place]
+        _points(axes, own, styles)
+        axes.set_title(heading(own[0].entry, len(places) > 1), loc="left")
+        axes.set_xlabel("plasticity: mAP of new classes (%)")
+        axes.set_ylabel(AXES[stability])
+        if stability in LOWER_IS_BETTER:
+            axes.invert_yaxis()
+    legend(figure, grid.flat)
+    return figure
+
+
+def _points(axes: Axes, own: Sequence[Tradeoff], styles: dict[str, Look]) -> None:
+    for point in own:
+        bound = point.entry.row.upper_bound
+        look = Look(BOUND_COLOUR, "*", "") if bound else styles[point.entry.label]
+        (x, dx), (y, dy) = point.plasticity, point.stability
+        axes.errorbar(
+            x,
+            y,
+            xerr=dx if np.isfinite(dx) else None,
+            yerr=dy if np.isfinite(dy) else None,
+            color=look.colour,
+            ecolor=(look.colour, 0.5),
+            elinewidth=0.8,
+            marker=look.marker,
+            markersize=8 if bound else 5.5,
+            markeredgecolor="white",
+            markeredgewidth=0.5,
+            linestyle="",
+            label=point.entry.label + (BOUND_NOTE if bound else ""),
+        )
+    axes.grid()
+    axes.margins(0.08)
+
+
+def _describe(rows: Sequence[Tradeoff], stability: str) -> str:
+    said = [f"{t.entry.label}: plasticity {t.plasticity[0]:.1f}, {stability} {t.stability[0]:.1f}" for t in rows]
+    return "Mean over seeds. " + "; ".join(said) + "."
