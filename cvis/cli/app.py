@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 from cvis import __version__
-from cvis.cli import compare, data, doctor, explain, learners, run, scenario, score, segmenters, sweep
+from cvis.cli import (
+    compare,
+    data,
+    doctor,
+    explain,
+    learners,
+    predict,
+    run,
+    scenario,
+    score,
+    segmenters,
+    sweep,
+    visualize,
+)
 from cvis.cli.guard import Guarded
 from cvis.cli.output import examples
 
@@ -46,6 +59,8 @@ app.command("explain", short_help="Say where AP is lost, and where forgotten AP 
     explain.explain
 )
 app.command("compare", short_help="Compare finished runs in a table.", epilog=compare.EXAMPLES)(compare.compare)
+app.command("visualize", short_help="Draw predictions on a test video.", epilog=visualize.EXAMPLES)(visualize.visualize)
+app.command("predict", short_help="Run a trained model on your own videos.", epilog=predict.EXAMPLES)(predict.predict)
 app.command("sweep", short_help="Make the runs of one table, and print it.", epilog=sweep.EXAMPLES)(sweep.sweep)
 app.add_typer(scenario.app, name="scenario")
 app.add_typer(data.app, name="data")

@@ -1,0 +1,125 @@
+"""``cvis predict``: a trained run on the user's own videos."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cvis.cli.output import Cell, emit_json, examples, show_table
+from cvis.errors import UserError
+
+if TYPE_CHECKING:
+    from cvis.engine.predict import TrainedRun
+    from cvis.types import Tracks, Video
+
+EXAMPLES = examples(
+    "cvis predict runs/synthetic-20-4/mask2former_tiny/finetune/seed0 street.mp4 --visualize seen.mp4",
+    "cvis predict runs/synthetic-20-4/mask2former_tiny/finetune/seed0 JPEGImages/0001 JPEGImages/0002",
+    "cvis predict runs/synthetic-20-4/mask2former_tiny/finetune/seed0 street.mp4 --every 5 --step 0 --out base.json.gz",
+)
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run.")],
+    videos: Annotated[
+        list[Path], typer.Argument(metavar="VIDEO...", help="Films (.mp4, ..) or folders of frames, in any mixture.")
+    ],
+    step: Annotated[int | None, typer.Option(help="The model after this step. Default: the last.")] = None,
+    out: Annotated[
+        Path, typer.Option(help="The results, .json or .json.gz; the videos are listed in a file beside it.")
+    ] = Path("results.json"),
+    visualize: Annotated[
+        Path | None, typer.Option(help="Also draw them: .mp4, .png or .jpg; of several videos, one file each.")
+    ] = None,
+    min_score: Annotated[float, typer.Option(help="Predictions below it are not drawn, nor listed.")] = 0.3,
+    every: Annotated[int, typer.Option(help="Use every n-th frame only. YouTube-VIS has about 6 frames a second.")] = 1,
+    fps: Annotated[float, typer.Option(help="Frames a second of --visualize.")] = 6.0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Find the classes of a trained run in your own videos; writes YouTube-VIS results.
+
+    The data set that the run was trained on is not needed.
+    """
+    _check(out, visualize)
+    from cvis.data.footage import footage
+    from cvis.engine.predict import load_trained
+    from cvis.evaluation import write_results
+
+    with footage(videos, every) as opened:
+        trained = load_trained(run, step, device)
+        found = trained.predict(opened)
+        write_results(out, found)
+        _write_listing(out, opened, videos, every, trained)
+        if visualize is not None:
+            _draw(trained, opened, found, visualize, min_score, fps)
+    _show(trained, opened, found, out, min_score, as_json)
+
+
+def _check(out: Path, visualize: Path | None) -> None:
+    if not out.name.endswith((".json", ".json.gz")):
+        raise UserError(f"--out {out}: {out.suffix!r}: not a results file; end the name in .json or .json.gz")
+    if visualize is not None:
+        from cvis.report.pictures import check_format
+
+        check_format(visualize, "--visualize")
+
+
+def _listing(out: Path) -> Path:
+    """``results.json.gz`` -> ``results.videos.json``."""
+    return out.with_name(out.name.removesuffix(".gz").removesuffix(".json") + ".videos.json")
+
+
+def _write_listing(
+    out: Path, videos: Sequence[Video], sources: Sequence[Path], every: int, trained: TrainedRun
+) -> None:
+    """Which video an id of the results means, in the layout of a YouTube-VIS file without annotations."""
+    from cvis.atomic import write_text
+
+    entries = [
+        {"id": v.id, "name": v.name, "source": str(source), "width": v.width, "height": v.height, "length": len(v)}
+        for v, source in zip(videos, sources, strict=True)
+    ]
+    categories = [{"id": c, "name": name} for c, name in trained.classes.items()]
+    origin = {"run": str(trained.folder), "step": trained.step, "every": every}
+    write_text(
+        _listing(out), json.dumps({"info": origin, "videos": entries, "categories": categories}, indent=1) + "\n"
+    )
+
+
+def _draw(
+    trained: TrainedRun, videos: Sequence[Video], found: Sequence[Tracks], path: Path, min_score: float, fps: float
+) -> None:
+    from cvis.report import load_runs
+    from cvis.report.pictures import Panels, found_panel, write_panels
+
+    names = [run.name for run in load_runs([trained.folder / "metrics.json"]).runs] or [trained.folder.name]
+    for video, tracks in zip(videos, found, strict=True):
+        own = path if len(videos) == 1 else path.with_name(f"{path.stem}-{video.name}{path.suffix}")
+        panel = found_panel(f"step {trained.step}: {len(trained.classes)} classes", tracks, trained.classes, min_score)
+        heading = f"{names[0]}  {video.name}  scores ≥ {min_score:g}"
+        write_panels(Panels(video, (panel,), heading), own, fps)
+
+
+def _show(
+    trained: TrainedRun, videos: Sequence[Video], found: Sequence[Tracks], out: Path, min_score: float, as_json: bool
+) -> None:
+    rows: list[dict[str, Any]] = []
+    for video, tracks in zip(videos, found, strict=True):
+        sure = [c for c, score in zip(tracks.category_ids, tracks.scores, strict=True) if score >= min_score]
+        counts = {trained.classes[c]: n for c, n in Counter(sure).most_common()}
+        rows.append({"id": video.id, "name": video.name, "frames": len(video), "tracks": len(sure), "classes": counts})
+    if as_json:
+        emit_json({"schema": 1, "step": trained.step, "min_score": min_score, "out": str(out), "videos": rows})
+        return
+    cells: list[list[Cell]] = [
+        [r["name"], ", ".join(f"{n} {k}" for k, n in r["classes"].items()) or "-", str(r["id"]), str(r["frames"]),
+         str(r["tracks"])] for r in rows
+    ]  # fmt: skip
+    show_table(["video", f"found (scores ≥ {min_score:g})", "id", "frames", "tracks"], cells, left=2)
+    typer.echo(f"\n{out}, videos in {_listing(out)}")

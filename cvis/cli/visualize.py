@@ -1,0 +1,93 @@
+"""``cvis visualize``: what each step of a run predicted on a test video."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cvis.cli.output import Cell, emit_json, examples, show_table
+from cvis.errors import UserError
+
+if TYPE_CHECKING:
+    from cvis.report.pictures import Recorded
+
+EXAMPLES = examples(
+    "cvis visualize runs/synthetic-20-4/mask2former_tiny/finetune/seed0 --list",
+    "cvis visualize runs/synthetic-20-4/mask2former_tiny/finetune/seed0 --video 7",
+    "cvis visualize runs/synthetic-20-4/mask2former_tiny/finetune/seed0 --video 7 --step 0 --step 5 --out forgot.png",
+)
+
+
+def visualize(
+    run: Annotated[Path, typer.Argument(help="The folder of a run; of an unfinished one, its finished steps.")],
+    video: Annotated[str | None, typer.Option(help="A test video, by id or name; see --list.")] = None,
+    step: Annotated[list[int] | None, typer.Option(help="Only this step; may be repeated. Default: all.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A video (.mp4) or a contact sheet (.png, .jpg). Default: an .mp4 in this folder."),
+    ] = None,
+    min_score: Annotated[float, typer.Option(help="Leave out predictions below it.")] = 0.3,
+    data: Annotated[Path | None, typer.Option(help="The folder of the data set, if it has moved.")] = None,
+    fps: Annotated[float, typer.Option(help="Frames a second.")] = 6.0,
+    listing: Annotated[bool, typer.Option("--list", help="List the test videos and stop.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Draw what each step of a run predicted on a test video, beside the ground truth.
+
+    An object has one colour in all panels: that of the ground-truth track with a video IoU of at least 0.5. Of
+    several predictions of one step for one object the surest is drawn: "cat 0.82 +2" hides two others.
+    """
+    from cvis.report.pictures import check_format, open_recorded, write_panels
+
+    if video is None and not listing:
+        raise UserError("--video: missing: give the id or name of a test video; --list shows them")
+    if video is not None and Path(video).exists() and not video.isdecimal():
+        raise UserError(
+            f"--video {video}: a file or folder; for your own videos: cvis predict {run} {video} --visualize FILE.mp4"
+        )
+    if out is not None:
+        check_format(out)
+    recorded = open_recorded(run, data)
+    if listing or video is None:
+        _list(recorded, as_json)
+        return
+    panels = recorded.panels(video, step, min_score)
+    path = out or Path(_file_name(recorded.scenario, *run.resolve().parts[-2:], panels.video.name)).with_suffix(".mp4")
+    write_panels(panels, path, fps)
+    if as_json:
+        emit_json(
+            {"schema": 1, "video": panels.video.id, "panels": [p.title for p in panels.columns], "out": str(path)}
+        )
+    else:
+        typer.echo(path)
+
+
+def _list(recorded: Recorded, as_json: bool) -> None:
+    names = {category.id: category.name for category in recorded.test.categories}
+    rows: list[dict[str, Any]] = []
+    for video in recorded.test.videos:
+        tracks = recorded.test.tracks[video.id]
+        classes = list(dict.fromkeys(names[track.category_id] for track in tracks))
+        rows.append(
+            {"id": video.id, "name": video.name, "frames": len(video), "tracks": len(tracks), "classes": classes}
+        )
+    if as_json:
+        steps = list(range(len(recorded.new_classes)))
+        emit_json({"schema": 1, "scenario": recorded.scenario, "steps": steps, "videos": rows})
+        return
+    cells: list[list[Cell]] = [
+        [r["name"], ", ".join(r["classes"]), str(r["id"]), str(r["frames"]), str(r["tracks"])] for r in rows
+    ]
+    show_table(["video", "classes", "id", "frames", "tracks"], cells, left=2, title=recorded.scenario)
+
+
+def _file_name(*parts: str) -> str:
+    """A name of these parts that every file system takes.
+
+    >>> _file_name("synthetic-20-4", "crisp", "seed0", "a/b 1")
+    'synthetic-20-4-crisp-seed0-a_b_1'
+    """
+    return re.sub(r"[^\w.+-]+", "_", "-".join(parts))
