@@ -17,6 +17,7 @@ EXAMPLES = examples(
     "cvis run my-stream.toml --learner my_method.py:MyMethod --set schedule.base.iterations=300",
     "cvis run synthetic-20-4 --learner crisp --set learner.arsp=false --name crisp-isc-pi-ic",
     "cvis run ytvis2019-20-4 --learner crisp --preset crisp_paper --segmenter mask2former_r50",
+    "cvis run synthetic-20-4 --learner finetune --logger wandb --logger tensorboard",
     "cvis run synthetic-20-4 --learner finetune --dry-run",
 )
 
@@ -42,6 +43,15 @@ def run(
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that load data.")] = None,
     launcher: Annotated[str | None, typer.Option(help="none, pytorch (torchrun) or slurm.")] = None,
+    loggers: Annotated[
+        list[str],
+        typer.Option(
+            "--logger",
+            metavar="NAME",
+            help="tensorboard, wandb, mlflow, aim, local or none; repeatable. Default: tensorboard. They write below "
+            "the run's folder; wandb is offline unless WANDB_MODE says otherwise, MLFLOW_TRACKING_URI names a server.",
+        ),
+    ] = [],  # noqa: B006  # typer copies it
     settings: Annotated[
         list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override any key; repeatable.")
     ] = [],  # noqa: B006  # typer copies it
@@ -61,6 +71,7 @@ def run(
         "runtime.device": device,
         "runtime.workers": workers,
         "runtime.launcher": launcher,
+        "runtime.loggers": loggers_of(loggers),
     }
     chosen = seeds_of(seed, seeds)
     if chosen != [None] and any(setting.startswith("runtime.seed=") for setting in settings):
@@ -76,12 +87,29 @@ def run(
     from cvis.engine.run import run as run_stream
 
     for config in configs:
-        typer.echo(run_stream(config))
+        typer.echo(run_stream(config, typed()))
 
 
 def overrides_of(options: dict[str, Any]) -> list[str]:
     """``key=value`` of the options that were given; quoted, so that a folder called 1 stays text."""
     return [f"{key}={value!r}" for key, value in options.items() if value is not None]
+
+
+def loggers_of(names: list[str]) -> list[str] | None:
+    """What ``--logger`` chose; None: the configuration decides."""
+    if "none" not in names:
+        return names or None
+    if set(names) != {"none"}:
+        raise UserError(f"--logger none: given beside {', '.join(n for n in names if n != 'none')}; keep one")
+    return []
+
+
+def typed() -> str:
+    """The command line as it was typed, quoted for a shell: what a run says of how it was made."""
+    import shlex
+    import sys
+
+    return shlex.join(["cvis", *sys.argv[1:]])
 
 
 def log_to_stderr() -> None:

@@ -9,7 +9,7 @@ import typer
 
 from cvis.cli.compare import STYLES
 from cvis.cli.output import Cell, Styled, emit_json, examples, show_table
-from cvis.cli.run import log_to_stderr, overrides_of, seeds_of
+from cvis.cli.run import log_to_stderr, overrides_of, seeds_of, typed
 from cvis.errors import UserError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _run_all(planned: list[Planned]) -> tuple[list[Path], list[str]]:
         which = f"row {item.row}, seed {item.config['runtime']['seed']}"
         typer.echo(f"{which} ({index + 1} of {len(planned)})", err=True)
         try:
-            folders.append(run(item.config))
+            folders.append(run(item.config, typed()))
         except UserError as error:
             if not folders:
                 raise

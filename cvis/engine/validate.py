@@ -9,6 +9,7 @@ from typing import Any
 
 from cvis.errors import UserError
 
+LOGGERS = ("tensorboard", "wandb", "mlflow", "aim", "local")
 PHASES = ("base", "incremental", "joint")
 CHOICES: dict[str, tuple] = {
     "protocol.split": (None, "holdout", "official-valid", "test-file", "frames", "same"),
@@ -53,7 +54,7 @@ def validate(config: dict[str, Any]) -> None:
         _require(config, key, lambda value: _is_finite(value) and value >= 0, "give a number >= 0")
     _require(config, "schedule.milestones", _all(lambda v: _is_finite(v) and 0 < v < 1), "give fractions like [0.667]")
     _require(config, "sampling.short_sides", _all(lambda v: _is_whole(v) and v > 0, least=1), "give sizes like [360]")
-    _require(config, "runtime.loggers", _all(lambda value: isinstance(value, str)), "give names like [tensorboard]")
+    _require(config, "runtime.loggers", _all(LOGGERS.__contains__), f"choose of {', '.join(LOGGERS)}, or [] for none")
     for key in ("protocol.init", "runtime.runs", "runtime.data"):
         _require(config, key, lambda value: isinstance(value, str) and bool(value), "give a text")
     _require(config, "names.run", lambda v: bool(RUN_NAME.fullmatch(v)), "use letters, digits and . _ + = , - only")

@@ -13,7 +13,7 @@ BASE = ["run", "synthetic-20-4", "--learner", "finetune"]
 def started(monkeypatch):
     """The configurations that would have been run."""
     configs = []
-    engine = SimpleNamespace(run=lambda config: configs.append(config) or "folder")
+    engine = SimpleNamespace(run=lambda config, command: configs.append(config) or "folder")
     monkeypatch.setitem(sys.modules, "cvis.engine.run", engine)
     return configs
 
@@ -106,3 +106,35 @@ def test_dry_run_prints_a_config_that_can_be_read_back(started, tmp_path):
     file.write_text(result.stdout)
     config = Config.fromfile(str(file))
     assert (config.runtime.seed, config.learner.type, config.names.segmenter) == (4, "finetune", "mask2former_tiny")
+
+
+@pytest.mark.parametrize(
+    ("options", "loggers"),
+    [
+        ((), ["tensorboard"]),
+        (("--logger", "wandb"), ["wandb"]),
+        (("--logger", "aim", "--logger", "tensorboard"), ["aim", "tensorboard"]),
+        (("--logger", "none"), []),
+    ],
+)
+def test_trackers_are_chosen_by_one_flag(started, options, loggers):
+    assert call(*options).exit_code == 0
+    assert started[0]["runtime"]["loggers"] == loggers
+
+
+def test_trackers_that_make_no_sense_are_one_line(started):
+    result = call("--logger", "none", "--logger", "wandb")
+    assert (result.exit_code, result.stderr) == (2, "cvis: --logger none: given beside wandb; keep one\n")
+    result = call("--logger", "neptune")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("cvis: runtime.loggers: ['neptune'] is not possible; choose of tensorboard, ")
+    assert started == []
+
+
+def test_a_run_is_told_how_it_was_typed(started, monkeypatch):
+    commands = []
+    engine = SimpleNamespace(run=lambda config, command: commands.append(command) or "folder")
+    monkeypatch.setitem(sys.modules, "cvis.engine.run", engine)
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/cvis", *BASE, "--seeds", "0,1", "--set", "learner.deltas=[0, 1]"])
+    assert call("--seeds", "0,1").exit_code == 0
+    assert commands == ["cvis run synthetic-20-4 --learner finetune --seeds 0,1 --set 'learner.deltas=[0, 1]'"] * 2

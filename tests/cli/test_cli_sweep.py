@@ -33,7 +33,7 @@ def engine(monkeypatch):
     """Runs that take no time: mAP is 10 per part of the method, plus the seed; ``fails`` names rows that break."""
     state = SimpleNamespace(ran=[], fails=set())
 
-    def run(config):
+    def run(config, command):
         name, seed = config["names"]["run"], config["runtime"]["seed"]
         state.ran.append((name, seed))
         if name in state.fails:

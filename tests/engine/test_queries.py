@@ -1,5 +1,6 @@
 """``queries.npz``: the final query embeddings, read without the model."""
 
+import json
 import shutil
 
 import numpy as np
@@ -58,6 +59,14 @@ def test_a_run_leaves_the_queries_that_its_model_ended_with(finished):
     with np.load(finished / "queries.npz") as content:
         assert np.array_equal(content["queries"], state["segmenter.groups.0.queries"].numpy())
         assert content["step"].tolist() == [0] * 6
+
+
+def test_a_run_keeps_the_command_that_began_it(stream, tmp_path):
+    config = settings(stream, tmp_path)
+    folder = run(config, "cvis run tiny --seeds 0,1")
+    (folder / "metrics.json").unlink()
+    run(config, "cvis run tiny")
+    assert json.loads((folder / "run.json").read_text())["command"] == "cvis run tiny --seeds 0,1"
 
 
 def test_a_complete_run_is_left_as_it_is(stream, finished, tmp_path):
