@@ -37,7 +37,7 @@ class Distiller(Learner):
         lr_mult: factor on the schedule's learning rate after step 0.
 
     Attributes:
-        head_init: how the head of new classes starts, see :meth:`~cvis.segmenters.ClassHeads.add`.
+        head_init: how the head of new classes starts after step 0, see :meth:`~cvis.segmenters.ClassHeads.add`.
         teacher: the old model; None at step 0 and between steps.
     """
 
@@ -66,8 +66,10 @@ class Distiller(Learner):
 
     def grow(self, task: Task, head: nn.Module | None = None) -> None:
         """Snapshot the teacher, then add the step's classes, with ``head`` if the method has one of its own."""
-        if not task.is_base:
-            self.teacher = Teacher(self.segmenter)
+        if task.is_base:  # all methods start from the same model, whichever of them trains it
+            self.segmenter.add_classes(task.new_classes)
+            return
+        self.teacher = Teacher(self.segmenter)
         self.segmenter.add_classes(task.new_classes, self.head_init, head)
 
     def end_task(self, task: Task) -> None:
