@@ -99,7 +99,7 @@ def replay_cross_entropy(logits: Tensor, columns: Tensor, no_object_weight: floa
         replayed: [B] bool.
     """
     background = columns == logits.shape[-1] - 1
-    weight = torch.where(background, no_object_weight, 1.0).to(logits.dtype)
+    weight = torch.ones_like(background, dtype=logits.dtype).masked_fill(background, no_object_weight)
     weight = weight.masked_fill(background & replayed[:, None], 0.0)
     values = F.cross_entropy(logits.flatten(0, 1), columns.flatten(), reduction="none").view_as(weight)
     return weighted_mean(values, weight)

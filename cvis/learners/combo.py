@@ -142,5 +142,5 @@ def half_learning_half_distillation(
     learned = -log_p.gather(-1, columns[..., None]).squeeze(-1)
     kept = [*range(old_logits.shape[-1] - 1), logits.shape[-1] - 1]
     distilled = kl(old_logits.log_softmax(-1).to(log_p.dtype), log_p[..., kept])
-    weight = torch.where(matched, 1.0, no_object_weight).to(log_p.dtype)
+    weight = torch.ones_like(distilled).masked_fill(~matched, no_object_weight)
     return (weight * torch.where(matched, learned, kd_weight * distilled)).sum() / weight.sum()
