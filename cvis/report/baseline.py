@@ -40,7 +40,8 @@ def _ours(block: Block) -> tuple[Row, ...]:
 
 
 def _of_block(block: Block, columns: Sequence[str], name: str) -> Baseline | None:
-    found = [row for row in _ours(block) if name in (row.learner, row.label, row.name)]
+    rows = _ours(block)
+    found = [row for row in rows if row.name == name] or [row for row in rows if name in (row.learner, row.label)]
     if len(found) > 1:
         names = ", ".join(repr(row.name) for row in found)
         raise UserError(f"--baseline {name}: {len(found)} rows are called that; give one of {names}")

@@ -65,7 +65,7 @@ def load_runs(paths: Iterable[Path | str]) -> Store:
             continue
         twin = runs.setdefault(run.identity, run)
         if twin is not run:
-            but = "" if twin.run_id == run.run_id else ", but not the same file"
+            but = "" if twin.run_id == run.run_id else ", but not a copy of it"
             left_out.append(LeftOut(path, f"is the same run (learner, seed, protocol) as {twin.path}{but}"))
             continue
         first = cells.setdefault(run.cell, run)

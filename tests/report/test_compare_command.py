@@ -1,4 +1,8 @@
 import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from run_folders import write_run
@@ -101,3 +105,108 @@ def test_a_terminal_shows_the_best_bold_and_the_second_underlined(monkeypatch, c
     printed = capsys.readouterr().out
     assert "\x1b[1m3.00" in printed
     assert "\x1b[4m2.00" in printed
+
+
+def test_a_cell_claimed_twice_is_named_and_set_apart(tmp_path):
+    first = write_run(tmp_path / "a", mAP=10.0)
+    other = write_run(tmp_path / "b", mAP=20.0, protocol={"init": "coco"})
+    lax, strict = call(tmp_path), call(tmp_path, "--strict")
+    said = f"set apart: {other / 'metrics.json'}: claims the same cell (synthetic-20-4, mask2former_tiny, finetune, "
+    assert f"{said}seed 0) as {first} under another protocol: init = 'coco', not 'random'" in lax.stderr
+    assert (lax.exit_code, strict.exit_code) == (0, 2)
+    assert strict.stderr.splitlines()[-1].startswith("cvis: 1 runs were set apart")
+    assert "15.00" not in lax.stdout  # never averaged
+    assert [item["reason"][:6] for item in json.loads(call(tmp_path, "--json").stdout)["set_apart"]] == ["claims"]
+
+
+def test_the_name_of_out_says_the_format(tmp_path):
+    write_run(tmp_path / "runs", mAP=12.5)
+    starts = {
+        "a.md": "### ",
+        "a.tex": "% needs",
+        "a.csv": "scenario,",
+        "a.json": "{",
+        "a.html": "<section",
+        "a": "synthetic",
+    }
+    for name, start in starts.items():
+        result = call(tmp_path / "runs", "--out", tmp_path / "new" / name)
+        assert (result.exit_code, result.stdout) == (0, "")
+        text = (tmp_path / "new" / name).read_text()
+        assert text.startswith(start)
+        assert "12.5" in text
+    call(tmp_path / "runs", "--out", tmp_path / "a.md", "--format", "csv")
+    assert (tmp_path / "a.md").read_text().startswith("scenario,")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--out", "."], "--out .: is a folder; give the name of a file"),
+        (["--format", "xls"], "--format xls: no such format; choose of terminal, "),
+        (["--format", "md", "--json"], "--format md: --json asks for another one"),
+        (["--baseline", "nix"], "--baseline nix: no row is called that; choose of finetune"),
+    ],
+)
+def test_options_that_cannot_be(tmp_path, options, says):
+    write_run(tmp_path)
+    result = call(tmp_path, *options)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"cvis: {says}")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_file_that_cannot_be_written_is_named_and_nothing_is_left(tmp_path):
+    write_run(tmp_path / "runs")
+    (tmp_path / "file").write_text("")
+    result = call(tmp_path / "runs", "--out", tmp_path / "file" / "a.md")
+    assert result.exit_code == 2
+    assert "cannot be written" in result.stderr
+
+
+def test_neither_runs_nor_published_rows():
+    assert call().stderr.startswith("cvis: RUNS: is missing; give the folder")
+
+
+def test_rows_are_called_by_their_label(tmp_path):
+    write_run(tmp_path, "combo", label="CoMBO (re-implementation)")
+    write_run(tmp_path, "finetune")
+    assert call(tmp_path, "--metric", "mAP").stdout.splitlines()[2].startswith("CoMBO (re-implementation)  ours ")
+
+
+def test_a_number_that_not_all_seeds_have_says_how_many_do(tmp_path):
+    write_run(tmp_path, seed=0, FR=4.0)
+    write_run(tmp_path, seed=1, FR=None)
+    assert "4.00 (n=1)" in call(tmp_path, "--metric", "FR").stdout
+
+
+def test_what_is_slow_to_load_is_not_loaded():
+    heavy = "{'torch', 'mmengine', 'matplotlib', 'scipy', 'numpy', 'yaml', 'pydantic', 'rich'}"
+    code = f"import sys, cvis.report, cvis.cli.compare, cvis.report.formats; sys.exit(bool({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_two_hundred_runs_take_less_than_two_seconds(tmp_path):
+    """As a process of its own, imports included. It takes 0.4 s; processor time, as others may be at work here."""
+    folder = write_run(tmp_path)
+    per_class = {str(c): {"AP": 1.5, "AP50": 2.5, "AP75": 1.25, "AR1": 3.5, "AR10": 4.5} for c in range(40)}
+    content = json.loads((folder / "metrics.json").read_text())
+    content["steps"] = [{"step": i, "mAP_all": i / 3, "per_class": per_class} for i in range(11)]
+    text = json.dumps(content, indent=1)
+    for learner in range(40):
+        for seed in range(5):
+            place = tmp_path / "many" / f"learner{learner}" / f"seed{seed}"
+            place.mkdir(parents=True)
+            own = text.replace('"finetune"', f'"learner{learner}"').replace('"seed": 0', f'"seed": {seed}')
+            (place / "metrics.json").write_text(own)
+    begun = processor_time()
+    command = [Path(sys.executable).parent / "cvis", "compare", tmp_path / "many"]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert processor_time() - begun < 2
+    assert sum(line.startswith("learner") for line in printed.splitlines()) == 1 + 40
+
+
+def processor_time():
+    """Of the processes that were waited for, in seconds."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import pytest
@@ -114,3 +115,73 @@ def test_a_metric_that_is_no_number_leaves_its_run_out(tmp_path, part, value):
 def test_a_path_that_does_not_exist_is_the_users_mistake(tmp_path):
     with pytest.raises(UserError, match="nowhere: does not exist"):
         load_runs([tmp_path / "nowhere"])
+
+
+def test_the_run_knows_its_label_classes_groups_and_id(tmp_path):
+    folder = write_run(tmp_path, label="A  label", classes={"2": "dog", "1": "cat"}, groups=[[2], [1]])
+    (run,) = load_runs([tmp_path]).runs
+    assert (run.label, run.name, run.classes, run.groups) == ("A label", "A label", {2: "dog", 1: "cat"}, ((2,), (1,)))
+    assert run.run_id == hashlib.sha256((folder / "metrics.json").read_bytes()).hexdigest()[:12]
+
+
+def test_older_files_lack_them(tmp_path):
+    write_run(tmp_path, "finetune")
+    (run,) = load_runs([tmp_path]).runs
+    assert (run.label, run.classes, run.groups) == ("finetune", {}, ())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("label", 3),
+        ("label", " "),
+        ("classes", []),
+        ("classes", {"a": "dog"}),
+        ("classes", {"1": None}),
+        ("groups", {}),
+        ("groups", [1]),
+        ("groups", [["1"]]),
+    ],
+)
+def test_a_wrong_record_is_named(tmp_path, name, value):
+    write_run(tmp_path, **{name: value})
+    (item,) = load_runs([tmp_path]).left_out
+    assert item.reason.startswith(f"{name}: {value!r} is not what schema 1 has there")
+
+
+def test_nan_anywhere_leaves_the_run_out(tmp_path):
+    write_run(tmp_path, protocol={"schedule": {"scale": float("nan")}})
+    (item,) = load_runs([tmp_path]).left_out
+    assert "not finite" in item.reason
+
+
+def test_two_runs_of_one_cell_under_two_protocols_are_both_kept_and_named(tmp_path):
+    write_run(tmp_path / "a")
+    write_run(tmp_path / "b", protocol={"schedule": {"scale": 0.5, "base": {"iterations": 10}}})
+    store = load_runs([tmp_path])
+    (item,) = store.set_apart
+    assert len(store.runs) == 2
+    assert item.reason.endswith("under another protocol: schedule.scale = 0.5, not 1.0")
+    (group,) = comparison(store.runs)
+    assert [(row.seeds, row.cells["mAP"].n) for block in group.blocks for row in block.rows] == [((0,), 1), ((0,), 1)]
+
+
+def test_two_encoders_do_not_claim_one_cell(tmp_path):
+    for name in ("openai", "random"):
+        write_run(tmp_path / name, text_encoder={"model": "tiny", "pretrained": name, "sha256": None})
+    assert load_runs([tmp_path]).set_apart == ()
+
+
+def test_a_null_key_is_as_good_as_none(tmp_path):
+    write_run(tmp_path / "a", protocol={"preset": None})
+    write_run(tmp_path / "b", seed=1)
+    assert len(comparison(load_runs([tmp_path]).runs)[0].blocks) == 1
+
+
+def test_the_insides_of_steps_are_no_runs(tmp_path):
+    folder = write_run(tmp_path)
+    inside = folder / "step0" / "cache"
+    inside.mkdir()
+    (inside / "run.json").write_text("{}")
+    store = load_runs([tmp_path])
+    assert (len(store.runs), store.left_out) == (1, ())

@@ -1,3 +1,4 @@
+import json
 import math
 
 import pytest
@@ -127,3 +128,42 @@ def test_json_is_unrounded(tmp_path):
     row = group["blocks"][0]["rows"][0]
     assert row["metrics"]["mAP"] == {"mean": 1 / 3, "std": None, "n": 1}
     assert (row["seeds"], row["init"], row["upper_bound"]) == ([0], "random", False)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "key"),
+    [
+        ({"split_sha256": "bb"}, "split_sha256"),
+        ({"init": "coco"}, "init"),
+        ({"preset": "crisp_paper"}, "preset"),
+        ({"schedule": {"scale": 2.0, "base": {"iterations": 10}}}, "schedule.scale"),
+    ],
+)
+def test_every_key_of_the_protocol_sets_apart(tmp_path, protocol, key):
+    write_run(tmp_path, "a", mAP=10.0)
+    write_run(tmp_path, "b", mAP=20.0, protocol=protocol)
+    first, second = table(tmp_path).blocks
+    assert list(second.differs) == [key]
+    assert {row.cells["mAP"].rank for block in (first, second) for row in block.rows} == {0}
+
+
+def test_means_over_other_classes_are_set_apart(tmp_path):
+    for learner, averaged in {"a": 2, "b": 1}.items():
+        folder = write_run(tmp_path, learner)
+        content = json.loads((folder / "metrics.json").read_text())
+        content["steps"][-1]["per_class"] = {str(c): {"AP": 1.0 if c < averaged else None} for c in range(2)}
+        (folder / "metrics.json").write_text(json.dumps(content))
+    assert table(tmp_path).blocks[1].differs == {"classes_averaged": (1, 2)}
+
+
+def test_after_a_tie_for_the_best_the_next_number_is_the_second(tmp_path):
+    for name, value in {"a": 30.0, "b": 30.0, "c": 10.0, "d": 10.004, "e": 9.0}.items():
+        write_run(tmp_path, name, mAP=value)
+    assert [row.cells["mAP"].rank for row in table(tmp_path).blocks[0].rows] == [1, 1, 2, 2, 0]
+
+
+def test_rows_with_one_label_are_told_apart_by_what_the_runs_are_called(tmp_path):
+    write_run(tmp_path, "combo", label="CoMBO")
+    write_run(tmp_path, "combo-wide", label="CoMBO")
+    write_run(tmp_path, "mib", label="MiB")
+    assert [row.name for row in table(tmp_path).blocks[0].rows] == ["CoMBO (combo)", "CoMBO (combo-wide)", "MiB"]

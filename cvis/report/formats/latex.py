@@ -85,11 +85,11 @@ def _tabular(sheets: Sequence[Sheet]) -> list[str]:
     width = len(first.columns)
     lines = [rf"\begin{{tabular}}{{{'l' * first.left}{'r' * (width - first.left)}}}", r"\toprule"]
     lines += [_line([escape(name) for name in first.columns]), r"\midrule"]
-    for i, sheet in enumerate(sheets):
-        lines += [r"\midrule"] if i else []
+    for sheet in sheets:
+        lines += [r"\midrule"] if sheet is not first else []
         if sheet.short:
             lines += [rf"\multicolumn{{{width}}}{{l}}{{\emph{{{escape(sheet.short)}}}}} \\", r"\midrule"]
-        lines += [_line([_cell(cell) for cell in row]) for row in sheet.rows]
+        lines += [_line([_cell(cell, i >= sheet.left) for i, cell in enumerate(row)]) for row in sheet.rows]
     return [*lines, r"\bottomrule", r"\end{tabular}"]
 
 
@@ -97,8 +97,10 @@ def _line(cells: Sequence[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 
-def _cell(cell: Text) -> str:
+def _cell(cell: Text, is_number: bool) -> str:
     text = escape(cell.text)
+    if is_number:
+        text = "--" if text == "-" else text.replace("-", "$-$")  # a minus, not a hyphen
     return {1: rf"\textbf{{{text}}}", 2: rf"\underline{{{text}}}"}.get(cell.rank, text)
 
 
