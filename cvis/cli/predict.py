@@ -51,8 +51,8 @@ def predict(
     from cvis.engine.predict import load_trained
     from cvis.evaluation import write_results
 
+    trained = load_trained(run, step, device)  # first: what is wrong with it is found soonest
     with footage(videos, every) as opened:
-        trained = load_trained(run, step, device)
         found = trained.predict(opened)
         write_results(out, found)
         _write_listing(out, opened, videos, every, trained)

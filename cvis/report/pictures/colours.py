@@ -19,6 +19,8 @@ PALETTE: tuple[Colour, ...] = (
 )
 DARK: Colour = (20, 20, 22)
 LIGHT: Colour = (240, 240, 240)
+BLACK: Colour = (0, 0, 0)
+WHITE: Colour = (255, 255, 255)
 _SHADES = (1.0, 1.35, 0.65)  # of the lightness, when the palette is used up
 
 
@@ -26,7 +28,7 @@ def colour_of(identity: int) -> Colour:
     """The colour of identity 0, 1, 2, ...; after three times the palette they come again.
 
     >>> colour_of(0), colour_of(7), colour_of(21) == colour_of(0)
-    ((86, 180, 233), (175, 220, 244), True)
+    ((86, 180, 233), (185, 224, 246), True)
     """
     red, green, blue = PALETTE[identity % len(PALETTE)]
     shade = _SHADES[identity // len(PALETTE) % len(_SHADES)]
@@ -41,10 +43,10 @@ def colour_of(identity: int) -> Colour:
 def ink_on(colour: Colour) -> Colour:
     """Black or white, whichever is easier to read on a colour (by the contrast ratio of WCAG 2).
 
-    >>> ink_on((240, 228, 66)) == DARK, ink_on((0, 60, 120)) == LIGHT
-    (True, True)
+    >>> ink_on((240, 228, 66)), ink_on((0, 60, 120))
+    ((0, 0, 0), (255, 255, 255))
     """
-    return DARK if _contrast(colour, DARK) >= _contrast(colour, LIGHT) else LIGHT
+    return BLACK if _contrast(colour, BLACK) >= _contrast(colour, WHITE) else WHITE
 
 
 def _contrast(one: Colour, other: Colour) -> float:

@@ -26,7 +26,7 @@ MOST = 10
 """Tracks drawn of one prediction, the best ones."""
 ACROSS = 4
 """Panels in one row of a video at most."""
-_SMALL, _WIDEST, _HIGHEST = 320, 1920, 640  # pixels: of a panel, of a row, of a panel
+_PANEL, _VIDEO, _STILL = 640, 1920, 2400  # pixels at most: of a panel's sides, of a row in a video, in a still
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Panels:
     def still(self, moments: int = 5) -> np.ndarray:
         """One picture of it all: a row per panel, a column per moment, spread evenly over the video."""
         times = _spread(len(self.video), moments)
-        size = panel_size(self.video.height, self.video.width, len(times))
+        size = panel_size(self.video.height, self.video.width, len(times), _STILL)
         shown = [self._at(t, size) for t in times]
         rows = [_titled(p.title, grid([at[n] for at in shown], len(times))) for n, p in enumerate(self.columns)]
         page = grid(rows, 1)
@@ -124,18 +124,16 @@ def _one_per_object(column: Panel, numbers: Sequence[int]) -> tuple[list[int], l
     return kept, [column.labels[n]._replace(others=others[numbers[n]] - 1) for n in kept]
 
 
-def panel_size(height: int, width: int, across: int) -> tuple[int, int]:
-    """Height and width of a panel: small frames are enlarged by a whole factor, large ones reduced to fit the row.
+def panel_size(height: int, width: int, across: int, widest: int = _VIDEO) -> tuple[int, int]:
+    """Height and width of a panel, ``across`` of which fill a row: frames much smaller are enlarged by a whole factor.
 
     >>> panel_size(64, 96, across=4), panel_size(720, 1280, across=4), panel_size(1280, 720, across=1)
-    ((256, 384), (268, 477), (640, 360))
+    ((256, 384), (267, 475), (640, 360))
     """
-    if width < _SMALL and height < _SMALL:
-        factor = math.ceil(_SMALL / max(height, width))
-        return height * factor, width * factor
-    room = (_WIDEST - GAP * (across - 1)) // across
-    scale = min(1.0, room / width, _HIGHEST / height)
-    return max(1, int(height * scale)), max(1, int(width * scale))
+    room = min((widest - GAP * (across - 1)) // across, _PANEL)
+    scale = min(room / width, _PANEL / height)
+    factor = int(scale) if scale >= 2 else scale
+    return max(1, round(height * factor)), max(1, round(width * factor))
 
 
 def _plain(names: Mapping[int, str], category_id: int) -> str:
