@@ -12,12 +12,15 @@ from cvis.cli import (
     data,
     doctor,
     explain,
+    export,
     learners,
+    plot,
     predict,
     run,
     scenario,
     score,
     segmenters,
+    steps,
     sweep,
     visualize,
 )
@@ -58,7 +61,12 @@ app.command("score", short_help="Score a results file, without a model.", epilog
 app.command("explain", short_help="Say where AP is lost, and where forgotten AP went.", epilog=explain.EXAMPLES)(
     explain.explain
 )
+app.command("export", short_help="Write predictions as the servers take them.", epilog=export.EXAMPLES)(export.export)
 app.command("compare", short_help="Compare finished runs in a table.", epilog=compare.EXAMPLES)(compare.compare)
+app.command("steps", short_help="Follow finished runs along the stream, per class too.", epilog=steps.EXAMPLES)(
+    steps.steps
+)
+app.command("plot", short_help="Draw figures of finished runs.", epilog=plot.EXAMPLES)(plot.plot)
 app.command("visualize", short_help="Draw predictions on a test video.", epilog=visualize.EXAMPLES)(visualize.visualize)
 app.command("predict", short_help="Run a trained model on your own videos.", epilog=predict.EXAMPLES)(predict.predict)
 app.command("sweep", short_help="Make the runs of one table, and print it.", epilog=sweep.EXAMPLES)(sweep.sweep)

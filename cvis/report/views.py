@@ -246,4 +246,16 @@ def _beside(parts: Sequence[Group], metrics: Sequence[str]) -> Group:
             cells = {m: row.cells for m, row in zip(metrics, own, strict=True)}
             rows.append(replace(own[0], cells={name: cells[m][step] for (step, m), name in names.items()}))
         blocks.append(replace(same[0], rows=tuple(rows)))
-    return replace(parts[0], blocks=tuple(blocks), columns=tuple(names.values()), metric="")
+    notes = [note for part in parts for note in part.notes] + _nowhere(parts, metrics)
+    return replace(parts[0], blocks=tuple(blocks), columns=tuple(names.values()), metric="", notes=tuple(notes))
+
+
+def _nowhere(parts: Sequence[Group], metrics: Sequence[str]) -> list[str]:
+    """Says why a whole column is empty."""
+    gone = [
+        metric
+        for metric, part in zip(metrics, parts, strict=True)
+        if all(c.mean is None for block in part.blocks for row in block.rows for c in row.cells.values())
+    ]
+    sizes = [metric for metric in gone if metric in SIZES]
+    return [f"{', '.join(sizes)}: undefined, as no object of the test videos is of that size."] if sizes else []

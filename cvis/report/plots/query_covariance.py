@@ -34,12 +34,12 @@ def query_covariance(run_folder: Path | str, label: str = "") -> Plot:
     steps, starts = np.unique(queries.step, return_index=True)
     ends = [*starts[1:], len(cosines)]
     name = label or run_name(run_folder)
-    figure = Plot(COLUMN, 3.1, f"Similarity of queries, {name}", _describe(name, cosines, queries.step))
+    figure = Plot(COLUMN, 2.75, f"Similarity of queries, {name}", _describe(name, cosines, queries.step))
     axes = figure.subplots()
     image = axes.imshow(cosines, cmap=DIVERGING, vmin=-1, vmax=1, interpolation="nearest")
     centres = [(a + b - 1) / 2 for a, b in zip(starts, ends, strict=True)]
-    axes.set_xticks(centres, [str(t) for t in steps])
-    axes.set_yticks(centres, [str(t) for t in steps])
+    axes.set_xticks(centres, [str(t) for t in steps], fontsize=6)
+    axes.set_yticks(centres, [str(t) for t in steps], fontsize=6)
     axes.tick_params(length=0)
     for start in starts[1:]:
         axes.axhline(start - 0.5, color="black", linewidth=0.5)
@@ -49,7 +49,7 @@ def query_covariance(run_folder: Path | str, label: str = "") -> Plot:
     axes.set_xlabel("queries, by step")
     axes.set_ylabel("queries, by step")
     axes.set_title(name)
-    bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02)
+    bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02, ticks=(-1, -0.5, 0, 0.5, 1))
     bar.set_label("cosine")
     bar.outline.set_linewidth(0.6)
     return figure

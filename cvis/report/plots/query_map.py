@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 
 from cvis.errors import UserError
 from cvis.report.plots.queries import read_queries, run_name
-from cvis.report.plots.style import COLUMN, MARKERS, SEQUENTIAL, Plot, house_style
+from cvis.report.plots.style import COLUMN, MARKERS, SEQUENTIAL, Plot, house_style, legend
 
 
 def layout(embeddings: np.ndarray) -> np.ndarray:
@@ -42,10 +43,8 @@ def query_map(run_folder: Path | str, label: str = "") -> Plot:
     steps = np.unique(queries.step)
     name = label or run_name(run_folder)
     counts = ", ".join(f"{(queries.step == t).sum()} of step {t}" for t in steps)
-    figure = Plot(COLUMN, 2.9, f"Query embeddings, {name}", f"t-SNE map of the query embeddings of {name}: {counts}.")
+    figure = Plot(COLUMN, 2.6, f"Query embeddings, {name}", f"t-SNE map of the query embeddings of {name}: {counts}.")
     axes = figure.subplots()
-    import matplotlib
-
     shades = matplotlib.colormaps[SEQUENTIAL](np.linspace(0, 0.95, len(steps)))
     for i, (t, shade) in enumerate(zip(steps, shades, strict=True)):
         own = places[queries.step == t]
@@ -59,5 +58,5 @@ def query_map(run_folder: Path | str, label: str = "") -> Plot:
     axes.set_xlabel("t-SNE 1 (no unit)")
     axes.set_ylabel("t-SNE 2 (no unit)")
     axes.set_title(name)
-    figure.legend(loc="outside lower center", ncols=min(6, len(steps)), frameon=False, handletextpad=0.1)
+    legend(figure, [axes], handlelength=1.0)
     return figure

@@ -105,16 +105,16 @@ def heading(entry: Entry, several: bool) -> str:
     return f"{entry.scenario}, {entry.segmenter}" + (other if keys else "")
 
 
-def legend(figure: Plot, panels: Iterable[Any]) -> None:
+def legend(figure: Plot, panels: Iterable[Any], handlelength: float = 2.8) -> None:
     """One for all panels, below them: each label once, the upper bound last. The figure grows by its height."""
     handles: dict[str, Any] = {}
     for axes in panels:
         handles.update(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     labels = sorted(handles, key=lambda label: label.endswith(BOUND_NOTE))
     width, height = figure.get_size_inches()
-    fitting = max(1, int(width / (0.5 + 0.055 * max(map(len, labels)))))
+    fitting = max(1, int(width / (0.3 + 0.1 * handlelength + 0.055 * max(map(len, labels)))))
     rows = -(-len(labels) // fitting)
-    figure.set_size_inches(width, height + LINE * rows)
+    figure.set_size_inches(width, height + LINE * rows + 0.05)
     figure.legend(
         [handles[label] for label in labels],
         labels,
@@ -122,7 +122,7 @@ def legend(figure: Plot, panels: Iterable[Any]) -> None:
         ncols=-(-len(labels) // rows),
         frameon=False,
         borderpad=0,
-        borderaxespad=0,
+        borderaxespad=0.3,
         columnspacing=1.4,
-        handlelength=2.8,
+        handlelength=handlelength,
     )
