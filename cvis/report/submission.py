@@ -1,0 +1,189 @@
+"""A step's predictions as the servers of YouTube-VIS and OVIS take them: ``results.json``, alone in a zip file.
+
+A server takes a flat list of ``{"video_id", "category_id", "score", "segmentations"}`` with one mask, or null, per
+frame, and knows videos and categories by the ids of the data set. The predictions of a run are that list already;
+what is handed in are the very bytes that were scored. A video without predictions simply has no entry.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import math
+import re
+import zipfile
+import zlib
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cvis.atomic import atomic_path
+from cvis.errors import UserError
+from cvis.evaluation.json_stream import NotAnArrayError, array_batches
+from cvis.report.run_file import RunResult, read_run
+
+NAME = "results.json"
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the first date that a zip file can hold: equal predictions, equal bytes
+SERVED = ("ytvis2019", "ytvis2021", "ovis")
+"""Data sets whose validation videos a server scores."""
+FORMATS = {"submission": (".zip",), "results": (".json", ".json.gz")}
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was written.
+
+    Attributes:
+        videos: how many have predictions.
+        categories: data-set ids that occur, ascending.
+        warning: why a server would not score it; empty if nothing speaks against it.
+    """
+
+    path: Path
+    step: int
+    videos: int
+    tracks: int
+    categories: tuple[int, ...]
+    warning: str = ""
+
+
+def export(folder: Path, step: int | None = None, out: Path | None = None, kind: str = "submission") -> Export:
+    """Write the predictions of one step of a finished run; atomic.
+
+    Args:
+        folder: of the run.
+        step: default: the last.
+        out: default: a name made of scenario, learner, seed and step, in the current folder.
+        kind: of :data:`FORMATS`: ``submission`` for the zip file, ``results`` for the list alone.
+
+    Raises:
+        UserError: not a finished run, no such step, predictions that are damaged or not the run's own, or a file
+            that cannot be written.
+    """
+    run = _finished(folder)
+    step = len(run.steps) - 1 if step is None else step
+    if not 0 <= step < len(run.steps):
+        raise UserError(f"--step {step}: {folder} has the steps 0 to {len(run.steps) - 1}; choose one of them")
+    place = folder / f"step{step}"
+    if not (place / "metrics.json").is_file():
+        raise UserError(f"{place}: metrics.json: does not exist: the step is unfinished; run the same `cvis run` again")
+    out = out or Path(_file_name(run, step) + FORMATS[kind][0])
+    if not out.name.endswith(FORMATS[kind]):
+        raise UserError(f"--out {out}: is not the name of such a file; end it in {' or '.join(FORMATS[kind])}")
+    data = _unzipped(place / "predictions.json.gz")
+    videos, tracks, categories = _checked(data, place / "predictions.json.gz", _seen(run, step))
+    _write(out, data)
+    return Export(out, step, videos, tracks, categories, _objection(run))
+
+
+def _finished(folder: Path) -> RunResult:
+    if not folder.is_dir():
+        raise UserError(f"{folder}: is not a folder; give the folder of a run, as `cvis run` prints it")
+    if not (folder / "metrics.json").is_file():
+        raise UserError(f"{folder}: metrics.json: does not exist: the run is unfinished; run the same `cvis run` again")
+    return read_run(folder / "metrics.json")
+
+
+def _file_name(run: RunResult, step: int) -> str:
+    name = f"{run.scenario}-{run.learner}-seed{run.seed}-step{step}"
+    return re.sub(r"[^\w.+=,-]", "_", name)
+
+
+def _seen(run: RunResult, step: int) -> frozenset[int]:
+    """Data-set ids of the classes learned by then: no other may be predicted."""
+    groups = [own.get("new_classes") for own in run.steps[: step + 1]]
+    for t, group in enumerate(groups):
+        if not isinstance(group, list) or not all(type(c) is int for c in group):
+            raise UserError(
+                f"{run.path / 'metrics.json'}: steps[{t}].new_classes: {group!r:.60}: is not a list of category ids; "
+                "run the same `cvis run` again"
+            )
+    return frozenset(c for group in groups if group for c in group)
+
+
+def _objection(run: RunResult) -> str:
+    """Why the server of the data set would not know these videos."""
+    dataset, split = run.protocol.get("dataset"), run.protocol.get("split")
+    if dataset not in SERVED:
+        return f"no server scores the videos of data set {dataset!r}"
+    if split != "official-valid":
+        return (
+            f"these are not the official validation videos of {dataset} but those of split {split!r}: its server does "
+            "not know them; run with --set protocol.split=official-valid"
+        )
+    return ""
+
+
+def _unzipped(path: Path) -> bytes:
+    try:
+        return gzip.decompress(path.read_bytes())
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: does not exist; copy it from where the run was made") from error
+    except OSError as error:  # also of a file that is not gzip
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}; copy it again") from error
+    except (EOFError, zlib.error) as error:
+        raise UserError(f"{path}: damaged or truncated gzip file: {error}; copy it again") from error
+
+
+def _checked(data: bytes, path: Path, seen: Collection[int]) -> tuple[int, int, tuple[int, ...]]:
+    """Numbers of videos and tracks, and the categories that occur."""
+    frames: dict[int, int] = {}  # of each video
+    categories: set[int] = set()
+    tracks = 0
+    try:
+        for batch in array_batches(io.BytesIO(data).read):
+            for entry in batch:
+                wrong = _wrong(entry, seen, frames)
+                if wrong:
+                    raise UserError(f"{path}: entry {tracks}: {wrong}; run the same `cvis run` again")
+                categories.add(entry["category_id"])
+                tracks += 1
+    except NotAnArrayError as error:
+        raise UserError(f"{path}: top level: {error}: is not a list of predictions; copy it again") from None
+    except ValueError as error:
+        raise UserError(f"{path}: not JSON, or truncated: {error}; copy it again") from error
+    return len(frames), tracks, tuple(sorted(categories))
+
+
+def _wrong(entry: Any, seen: Collection[int], frames: dict[int, int]) -> str:
+    """What a server would stumble over; empty where nothing. ``frames`` learns the length of each video."""
+    if not isinstance(entry, dict):
+        return f"{entry!r:.60}: is not an object"
+    video, category, score, masks = (entry.get(k) for k in ("video_id", "category_id", "score", "segmentations"))
+    if type(video) is not int:
+        return f"video_id: {video!r:.60}: is not a whole number"
+    if type(category) is not int or category not in seen:
+        return f"category_id: {category!r:.60}: is none of the classes learned by this step"
+    if not isinstance(score, (int, float)) or isinstance(score, bool) or not math.isfinite(score):
+        return f"score: {score!r:.60}: is not a finite number"
+    if not isinstance(masks, list) or not all(mask is None or _is_mask(mask) for mask in masks):
+        return "segmentations: is not a list of a mask or null per frame"
+    if frames.setdefault(video, len(masks)) != len(masks):
+        return f"segmentations: {len(masks)} frames, where earlier entries of video {video} have {frames[video]}"
+    return ""
+
+
+def _is_mask(mask: Any) -> bool:
+    return isinstance(mask, dict) and isinstance(mask.get("counts"), str) and isinstance(mask.get("size"), list)
+
+
+def _write(path: Path, data: bytes) -> None:
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        if path.name.endswith(".zip"):
+            with zipfile.ZipFile(file, "w") as archive:
+                archive.writestr(_entry(), data)
+        elif path.name.endswith(".gz"):
+            with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as stream:  # no name, no time
+                stream.write(data)
+        else:
+            file.write(data)
+
+
+def _entry() -> zipfile.ZipInfo:
+    """The one file of the archive, the same on every machine: no folder, no date of today, no owner."""
+    info = zipfile.ZipInfo(NAME, EPOCH)
+    info.compress_type = zipfile.ZIP_DEFLATED
+    info.create_system = 3  # Unix
+    info.external_attr = 0o644 << 16
+    return info
