@@ -1,0 +1,72 @@
+"""``cvis report``: the result page."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cvis.cli.output import examples
+from cvis.errors import UserError
+
+EXAMPLES = examples(
+    "cvis report runs --out page",
+    "cvis report runs/synthetic-20-4 --out page --title 'Synthetic 20-4' --videos 3",
+    "cvis report runs --out page --no-videos --with-published",
+)
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Folders with runs, or metrics.json files.")],
+    out: Annotated[Path, typer.Option(help="The folder to write index.html into.")],
+    title: Annotated[str | None, typer.Option(help="The heading of the page.")] = None,
+    videos: Annotated[int, typer.Option(min=0, help="Test videos of each stream to show, with all learners.")] = 2,
+    no_videos: Annotated[bool, typer.Option("--no-videos", help="Show none: the data set is not needed.")] = False,
+    data: Annotated[Path | None, typer.Option(help="The folder of the data set, if it has moved.")] = None,
+    with_published: Annotated[
+        bool, typer.Option("--with-published", help="Add the numbers that papers printed, in tables of their own.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="An unfinished or damaged run is an error (exit code 2).")
+    ] = False,
+) -> None:
+    """Write a page with tables, plots, protocol, environment and videos of finished runs.
+
+    One file, index.html, which needs no network and no other file. Without the data set it has no videos.
+    """
+    from cvis.report import load_runs
+    from cvis.report.page import Options, write_page
+
+    store = load_runs(runs)
+    if not store.runs:
+        reason = f": {store.left_out[0]}" if store.left_out else ""
+        raise UserError(
+            f"{runs[0]}: no finished run found{reason}; a run is finished when its folder has a metrics.json"
+        )
+    options = Options(videos=0 if no_videos else videos, data=data, with_published=with_published)
+    if title:
+        options = Options(title, options.videos, data, with_published)
+    with _telling() as tell:
+        path = write_page(store, out, options, tell)
+    for item in store.left_out:
+        typer.echo(f"left out: {item}", err=True)
+    typer.echo(path)
+    if strict and store.left_out:
+        raise UserError(f"{len(store.left_out)} runs were left out, the first: {store.left_out[0]}")
+
+
+@contextmanager
+def _telling() -> Iterator[Callable[[str], None]]:
+    """On a terminal a line that says what is being made; elsewhere nothing."""
+    if not sys.stderr.isatty():
+        yield lambda text: None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+
+    with Console(stderr=True).status("reading") as status:
+        yield lambda text: status.update(escape(text))

@@ -1,0 +1,136 @@
+"""From finished runs to the values of the page, one panel per stream and segmenter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cvis import __version__
+from cvis.report.metrics import METRICS
+from cvis.report.page import render, wording
+from cvis.report.page.classes import class_option
+from cvis.report.page.facts import environments, protocol_facts, read_record, run_table, settings, stream
+from cvis.report.page.figures import query_option, result_figures, step_figures
+from cvis.report.page.films import BUDGET, make_films
+from cvis.report.page.results import result_tables, step_options
+from cvis.report.page.values import Fact, Facts, Page, Panel
+from cvis.report.protocol import describe
+from cvis.report.published import PublishedTable, load_published
+from cvis.report.published_rows import with_published
+from cvis.report.rows import Block, Group, Row
+from cvis.report.store import RunResult, Store
+from cvis.report.table import comparison
+
+Report = Callable[[str], None]
+"""Told what is being made, for a progress line."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the page holds beside the numbers."""
+
+    title: str = "Continual video instance segmentation"
+    videos: int = 2  # test videos per stream; 0: none
+    data: Path | None = None  # the folder of the data set, if it is not where the runs found it
+    with_published: bool = False
+
+
+def write_page(store: Store, folder: Path, options: Options, report: Report = lambda text: None) -> Path:
+    """Write ``folder/index.html``, complete and self-contained.
+
+    Raises:
+        UserError: a foreign file stands in its place, or it cannot be written.
+    """
+    render.check_place(folder / "index.html")
+    return render.write(build(store, options, report), folder)
+
+
+def build(store: Store, options: Options, report: Report = lambda text: None) -> Page:
+    """Everything the page shows, as values."""
+    published = load_published() if options.with_published else ()
+    groups = comparison(store.runs)
+    panels = []
+    for group, (id, name) in zip(groups, _names(groups), strict=True):
+        report(name)
+        panels.append(_panel(group, store, published, options, id, name, BUDGET // len(groups)))
+    return Page(
+        title=options.title,
+        summary=_summary(store, groups),
+        version=__version__,
+        panels=tuple(panels),
+        left_out=tuple((str(item.path), item.reason) for item in store.left_out),
+        glossary=tuple(Fact(wording.title(name), wording.meaning(name)) for name in METRICS),
+    )
+
+
+def _panel(
+    group: Group, store: Store, published: Sequence[PublishedTable], options: Options, id: str, name: str, budget: int
+) -> Panel:
+    runs = _runs_of(group, store.runs)
+    by_id = {run.run_id: run for run in runs}
+    records = {run.path: read_record(run.path) for run in runs}
+    rows = [
+        (_title(group, block, row), [by_id[i] for i in row.run_ids]) for block in group.blocks for row in block.rows
+    ]
+    tabled = with_published([group], published) if published else [group]
+    films, notes = make_films(rows, options.videos, options.data, budget) if options.videos else ((), ())
+    return Panel(
+        id=id,
+        title=name,
+        scenario=group.scenario,
+        segmenter=group.segmenter,
+        results=tuple(table for i, own in enumerate(tabled) for table in result_tables(own, f"{id}-{i}")),
+        curves=step_figures(runs, id),
+        steps=step_options(runs, published, id),
+        figures=result_figures(runs, id),
+        classes=tuple(class_option(title, own, f"{id}-class-{i}") for i, (title, own) in enumerate(rows)),
+        queries=tuple(o for i, (title, own) in enumerate(rows) if (o := query_option(title, own, f"{id}-query-{i}"))),
+        films=films,
+        stream=max((stream(run) for run in runs), key=len),
+        protocols=tuple(_protocol(block, i) for i, block in enumerate(group.blocks)),
+        runs=run_table(runs, records, id),
+        settings=tuple(s for title, own in rows if (s := settings(title, records[own[0].path]))),
+        environments=environments(runs, records),
+        notes=notes,
+    )
+
+
+def _title(group: Group, block: Block, row: Row) -> str:
+    """A row's name where no table stands around it: one of another protocol says so."""
+    return f"{row.name}, other protocol {group.blocks.index(block)}" if block.differs else row.name
+
+
+def _protocol(block: Block, index: int) -> Facts:
+    rows = ", ".join(row.name for row in block.rows)
+    if not index:
+        return Facts(f"Of {rows}", protocol_facts(block.protocol))
+    note = f"Differs from the first: {describe(block.differs, limit=100)}."
+    return Facts(f"Other protocol {index}, of {rows}", protocol_facts(block.protocol), note)
+
+
+def _runs_of(group: Group, runs: Sequence[RunResult]) -> list[RunResult]:
+    own = [run for run in runs if (run.scenario, run.segmenter) == (group.scenario, group.segmenter)]
+    return sorted(own, key=lambda run: (run.upper_bound, run.method, run.seed))
+
+
+def _names(groups: Sequence[Group]) -> list[tuple[str, str]]:
+    """Of each group an id for links, unique and harmless, and the name that the switch shows."""
+    scenarios = [group.scenario for group in groups]
+    names: dict[str, str] = {}
+    for group in groups:
+        alone = scenarios.count(group.scenario) == 1
+        name = group.scenario if alone else f"{group.scenario} · {group.segmenter}"
+        id = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "stream"
+        while id in names:
+            id += "-2"
+        names[id] = name
+    return list(names.items())
+
+
+def _summary(store: Store, groups: Sequence[Group]) -> str:
+    learners = {row.name for group in groups for block in group.blocks for row in block.rows}
+    counts = [(len({g.scenario for g in groups}), "stream"), (len(learners), "learner"), (len(store.runs), "run")]
+    said = ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for n, word in counts)
+    return f"{said}. Classes arrive step by step; the model must learn the new ones and keep the old."

@@ -1,0 +1,169 @@
+"""The protocol of a table and the surroundings of its runs, key by key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cvis.report.page.values import Body, Cell, Column, Fact, Facts, Step, Table
+from cvis.report.page.wording import PROTOCOL
+from cvis.report.store import RunResult, labelled
+
+
+def protocol_facts(protocol: Mapping[str, Any]) -> tuple[Fact, ...]:
+    """Every key of a protocol; nested ones keep their nesting."""
+    return tuple(fact(key, value, PROTOCOL.get(key, "")) for key, value in protocol.items())
+
+
+def fact(key: str, value: Any, meaning: str = "") -> Fact:
+    if isinstance(value, Mapping) and value:
+        return Fact(key, meaning=meaning, parts=tuple(fact(str(k), v) for k, v in value.items()))
+    return Fact(key, text(value), meaning)
+
+
+def text(value: Any) -> str:
+    """A JSON value as people write it.
+
+    >>> text(None), text(True), text([4, 4]), text(0.05), text([])
+    ('not set', 'yes', '4, 4', '0.05', 'none')
+    """
+    if value is None:
+        return "not set"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(text, value)) if value else "none"
+    if isinstance(value, Mapping):
+        return "; ".join(f"{k} = {text(v)}" for k, v in value.items()) if value else "none"
+    return str(value)
+
+
+def stream(run: RunResult) -> tuple[Step, ...]:
+    """The classes of each step by name, in the order in which they are learned."""
+    return tuple(
+        Step(f"step {t}" + (" (base)" if t == 0 else ""), tuple(run.classes.get(c, f"class {c}") for c in group))
+        for t, group in enumerate(run.groups)
+    )
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """``run.json``; empty where it is missing or damaged: the numbers of a run do not depend on it."""
+    try:
+        content = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+RUN_COLUMNS = (
+    Column("learner", numeric=False, first="ascending"),
+    Column("seed", first="ascending"),
+    Column("run", "The first 12 digits of the checksum of metrics.json.", numeric=False, first="ascending"),
+    Column("mAP", "After the last step."),
+    Column("device", numeric=False, first="ascending"),
+    Column("wall time", "Of the whole run, as its run.json has it.", first="ascending"),
+    Column("peak memory", first="ascending"),
+    Column("cvis", numeric=False, first="ascending"),
+    Column("torch", numeric=False, first="ascending"),
+    Column("commit", "State of the code in git; + stands for uncommitted changes.", numeric=False, first="ascending"),
+    Column("initial weights", numeric=False, first="ascending"),
+    Column("text encoder", numeric=False, first="ascending"),
+    Column("step-0 model", "Runs with one key share one model.", numeric=False, first="ascending"),
+)
+
+
+def run_table(runs: Sequence[RunResult], records: Mapping[Path, dict[str, Any]], panel: str) -> Table:
+    """A row per run: who made it, on what, and in which time."""
+    rows = tuple(_run_row(run, records[run.path]) for run in runs)
+    return Table(f"{panel}-runs", "Every run behind these numbers", RUN_COLUMNS, (Body(rows),))
+
+
+def _run_row(run: RunResult, record: Mapping[str, Any]) -> tuple[Cell, ...]:
+    place = _mapping(record, "environment")
+    wall, memory, mAP = record.get("wall_s"), record.get("peak_mem_mb"), run.final.get("mAP")
+    commit = _mapping(place, "git").get("commit")
+    changed = "+" if _mapping(place, "git").get("modified") else ""
+    values = [
+        place.get("gpu") or place.get("device"),
+        place.get("cvis"),
+        _mapping(place, "packages").get("torch"),
+        f"{commit:.10}{changed}" if isinstance(commit, str) else None,
+        _weights(record),
+        run.text_encoder,
+        _mapping(record, "step0").get("key"),
+    ]
+    device, *others = [_word(value) for value in values]
+    note = run.text_encoder.note if run.text_encoder else ""
+    return (
+        Cell(run.label, labelled(run.label, note), aside=f"[{note}]" if note else ""),
+        Cell(str(run.seed), float(run.seed)),
+        Cell(run.run_id, run.run_id),
+        Cell("-") if mAP is None else Cell(f"{mAP:.2f}", float(mAP)),
+        device,
+        _measure(wall, _duration),
+        _measure(memory, lambda mb: f"{mb / 1024:.1f} GiB" if mb >= 1024 else f"{mb:.0f} MiB"),
+        *others,
+    )
+
+
+def _weights(record: Mapping[str, Any]) -> str | None:
+    init = _mapping(record, "init")
+    source, checksum = init.get("source", record.get("initial_weights")), init.get("sha256")
+    if source is None:
+        return None
+    return f"{source}, {checksum:.8}" if isinstance(checksum, str) else str(source)
+
+
+def _mapping(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = values.get(key)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _word(value: Any) -> Cell:
+    return Cell("-") if value is None else Cell(str(value), str(value))
+
+
+def _measure(value: Any, write: Any) -> Cell:
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    return Cell(write(value), float(value)) if known else Cell("-")
+
+
+def _duration(seconds: float) -> str:
+    """
+    >>> _duration(236.2), _duration(7322.0), _duration(9.6)
+    ('3 min 56 s', '2 h 02 min', '10 s')
+    """
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
+
+
+def environments(runs: Sequence[RunResult], records: Mapping[Path, dict[str, Any]]) -> tuple[Facts, ...]:
+    """Every distinct environment with the runs that were made in it."""
+    found: dict[str, list[RunResult]] = {}
+    for run in runs:
+        record = records[run.path]
+        place: dict[str, Any] = dict(_mapping(record, "environment"))
+        place.update({key: record[key] for key in ("command", "processes") if key in record})
+        found.setdefault(json.dumps(place), []).append(run)
+    return tuple(_environment(json.loads(key), own) for key, own in found.items())
+
+
+def _environment(values: Mapping[str, Any], runs: Sequence[RunResult]) -> Facts:
+    made = sorted({f"{run.label} seed {run.seed}" for run in runs})
+    title = f"{len(runs)} run{'s' if len(runs) > 1 else ''}"
+    if not values:
+        return Facts(title, (), "No environment is recorded: run.json is missing or damaged. " + ", ".join(made))
+    brief = [values.get("gpu") or values.get("device"), values.get("platform")]
+    title += "".join(f" · {part}" for part in brief if part)
+    return Facts(title, tuple(fact(str(k), v) for k, v in values.items()), ", ".join(made))
+
+
+def settings(name: str, record: Mapping[str, Any]) -> Facts | None:
+    """What a learner was set to; None where run.json does not say, or it has nothing to set."""
+    values = _mapping(_mapping(record, "config"), "learner")
+    facts = tuple(fact(str(k), v) for k, v in values.items() if k != "type")
+    return Facts(name, facts) if facts else None

@@ -1,0 +1,109 @@
+"""Short videos of chosen test videos: the ground truth and the prediction of each step, for every learner."""
+
+from __future__ import annotations
+
+import base64
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from cvis.data.videoset import VideoSet
+from cvis.errors import UserError
+from cvis.report.page.values import Film, Films
+from cvis.report.pictures import Recorded, open_recorded, write_mp4
+from cvis.report.store import RunResult
+from cvis.types import Video
+
+BUDGET = 10_500_000
+"""Bytes of mp4 in a page, over all its streams: 14 MB as base64."""
+
+Rows = Sequence[tuple[str, Sequence[RunResult]]]
+"""Names of rows, each with the runs of its seeds."""
+
+
+def make_films(rows: Rows, count: int, data: Path | None, budget: int) -> tuple[tuple[Films, ...], tuple[str, ...]]:
+    """Every row on ``count`` test videos of one stream, as far as ``budget`` bytes go, and what was left out and why.
+
+    All rows show the same seed where they have it. Nothing here stops the page: a data set that is not on
+    this machine, or predictions that were deleted, become a note.
+    """
+    seed = _common_seed(rows)
+    opened, notes = _open(rows, seed, data)
+    if not opened:
+        return (), notes
+    first = next(iter(opened.values()))
+    films, skipped = [], 0
+    for video in choose(first[1].test, first[0].groups, count):
+        made = []
+        for name, (run, recorded) in opened.items():
+            if skipped:  # one that did not fit is not followed by others that happen to be smaller
+                skipped += 1
+                continue
+            try:
+                film, size = _film(name, run, recorded, video)
+            except UserError as error:
+                notes += (f"No video of {name}: {error}",)
+                continue
+            if size > budget:
+                skipped = 1
+                continue
+            budget -= size
+            made.append(film)
+        if made:
+            note = f"Seed {seed}, {len(video)} frames, {_objects(first[1].test, video)}."
+            films.append(Films(f"Video {video.name}", note, tuple(made)))
+    if skipped:
+        notes += (f"{skipped} more videos were left out, so that the page stays small; `cvis visualize` makes them.",)
+    return tuple(films), tuple(dict.fromkeys(notes))
+
+
+def choose(test: VideoSet, groups: Sequence[Sequence[int]], count: int) -> list[Video]:
+    """The videos that show most: objects of base and of later classes, many, then the lowest id."""
+    base = set(groups[0]) if groups else set()
+
+    def worth(video: Video) -> tuple[int, int, int]:
+        tracks = test.tracks[video.id]
+        old = sum(track.category_id in base for track in tracks)
+        return -min(old, len(tracks) - old), -len(tracks), video.id
+
+    return sorted(test.videos, key=worth)[:count]
+
+
+def _common_seed(rows: Rows) -> int:
+    """The seed that most rows have, of those the smallest."""
+    seeds = [run.seed for _, runs in rows for run in runs]
+    return min(seeds, key=lambda seed: (-seeds.count(seed), seed))
+
+
+def _open(rows: Rows, seed: int, data: Path | None) -> tuple[dict[str, tuple[RunResult, Recorded]], tuple[str, ...]]:
+    opened, reasons = {}, []
+    for name, runs in rows:
+        run = next((run for run in runs if run.seed == seed), runs[0])
+        try:
+            opened[name] = run, open_recorded(run.path, data)
+        except UserError as error:
+            reasons.append(f"No videos of {name}: {error}")
+    if len(reasons) > 1 and not opened:
+        reasons = [f"No videos of these runs. The first reason: {reasons[0]}"]
+    return opened, tuple(reasons)
+
+
+def _film(name: str, run: RunResult, recorded: Recorded, video: Video) -> tuple[Film, int]:
+    panels = recorded.panels(video.id, heading=False)
+    frames = list(panels)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "film.mp4"
+        write_mp4(frames, path)
+        content = path.read_bytes()
+    height, width = frames[0].shape[:2]
+    titles = ", ".join(panel.title for panel in panels.columns)
+    described = f"{name}, seed {run.seed}, on video {video.name}, side by side: {titles}"
+    return Film(name, described, "data:video/mp4;base64," + base64.b64encode(content).decode(), width, height), len(
+        content
+    )
+
+
+def _objects(test: VideoSet, video: Video) -> str:
+    names = {category.id: category.name for category in test.categories}
+    own = [names.get(track.category_id, str(track.category_id)) for track in test.tracks[video.id]]
+    return f"{len(own)} objects: {', '.join(own)}" if own else "no annotated object"

@@ -1,0 +1,156 @@
+"""What the templates show, as plain values: tables, facts, figures and films. No HTML here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from markupsafe import Markup
+
+Order = Literal["ascending", "descending"]
+Mark = Literal["", "best", "second"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A head that explains itself. ``first`` is the order that the first click gives: best first."""
+
+    title: str
+    meaning: str = ""
+    numeric: bool = True
+    first: Order = "descending"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One entry. ``key`` is what it sorts by: None is missing and comes last in either direction."""
+
+    text: str
+    key: float | str | None = None
+    aside: str = ""  # smaller, behind the text: a deviation, a note
+    mark: Mark = ""
+    heat: float | None = None  # 0 to 1: how strong the cell's colour is
+    hint: str = ""  # for a pointer resting on it
+
+    @property
+    def sort_key(self) -> str:
+        return "" if self.key is None else repr(self.key) if isinstance(self.key, float) else str(self.key)
+
+
+@dataclass(frozen=True)
+class Body:
+    """Rows that are sorted among each other. Rows that must not mix, such as upper bounds, have a body of their own."""
+
+    rows: tuple[tuple[Cell, ...], ...]
+    title: str = ""  # why they stand apart
+
+
+@dataclass(frozen=True)
+class Table:
+    """The first cell of every row is its head."""
+
+    id: str
+    caption: str
+    columns: tuple[Column, ...]
+    bodies: tuple[Body, ...]
+    notes: tuple[str, ...] = ()
+    kind: Literal["", "matrix"] = ""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A plot as inline SVG, from our own drawing code: the one thing here that is markup already."""
+
+    caption: str
+    svg: Markup
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Option:
+    """One of several choices of which a reader sees one at a time."""
+
+    id: str
+    title: str
+    tables: tuple[Table, ...] = ()
+    figures: tuple[Figure, ...] = ()
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A key with its value, or with further facts below it."""
+
+    key: str
+    text: str = ""
+    meaning: str = ""
+    parts: tuple[Fact, ...] = ()
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Facts that are shown together, and for which rows they hold."""
+
+    title: str
+    facts: tuple[Fact, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Film:
+    """One learner on one video."""
+
+    learner: str
+    description: str  # what a screen reader says
+    source: str  # data: URI of an mp4
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Films:
+    """All learners on one video, under each other."""
+
+    title: str
+    note: str
+    films: tuple[Film, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """The classes that one step of the stream brings."""
+
+    title: str
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Everything about one stream with one segmenter."""
+
+    id: str
+    title: str
+    scenario: str
+    segmenter: str
+    results: tuple[Table, ...]
+    curves: tuple[Figure, ...]
+    steps: tuple[Option, ...]
+    figures: tuple[Figure, ...]
+    classes: tuple[Option, ...]
+    queries: tuple[Option, ...]
+    films: tuple[Films, ...]
+    stream: tuple[Step, ...]
+    protocols: tuple[Facts, ...]
+    runs: Table
+    settings: tuple[Facts, ...]
+    environments: tuple[Facts, ...]
+    notes: tuple[str, ...] = ()  # what could not be drawn, and why
+
+
+@dataclass(frozen=True)
+class Page:
+    title: str
+    summary: str
+    version: str
+    panels: tuple[Panel, ...]
+    left_out: tuple[tuple[str, str], ...]  # path, reason
+    glossary: tuple[Fact, ...]
