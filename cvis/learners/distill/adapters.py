@@ -61,7 +61,8 @@ def refined_queries(heads: Sequence[tuple[range, AdapterHead]], queries: Tensor,
         logits: [B, Q, K+1]; p is their softmax, and no gradient leads into it.
     """
     probabilities = logits.detach().softmax(-1).to(queries.dtype)
-    for columns, head in heads:
+    refined = queries
+    for columns, head in heads:  # each reads the original query, as its logits do
         share = probabilities[..., columns.start : columns.stop, None]
-        queries = queries + (share * head.refinements(queries)).sum(-2)
-    return queries
+        refined = refined + (share * head.refinements(queries)).sum(-2)
+    return refined
