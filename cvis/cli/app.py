@@ -16,6 +16,7 @@ from cvis.cli import (
     learners,
     plot,
     predict,
+    report,
     run,
     scenario,
     score,
@@ -67,6 +68,7 @@ app.command("steps", short_help="Follow finished runs along the stream, per clas
     steps.steps
 )
 app.command("plot", short_help="Draw figures of finished runs.", epilog=plot.EXAMPLES)(plot.plot)
+app.command("report", short_help="Write a page with all results.", epilog=report.EXAMPLES)(report.report)
 app.command("visualize", short_help="Draw predictions on a test video.", epilog=visualize.EXAMPLES)(visualize.visualize)
 app.command("predict", short_help="Run a trained model on your own videos.", epilog=predict.EXAMPLES)(predict.predict)
 app.command("sweep", short_help="Make the runs of one table, and print it.", epilog=sweep.EXAMPLES)(sweep.sweep)
