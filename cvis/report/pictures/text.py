@@ -26,8 +26,8 @@ def width_of(text: str, size: int) -> int:
 def shortened(text: str, size: int, room: int, tail: str = "") -> str:
     """``text + tail`` if it fits into ``room`` pixels, else with the text cut off; the tail stays.
 
-    >>> shortened("motorbike", 14, 90, " 0.87")
-    'mo… 0.87'
+    >>> shortened("motorbike", 14, 89, " 0.87")
+    'mot… 0.87'
     """
     whole = text + tail
     while text and width_of(whole, size) > room:
