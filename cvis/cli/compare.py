@@ -34,12 +34,15 @@ def _formats() -> list[str]:
 
 
 def compare(
-    runs: Annotated[list[Path] | None, typer.Argument(help="Folders with runs, or metrics.json files.")] = None,
+    runs: Annotated[
+        list[Path] | None, typer.Argument(help="Folders with runs, or metrics.json files.", metavar="[RUNS]...")
+    ] = None,
     format: Annotated[
         str | None,
         typer.Option(
             help="terminal, md, latex, csv, json or html. Default: by the name of --out, else terminal.",
             autocompletion=_formats,
+            metavar="FORMAT",
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write to this file instead of the terminal.")] = None,
@@ -47,7 +50,8 @@ def compare(
         list[str] | None,
         typer.Option(
             help="Only this metric; may be repeated. Default: all but plasticity, relative_drop, n_never_learned and "
-            "avg_incremental_mAP_without_base."
+            "avg_incremental_mAP_without_base.",
+            metavar="METRIC",
         ),
     ] = None,
     per_step: Annotated[
@@ -80,7 +84,7 @@ def compare(
 
     chosen = _format(format, out, as_json)
     if not runs and not published:
-        raise UserError("RUNS: is missing; give the folder that `cvis run --runs` wrote to")
+        raise typer.BadParameter("is missing; give the folder that `cvis run --runs` wrote to", param_hint="RUNS")
     store = load_runs(runs or [])
     groups = _groups(store, metric or [], per_step, with_published, published or [])
     if baseline is not None:

@@ -34,11 +34,12 @@ class RunExplanation:
     losses: Explanation
     fates: dict[int, Fate]
     text_encoder: TextEncoder | None = None
+    label: str = ""  # what tables call the learner
 
     @property
     def name(self) -> str:
         """The learner as printed: one that rests on random text features says so."""
-        return labelled(self.learner, self.text_encoder.note if self.text_encoder else "")
+        return labelled(self.label or self.learner, self.text_encoder.note if self.text_encoder else "")
 
     @property
     def title(self) -> str:
@@ -150,6 +151,7 @@ def explain_run(
         losses=losses,
         fates={c: fate for c, fate in forgotten.items() if c in set(wanted)},
         text_encoder=run.text_encoder,
+        label=run.label,
     )
 
 

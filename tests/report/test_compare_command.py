@@ -165,7 +165,9 @@ def test_a_file_that_cannot_be_written_is_named_and_nothing_is_left(tmp_path):
 
 
 def test_neither_runs_nor_published_rows():
-    assert call().stderr.startswith("cvis: RUNS: is missing; give the folder")
+    result = call()
+    assert result.exit_code == 2
+    assert "RUNS: is missing; give the folder that `cvis run --runs` wrote to" in result.stderr
 
 
 def test_rows_are_called_by_their_label(tmp_path):

@@ -1,5 +1,6 @@
 """Published numbers: the shipped file is what was printed, and its rows never stand among ours."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,11 @@ from cvis.files import shipped
 from cvis.report import comparison, load_runs, per_step
 from cvis.report.published import load_published
 from cvis.report.published_rows import with_published
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "published_crisp.yaml"
 STREAM = "ytvis2019-20-4"
@@ -58,6 +64,14 @@ def test_the_streams_and_segmenters_are_ours():
     for table in load_published():
         assert (shipped("scenarios") / f"{table.scenario}.toml").is_file()
         assert (shipped("configs") / "segmenters" / f"{table.segmenter}.py").is_file()
+
+
+def test_a_wheel_holds_what_a_checkout_has():
+    folders = ("scenarios", "configs", "benchmarks/published")
+    project = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert wheel == {folder: f"cvis/_files/{folder}" for folder in folders}
+    assert all(shipped(folder).is_dir() for folder in folders)
 
 
 def groups_of(root, segmenter="mask2former_r50", **values):
