@@ -35,7 +35,7 @@ def _formats() -> list[str]:
 
 def compare(
     runs: Annotated[
-        list[Path] | None, typer.Argument(help="Folders with runs, or metrics.json files.", metavar="[RUNS]...")
+        list[Path] | None, typer.Argument(help="Folders with runs, or metrics.json files.", metavar="RUNS")
     ] = None,
     format: Annotated[
         str | None,
