@@ -259,6 +259,7 @@ def _summary(this: Run, steps: list[dict[str, Any]]) -> dict[str, Any]:
             "scenario_hash": scenario.hash,
             "freeze": config["protocol"]["freeze"],
             "init": config["protocol"]["init"],
+            "preset": names["preset"],
             "schedule": config["schedule"],
             "sampling": config["sampling"],
             "segmenter": config["segmenter"],
