@@ -96,17 +96,26 @@ def _metrics(folder: Path) -> dict[str, Any]:
 
 def _tasks(folder: Path, content: dict[str, Any]) -> list[Task]:
     """The steps of the run without their videos. Old files have no class names: then the ids stand in for them."""
-    path, steps, names = folder / "metrics.json", content.get("steps"), content.get("classes") or {}
-    groups = [step.get("new_classes") if isinstance(step, dict) else None for step in steps or ()]
-    if not groups or not all(isinstance(own, list) and all(type(c) is int for c in own) for own in groups):
-        raise UserError(f"{path}: steps: without the new_classes of each step; run the same `cvis run` again")
+    groups, names = _groups(folder, content), content.get("classes") or {}
     if not isinstance(names, dict):
-        raise UserError(f"{path}: classes: {names!r:.60}: not an object; run the same `cvis run` again")
-    known = [(c, str(names.get(str(c), f"class {c}"))) for own in groups for c in own]
-    no_videos = VideoSet(tuple(Category(*pair) for pair in known), (), {}, sha256="")
+        raise UserError(f"{folder / 'metrics.json'}: classes: {names!r:.60}: not an object; run `cvis run` again")
+    categories = tuple(Category(c, str(names.get(str(c), f"class {c}"))) for own in groups for c in own)
+    no_videos = VideoSet(categories, (), {}, sha256="")
     seen: tuple[int, ...] = ()
     tasks = []
     for t, own in enumerate(groups):
-        tasks.append(Task(t, tuple(own), seen, no_videos, hidden=0))
-        seen += tuple(own)
+        tasks.append(Task(t, own, seen, no_videos, hidden=0))
+        seen += own
     return tasks
+
+
+def _groups(folder: Path, content: dict[str, Any]) -> list[tuple[int, ...]]:
+    """The classes that each step of the run learned (joint: all in one)."""
+    steps = content.get("steps")
+    steps = steps if isinstance(steps, list) else []
+    found: list[Any] = [step.get("new_classes") if isinstance(step, dict) else None for step in steps]
+    if not found or not all(isinstance(own, list) and all(type(c) is int for c in own) for own in found):
+        raise UserError(
+            f"{folder / 'metrics.json'}: steps: without the new_classes of each step; run the same `cvis run` again"
+        )
+    return [tuple(own) for own in found]

@@ -109,5 +109,5 @@ def test_what_is_no_video_is_named(tmp_path):
         with pytest.raises(UserError, match=message) as error, footage([path]):
             pass
         assert "\n" not in str(error.value)
-    with pytest.raises(UserError, match="--every 0"), footage([], every=0):
+    with pytest.raises(UserError, match=r"--every 0"), footage([], every=0):
         pass

@@ -69,19 +69,19 @@ def test_a_run_without_class_names_gets_its_ids(moved, tmp_path):
 
 
 def test_what_cannot_be_loaded_is_named(moved, tmp_path):
-    with pytest.raises(UserError, match="config.py: does not exist"):
+    with pytest.raises(UserError, match=r"config.py: does not exist"):
         load_trained(tmp_path)
     with pytest.raises(UserError, match=r"--step 3: .* has the steps 0 to 2"):
         load_trained(moved, 3)
     folder = shutil.copytree(moved, tmp_path / "seed0")
     (folder / "step1" / "model.pth").write_bytes(b"cut")
-    with pytest.raises(UserError, match="step1/model.pth: is not a readable checkpoint"):
+    with pytest.raises(UserError, match=r"step1/model.pth: is not a readable checkpoint"):
         load_trained(folder, device="cpu")
     (folder / "metrics.json").write_text('{"steps": [{}]}')
-    with pytest.raises(UserError, match="metrics.json: steps: without the new_classes"):
+    with pytest.raises(UserError, match=r"metrics.json: steps: without the new_classes"):
         load_trained(folder)
     (folder / "metrics.json").unlink()
-    with pytest.raises(UserError, match="the run is unfinished"):
+    with pytest.raises(UserError, match=r"the run is unfinished"):
         load_trained(folder)
 
 

@@ -48,16 +48,16 @@ def test_equal_frames_give_equal_files(tmp_path):
 
 
 def test_frames_that_do_not_fit_leave_no_file(tmp_path):
-    with pytest.raises(ValueError, match="frame 1"):
+    with pytest.raises(ValueError, match=r"frame 1"):
         write_mp4([plain()[0], plain()[0][:8]], tmp_path / "a.mp4")
-    with pytest.raises(ValueError, match="at least one frame"):
+    with pytest.raises(ValueError, match=r"at least one frame"):
         write_mp4([], tmp_path / "a.mp4")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("fps", [0, -1, 1000, float("nan")])
 def test_a_frame_rate_is_positive(tmp_path, fps):
-    with pytest.raises(UserError, match="--fps"):
+    with pytest.raises(UserError, match=r"--fps"):
         write_mp4(plain(), tmp_path / "a.mp4", fps)
 
 
@@ -67,7 +67,7 @@ def test_a_missing_encoder_is_named_with_the_remedy(tmp_path, monkeypatch):
         check_format(tmp_path / "a.mp4")
     check_format(tmp_path / "a.png")
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(UserError, match="PyAV cannot be imported"):
+    with pytest.raises(UserError, match=r"PyAV cannot be imported"):
         write_mp4(plain(), tmp_path / "a.mp4")
 
 

@@ -166,7 +166,7 @@ def test_a_contact_sheet_holds_every_frame():
     assert sheet.shape == (3 * 4 + 2 * 6, 2 * 6 + 6, 3)
     assert (sheet[:4, :6] == 40).all()
     assert (sheet[10:14, 12:] == 160).all()
-    with pytest.raises(ValueError, match="one size"):
+    with pytest.raises(ValueError, match=r"one size"):
         contact_sheet([frames[0], frames[0][:2]], 2)
-    with pytest.raises(ValueError, match="there must be some"):
+    with pytest.raises(ValueError, match=r"there must be some"):
         contact_sheet([], 2)

@@ -54,11 +54,11 @@ def test_a_step_that_is_not_finished_is_refused(copied):
     (copied / "metrics.json").unlink()
     (copied / "step2" / "metrics.json").unlink()
     assert len(run_panels(copied, 1).columns) == 3  # what is finished can be seen
-    with pytest.raises(UserError, match="--step 2: .*choose of 0 to 1"):
+    with pytest.raises(UserError, match=r"--step 2: .*choose of 0 to 1"):
         run_panels(copied, 1, steps=[2])
     for step in (0, 1):
         (copied / f"step{step}" / "metrics.json").unlink()
-    with pytest.raises(UserError, match="no step is finished"):
+    with pytest.raises(UserError, match=r"no step is finished"):
         open_recorded(copied)
 
 
@@ -69,7 +69,7 @@ def test_missing_and_damaged_predictions_are_named(copied):
         run_panels(copied, 1)
     masks = [{"size": [32, 48], "counts": "0"}, None, None]
     path.write_text(json.dumps([{"video_id": 1, "category_id": 1, "score": 0.5, "segmentations": masks}]))
-    with pytest.raises(UserError, match="does not fill|is what the runs sum to"):
+    with pytest.raises(UserError, match=r"does not fill|is what the runs sum to"):
         run_panels(copied, 1)
     path.unlink()
     with pytest.raises(UserError, match=r"predictions.json.gz: does not exist"):
@@ -77,13 +77,13 @@ def test_missing_and_damaged_predictions_are_named(copied):
 
 
 def test_a_data_set_elsewhere_is_asked_for(copied, tmp_path, stream):
-    with pytest.raises(UserError, match="is not a folder"):
+    with pytest.raises(UserError, match=r"is not a folder"):
         open_recorded(tmp_path / "gone")
-    with pytest.raises(UserError, match="no such file or folder under"):
+    with pytest.raises(UserError, match=r"no such file or folder under"):
         open_recorded(copied, data=tmp_path)
     record = json.loads((copied / "run.json").read_text())
     (copied / "run.json").write_text(json.dumps({**record, "scenario_hash": "0" * 64}))
-    with pytest.raises(UserError, match="has changed since the run; .*--data"):
+    with pytest.raises(UserError, match=r"has changed since the run; .*--data"):
         open_recorded(copied, data=stream.parent)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from cvis.errors import UserError
 if TYPE_CHECKING:
     from av import VideoFrame
     from av.container import OutputContainer
+    from av.video.stream import VideoStream
 
 CODEC = "libx264"
 FPS = 6.0
@@ -70,7 +71,8 @@ def _encode(frames: Iterator[np.ndarray], container: OutputContainer, fps: float
     if first is None:
         raise ValueError("a video needs at least one frame")
     rate = Fraction(fps).limit_denominator(1001)
-    stream = container.add_stream(CODEC, rate=rate, options={"crf": str(crf), "preset": "medium"})
+    options = {"crf": str(crf), "preset": "medium"}
+    stream = cast("VideoStream", container.add_stream(CODEC, rate=rate, options=options))
     height, width = first.shape[:2]
     stream.height, stream.width, stream.pix_fmt = height + height % 2, width + width % 2, "yuv420p"
     codec = stream.codec_context

@@ -61,16 +61,15 @@ def overlay(
     Returns:
         uint8 ``[H, W, 3]``; ``frame`` itself is left as it is.
     """
-    visible = [n for n, mask in enumerate(masks) if mask is not None and mask.any()]
-    sizes = {n: int(np.count_nonzero(masks[n])) for n in visible}
+    visible = {n: np.asarray(mask, np.uint8) for n, mask in enumerate(masks) if mask is not None and mask.any()}
     canvas = frame.copy()
-    shown = [(np.asarray(masks[n], np.uint8), colours[n]) for n in sorted(visible, key=lambda n: -sizes[n])]
-    for mask, colour in shown:  # the largest first: what lies on it stays visible
-        inside = mask > 0
-        canvas[inside] = np.round((1 - OPACITY) * canvas[inside] + OPACITY * np.array(colour)).astype(np.uint8)
-    for mask, colour in shown:
-        _contour(canvas, mask, colour)
-    boxes = [_bounds(np.asarray(masks[n])) for n in visible]
+    by_size = sorted(visible, key=lambda n: -np.count_nonzero(visible[n]))
+    for n in by_size:  # the largest first: what lies on it stays visible
+        inside = visible[n] > 0
+        canvas[inside] = np.round((1 - OPACITY) * canvas[inside] + OPACITY * np.array(colours[n])).astype(np.uint8)
+    for n in by_size:
+        _contour(canvas, visible[n], colours[n])
+    boxes = [_bounds(mask) for mask in visible.values()]
     return _write_labels(canvas, boxes, [labels[n] for n in visible], [colours[n] for n in visible])
 
 

@@ -15,7 +15,7 @@ from cvis.evaluation.check import check_masks, check_runs
 from cvis.evaluation.results import entry_name, stream_results
 from cvis.report.pictures.panels import MIN_SCORE, Panel, Panels, found_panel, truth_panel
 from cvis.report.store import labelled, read_run
-from cvis.types import Tracks, Video
+from cvis.types import RLE, Tracks, Video
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def _read_video(path: Path, test: VideoSet, video: Video) -> Tracks:
         )
     ids: list[int] = []
     scores: list[float] = []
-    masks: list[tuple[Any, ...]] = []
+    masks: list[tuple[RLE | None, ...]] = []
     for first, tracks in stream_results(path, test):
         if tracks.video_id != video.id:
             continue
@@ -175,5 +175,10 @@ def _read_video(path: Path, test: VideoSet, video: Video) -> Tracks:
             check_runs(entry_name(path, first, n), video, own)
         ids += tracks.category_ids
         scores += tracks.scores
-        masks += [tuple(m and {**m, "counts": m["counts"].encode()} for m in own) for own in tracks.segmentations]
+        masks += [tuple(m and _compressed(m) for m in own) for own in tracks.segmentations]
     return Tracks(video.id, tuple(ids), tuple(scores), tuple(masks))
+
+
+def _compressed(mask: Any) -> RLE:
+    """The file has its counts as text, pycocotools wants bytes."""
+    return RLE(size=mask["size"], counts=mask["counts"].encode())
