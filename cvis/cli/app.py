@@ -17,6 +17,7 @@ from cvis.cli import (
     plot,
     predict,
     report,
+    reproducibility,
     run,
     scenario,
     score,
@@ -71,6 +72,9 @@ app.command("plot", short_help="Draw figures of finished runs.", epilog=plot.EXA
 app.command("report", short_help="Write a page with all results.", epilog=report.EXAMPLES)(report.report)
 app.command("visualize", short_help="Draw predictions on a test video.", epilog=visualize.EXAMPLES)(visualize.visualize)
 app.command("predict", short_help="Run a trained model on your own videos.", epilog=predict.EXAMPLES)(predict.predict)
+app.command("reproducibility", short_help="Say which cells runs verify, and how.", epilog=reproducibility.EXAMPLES)(
+    reproducibility.reproducibility
+)
 app.command("sweep", short_help="Make the runs of one table, and print it.", epilog=sweep.EXAMPLES)(sweep.sweep)
 app.add_typer(scenario.app, name="scenario")
 app.add_typer(data.app, name="data")

@@ -1,0 +1,80 @@
+"""The `cvis run` that would make a run again, from the configuration that its ``run.json`` keeps.
+
+For runs that do not say how they were started. Only what differs from today's defaults is spelled out, so the
+command is short, and it stays right when a default changes.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cvis.engine.config import fingerprint, parse_value, resolve
+from cvis.errors import UserError
+from cvis.scenario import list_scenarios
+
+SAID_OTHERWISE = ("names.", "scenario", "runtime.seed", "learner.type", "segmenter.type")
+
+
+def rebuilt_command(record: Mapping[str, Any], seeds: Sequence[int]) -> str | None:
+    """The command line, quoted for a shell; None where it cannot be told.
+
+    Args:
+        record: content of ``run.json``.
+        seeds: of the runs that share this configuration.
+    """
+    try:
+        names, scenario, then = record["config"]["names"], record["scenario"], _flat(record["config"])
+        parts = _parts(names, scenario)
+        now = _flat(_now(scenario, names, parts))
+        settings = [
+            f"{key}={_spelled(value)}"
+            for key, value in then.items()
+            if not key.startswith(SAID_OTHERWISE) and (key not in now or now[key] != value)
+        ]
+        again = _flat(_now(scenario, names, parts, settings))
+    except (KeyError, TypeError, AttributeError, UserError):  # a file of the user's own, or keys of another version
+        return None
+    if any(again.get(key) != value for key, value in then.items() if not key.startswith(SAID_OTHERWISE)):
+        return None
+    stream = scenario if scenario in list_scenarios() else f"{scenario}.toml"
+    words = ["cvis", "run", stream, "--learner", names["learner"], *_options(parts)]
+    if names["run"] != "-".join(filter(None, (names["learner"], names.get("preset")))):
+        words += ["--name", names["run"]]
+    words += ["--seeds" if len(seeds) > 1 else "--seed", ",".join(map(str, seeds))]
+    return shlex.join([*words, *(word for setting in settings for word in ("--set", setting))])
+
+
+def _parts(names: Mapping[str, Any], scenario: str) -> dict[str, str]:
+    """The files to be named: those that are not the default anyway."""
+    parts = {"segmenter": names["segmenter"], **({"preset": names["preset"]} if names.get("preset") else {})}
+    if resolve(scenario, names["learner"], **parts)["names"]["schedule"] != names["schedule"]:
+        parts["schedule"] = names["schedule"]
+    return parts
+
+
+def _options(parts: Mapping[str, str]) -> list[str]:
+    return [word for option, value in parts.items() for word in (f"--{option}", value)]
+
+
+def _now(
+    scenario: str, names: Mapping[str, Any], parts: Mapping[str, str], settings: Sequence[str] = ()
+) -> dict[str, Any]:
+    config = resolve(scenario, names["learner"], overrides=settings, name=names["run"], **parts)
+    return json.loads(json.dumps(fingerprint(config)))
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {prefix + key: value})
+    return flat
+
+
+def _spelled(value: Any) -> str:
+    """As ``--set`` reads it."""
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    return value if isinstance(value, str) and parse_value(value) == value else repr(value)
