@@ -20,8 +20,8 @@ from cvis.report.views import Entry, entries
 
 FORMATS = ("terminal", "md", "csv", "json")
 LEGEND = (
-    "Mean over seeds, x100; - before a class was learned, and where nothing can be forgotten yet. best: after any step but the last; forgetting: best "
-    "minus last, in points of AP."
+    "Mean over seeds, x100; - before a class was learned, and where nothing can be forgotten yet. best: after any step "
+    "but the last; forgetting: best minus last, in points of AP."
 )
 COLUMNS = (
     *("scenario", "segmenter", "block", "learner", "name", "seeds", "run_ids", "class_id", "class", "learned_at"),

@@ -137,7 +137,8 @@ def class_values(run: RunResult, step: int, metric: str = "AP") -> dict[int, flo
     found = {}
     for key, own in per_class.items():
         value = own.get(metric) if isinstance(own, Mapping) else own
-        if not str(key).isdecimal() or (value is not None and type(value) not in (int, float)):
+        fits = isinstance(own, Mapping) and (value is None or type(value) in (int, float))
+        if not fits or not str(key).isdecimal():
             raise UserError(f"{where}.{key}: {value!r:.60}: is not a number of a class; run the same `cvis run` again")
         if is_defined(value):
             found[int(key)] = float(value)

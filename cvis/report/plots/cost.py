@@ -7,7 +7,7 @@ from math import ceil, floor, log10
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import EngFormatter, NullFormatter
 
 from cvis.errors import UserError
 from cvis.report.plots.curves import describe, draw
@@ -60,6 +60,7 @@ def _decades(axes: Axes, own: Sequence[Curve]) -> None:
     """A logarithmic scale over whole decades, which alone are labelled."""
     found = [value for curve in own for value in curve.mean if value > 0]
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(EngFormatter(sep=""))
     axes.yaxis.set_minor_formatter(NullFormatter())
     if found:
         axes.set_ylim(10 ** floor(log10(min(found))), 10 ** ceil(log10(max(found) * 1.05)))

@@ -35,6 +35,7 @@ SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "cvis",  # equal plots, equal files
     "pdf.fonttype": 42,
+    "text.parse_math": False,  # a dollar in a name is a dollar
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.labelsize": 8,
@@ -111,6 +112,8 @@ def legend(figure: Plot, panels: Iterable[Any], handlelength: float = 2.8) -> No
     for axes in panels:
         handles.update(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     labels = sorted(handles, key=lambda label: label.endswith(BOUND_NOTE))
+    if not labels:
+        return
     width, height = figure.get_size_inches()
     fitting = max(1, int(width / (0.3 + 0.1 * handlelength + 0.055 * max(map(len, labels)))))
     rows = -(-len(labels) // fitting)
