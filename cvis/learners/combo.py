@@ -12,7 +12,7 @@ from torch import Tensor
 from cvis.errors import UserError
 from cvis.learners.distill import Distiller, OldView, feature_distance, with_pseudo_labels
 from cvis.learners.distill.adapters import AdapterHead, adapter_heads, refined_queries
-from cvis.learners.distill.learner import at_least_zero
+from cvis.learners.distill.learner import at_least_zero, switch
 from cvis.learners.distill.losses import kl
 from cvis.learners.registry import LEARNERS
 from cvis.scenario import Task
@@ -68,11 +68,12 @@ class CoMBO(Distiller):
         super().__init__(segmenter, lr_mult)
         if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:
             raise UserError(f"learner.rank: {rank!r}: must be a whole number of at least 1")
-        self.adapters, self.rank = adapters, rank
-        self.refine_masks, self.freeze_adapters = refine_masks, freeze_adapters
-        self.hdhl, self.kd_weight = hdhl, at_least_zero("kd_weight", kd_weight)
-        self.ikd, self.ikd_weight = ikd, at_least_zero("ikd_weight", ikd_weight)
-        self.pseudo_labels = pseudo_labels
+        self.adapters, self.rank = switch("adapters", adapters), rank
+        self.refine_masks = switch("refine_masks", refine_masks)
+        self.freeze_adapters = switch("freeze_adapters", freeze_adapters)
+        self.hdhl, self.kd_weight = switch("hdhl", hdhl), at_least_zero("kd_weight", kd_weight)
+        self.ikd, self.ikd_weight = switch("ikd", ikd), at_least_zero("ikd_weight", ikd_weight)
+        self.pseudo_labels = switch("pseudo_labels", pseudo_labels)
         self.min_score = at_least_zero("min_score", min_score)
         self.min_overlap = at_least_zero("min_overlap", min_overlap)
 

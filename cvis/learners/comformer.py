@@ -16,7 +16,7 @@ from cvis.learners.distill import (
     unbiased_distillation,
     with_pseudo_labels,
 )
-from cvis.learners.distill.learner import at_least_zero
+from cvis.learners.distill.learner import at_least_zero, switch
 from cvis.learners.registry import LEARNERS
 from cvis.segmenters import Output, Segmenter
 from cvis.segmenters.matcher import product_cost
@@ -55,8 +55,10 @@ class CoMFormer(Distiller):
         self.kd_weight = at_least_zero("kd_weight", kd_weight)
         self.min_score = at_least_zero("min_score", min_score)
         self.min_overlap = at_least_zero("min_overlap", min_overlap)
-        self.adaptive, self.pseudo_labels, self.focal, self.soft_masks = adaptive, pseudo_labels, focal, soft_masks
-        self.own_step0 = soft_masks
+        self.adaptive = switch("adaptive", adaptive)
+        self.pseudo_labels = switch("pseudo_labels", pseudo_labels)
+        self.focal = switch("focal", focal)
+        self.own_step0 = self.soft_masks = switch("soft_masks", soft_masks)
 
     def losses(self, clip: Clip, new: Sequence[Output], old: OldView) -> dict[str, Tensor]:
         targets = clip.targets

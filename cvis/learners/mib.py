@@ -14,7 +14,7 @@ from cvis.learners.distill import (
     unbiased_cross_entropy,
     unbiased_distillation,
 )
-from cvis.learners.distill.learner import at_least_zero
+from cvis.learners.distill.learner import at_least_zero, switch
 from cvis.learners.distill.losses import kl
 from cvis.learners.registry import LEARNERS
 from cvis.segmenters import Output, Segmenter
@@ -50,8 +50,9 @@ class MiB(Distiller):
         super().__init__(segmenter, lr_mult)
         self.kd_weight = at_least_zero("kd_weight", kd_weight)
         self.mask_kd_weight = at_least_zero("mask_kd_weight", mask_kd_weight)
-        self.unbiased_ce, self.unbiased_kd = unbiased_ce, unbiased_kd
-        self.head_init = "background" if imprint else "default"
+        self.unbiased_ce = switch("unbiased_ce", unbiased_ce)
+        self.unbiased_kd = switch("unbiased_kd", unbiased_kd)
+        self.head_init = "background" if switch("imprint", imprint) else "default"
 
     def losses(self, clip: Clip, new: Sequence[Output], old: OldView) -> dict[str, Tensor]:
         classify = partial(unbiased_cross_entropy, num_old=len(old.classes)) if self.unbiased_ce else None

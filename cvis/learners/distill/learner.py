@@ -105,3 +105,14 @@ def at_least_zero(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
         raise UserError(f"learner.{name}: {value!r}: must be a number of at least 0")
     return float(value)
+
+
+def switch(name: str, value: Any) -> bool:
+    """A learner's setting that is on or off.
+
+    Raises:
+        UserError: it is neither true nor false.
+    """
+    if not isinstance(value, bool):
+        raise UserError(f"learner.{name}: {value!r}: must be true or false")
+    return value
