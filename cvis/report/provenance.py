@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
@@ -16,6 +16,7 @@ NOT_RECORDED = "not recorded"
 WHERE = ("--runs", "--data", "--workers", "--logger")
 """Options that say where files are and what helps; they change no number."""
 WHERE_KEYS = re.compile(r"runtime\.(runs|data|workers|loggers|checkpoint_every)=")
+SEED = re.compile(r" --seed[ =](\d+)(?= |$)")
 ARCHITECTURE = re.compile(r"x86_64|AMD64|aarch64|arm64")
 
 
@@ -74,6 +75,23 @@ def portable(command: str) -> str:
     except ValueError:  # not a command line; shown as it is
         return command
     return shlex.join(map(_shortened, _without_places(words)))
+
+
+def joined(commands: Iterable[str]) -> tuple[str, ...]:
+    """Each command once; those that differ in their ``--seed`` alone become one.
+
+    >>> joined(["cvis run a --seed 0", "cvis run a --seed 1", "cvis run b", "cvis run b"])
+    ('cvis run a --seeds 0,1', 'cvis run b')
+    """
+    seeds: dict[tuple[str, str], list[str]] = {}  # (before, behind) -> the seeds between
+    for command in commands:
+        before, seed, behind = [*SEED.split(command, maxsplit=1), "", ""][:3]
+        own = seeds.setdefault((before, behind), [])
+        own += [seed] if seed and seed not in own else []
+    return tuple(
+        f"{before} --seed{'s' if len(own) > 1 else ''} {','.join(own)}{behind}" if own else before
+        for (before, behind), own in seeds.items()
+    )
 
 
 def _without_places(words: list[str]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from cvis.files import shipped
 from cvis.report.protocol import describe
-from cvis.report.provenance import Provenance, read_provenance
+from cvis.report.provenance import Provenance, joined, read_provenance
 from cvis.report.published import load_published
 from cvis.report.published_rows import with_published
 from cvis.report.rows import Block, Row
@@ -159,7 +159,7 @@ def _entry(row: Row, made: Sequence[Provenance], places: Sequence[str], rebuild:
     return Entry(
         row=row,
         status=_status(row, made),
-        commands=tuple(dict.fromkeys(commands)),
+        commands=joined(commands),
         codes=tuple(dict.fromkeys(own.code for own in made)),
         environments=tuple(sorted({places.index(own.environment) + 1 for own in made})),
     )

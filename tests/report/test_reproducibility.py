@@ -13,7 +13,7 @@ from cvis.cli import app
 from cvis.errors import UserError
 from cvis.learners.registry import available
 from cvis.report import load_runs
-from cvis.report.provenance import portable, read_provenance
+from cvis.report.provenance import joined, portable, read_provenance
 from cvis.report.region import with_region
 from cvis.report.reproducibility import reproducibility, shipped_learners
 from cvis.report.reproducibility_text import markdown
@@ -190,6 +190,15 @@ def test_nothing_from_a_file_is_markup(tmp_path):
 )
 def test_a_command_is_shown_without_the_machine_it_ran_on(typed, shown):
     assert portable(typed) == shown
+
+
+def test_commands_that_differ_in_the_seed_alone_are_one():
+    typed = ["cvis run a --seed 2 --set x=1", "cvis run a --seed=0 --set x=1", "cvis run a --seed 0 --set x=2"]
+    assert joined(typed) == ("cvis run a --seeds 2,0 --set x=1", "cvis run a --seed 0 --set x=2")
+    assert joined(["cvis run a --seeds 0,1", "cvis run a --seeds 0,1", "cvis run a"]) == (
+        "cvis run a --seeds 0,1",
+        "cvis run a",
+    )
 
 
 @pytest.mark.parametrize("content", ["{", "[1]"])
