@@ -42,6 +42,8 @@ from cvis.scenario import Scenario, Task
 from cvis.segmenters import InitReport, build_segmenter, load_init
 
 logger = logging.getLogger("cvis")
+TRACKED = ("mAP_all", "mAP_seen", "mAP_base", "mAP_new", "AP50", "AR1", "AR10")
+"""What trackers get of each step's test, beside the losses."""
 
 
 @dataclass
@@ -198,6 +200,8 @@ def _do_step(this: Run, task: Task) -> dict[str, Any]:
         "stored_params": checkpoint.count(stored),
     }
     if get_rank() == 0:
+        shown = {f"test/{name}": metrics[name] for name in TRACKED if metrics[name] is not None}
+        this.visualizer.add_scalars(shown, step=task.index)
         write_results(folder / "predictions.json.gz", tracks)
         checkpoint.save(folder / "model.pth", {"state": stored})
         this.journal.write_step(metrics)

@@ -77,9 +77,10 @@ def one_run(stream, tmp_path, *loggers):
 
 
 def check_scalars(calls):
-    """Every step's losses and learning rate arrive as numbers, and the tracker is closed last."""
+    """Losses, learning rate and test results of every step arrive as numbers, and the tracker is closed last."""
     names = {name for call in calls if call["what"] == "log" for name in call["scalars"]}
     assert {f"step{t}/{name}" for t in range(3) for name in ("loss", "lr")} <= names
+    assert "test/mAP_all" in names
     assert all(isinstance(v, float) for call in calls if call["what"] == "log" for v in call["scalars"].values())
     assert [call["what"] for call in calls].count("finish") == 1
     assert calls[-1]["what"] == "finish"
