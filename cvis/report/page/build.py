@@ -75,6 +75,7 @@ def _panel(
         (_title(group, block, row), [by_id[i] for i in row.run_ids]) for block in group.blocks for row in block.rows
     ]
     tabled = with_published([group], published) if published else [group]
+    tabled.sort(key=lambda own: own.segmenter != group.segmenter)  # ours first
     films, notes = make_films(rows, options.videos, options.data, budget) if options.videos else ((), ())
     return Panel(
         id=id,

@@ -31,7 +31,7 @@ def class_option(name: str, runs: Sequence[RunResult], id: str) -> Option:
         for own, values in zip(lost, matrix.values, strict=True)
     )
     over = f"mean over {len(runs)} seeds" if len(runs) > 1 else f"seed {runs[0].seed}"
-    caption = f"AP of every class after every step: {name}, {over}"
+    caption = f"AP of every class after every step of {runs[0].scenario}: {name}, {over}"
     table = Table(id + "-table", caption, columns, (Body(rows),), kind="matrix")
     return Option(id, name, (table,))
 

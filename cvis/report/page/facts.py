@@ -77,7 +77,8 @@ RUN_COLUMNS = (
 def run_table(runs: Sequence[RunResult], records: Mapping[Path, dict[str, Any]], panel: str) -> Table:
     """A row per run: who made it, on what, and in which time."""
     rows = tuple(_run_row(run, records[run.path]) for run in runs)
-    return Table(f"{panel}-runs", "Every run behind these numbers", RUN_COLUMNS, (Body(rows),))
+    caption = f"Every run on {runs[0].scenario} with {runs[0].segmenter}"
+    return Table(f"{panel}-run-list", caption, RUN_COLUMNS, (Body(rows),))
 
 
 def _run_row(run: RunResult, record: Mapping[str, Any]) -> tuple[Cell, ...]:

@@ -42,6 +42,7 @@ def step_options(runs: Sequence[RunResult], published: Sequence[PublishedTable],
             continue
         if published:
             groups = with_published(groups, published, metric=metric)
+            groups.sort(key=lambda group: group.segmenter != runs[0].segmenter)  # ours first
         name = f"{prefix}-step-{metric}"
         tables = tuple(table for i, group in enumerate(groups) for table in _step_tables(group, f"{name}-{i}"))
         options.append(Option(name, STEP_TITLES.get(metric, metric), tables))

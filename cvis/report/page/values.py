@@ -102,6 +102,7 @@ class Film:
     learner: str
     description: str  # what a screen reader says
     source: str  # data: URI of an mp4
+    poster: str  # data: URI of one of its frames, for before it plays and on paper
     width: int
     height: int
 
