@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cvis.cli.output import Cell, Styled, examples, show_table
-from cvis.errors import UserError
+from cvis.cli.output import examples
+from cvis.cli.tables import choose_format, deliver, finish, formats, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,13 +24,6 @@ EXAMPLES = examples(
     "cvis compare runs --per-step --metric APs --metric APm --metric APl",
     "cvis compare runs --json --strict",
 )
-STYLES = {0: "", 1: "bold", 2: "underline"}
-
-
-def _formats() -> list[str]:
-    from cvis.report.formats import FORMATS
-
-    return list(FORMATS)
 
 
 def compare(
@@ -41,7 +34,7 @@ def compare(
         str | None,
         typer.Option(
             help="terminal, md, latex, csv, json or html. Default: by the name of --out, else terminal.",
-            autocompletion=_formats,
+            autocompletion=formats,
             metavar="FORMAT",
         ),
     ] = None,
@@ -82,7 +75,7 @@ def compare(
     from cvis.report import load_runs
     from cvis.report.formats import render
 
-    chosen = _format(format, out, as_json)
+    chosen = choose_format(format, out, as_json)
     if not runs and not published:
         raise typer.BadParameter("is missing; give the folder that `cvis run --runs` wrote to", param_hint="RUNS")
     store = load_runs(runs or [])
@@ -92,26 +85,11 @@ def compare(
 
         groups = with_baseline(groups, baseline)
     if out is None and chosen == "terminal" and sys.stdout.isatty():
-        _show(groups)
+        show(groups)
     else:
         text = render(groups, chosen, left_out=store.left_out, set_apart=store.set_apart)
-        _deliver(text, out)
-    _finish(store, bool(groups), strict)
-
-
-def _format(asked: str | None, out: Path | None, as_json: bool) -> str:
-    """What to write, found out before the work is done."""
-    from cvis.report.formats import FORMATS, SUFFIXES
-
-    if out is not None and out.is_dir():
-        raise UserError(f"--out {out}: is a folder; give the name of a file")
-    if asked is not None and asked not in FORMATS:
-        raise UserError(f"--format {asked}: no such format; choose of {', '.join(FORMATS)}")
-    if as_json and asked not in (None, "json"):
-        raise UserError(f"--format {asked}: --json asks for another one; give one of the two")
-    if as_json or asked:
-        return asked or "json"
-    return SUFFIXES.get(out.suffix.lower(), "terminal") if out is not None else "terminal"
+        deliver(text, out)
+    finish(store, bool(groups), strict)
 
 
 def _groups(
@@ -132,39 +110,3 @@ def _groups(
         known = load_published()
         tables = {name: beside(groups, known, published, metrics, name) for name, groups in tables.items()}
     return [group for groups in tables.values() for group in groups]
-
-
-def _show(groups: Sequence[Group]) -> None:
-    from cvis.report.formats.sheet import all_notes, pages
-
-    found = pages(groups)
-    for page in found:
-        for sheet in page.sheets:
-            rows: list[list[Cell]] = [[Styled(cell.text, STYLES[cell.rank]) for cell in row] for row in sheet.rows]
-            title = "\n".join([page.title, *([sheet.heading] if sheet.heading else [])])
-            show_table(sheet.columns, rows, left=sheet.left, title=title)
-            typer.echo()
-    for note in all_notes(found):
-        typer.echo(note)
-
-
-def _deliver(text: str, out: Path | None) -> None:
-    if out is None:
-        typer.echo(text, nl=False)
-    else:
-        from cvis.atomic import write_text
-
-        write_text(out, text)
-
-
-def _finish(store: Store, found: bool, strict: bool) -> None:
-    for item in store.left_out:
-        typer.echo(f"left out: {item}", err=True)
-    for item in store.set_apart:
-        typer.echo(f"set apart: {item}", err=True)
-    if strict and store.left_out:
-        raise UserError(f"{len(store.left_out)} runs were left out, the first: {store.left_out[0]}")
-    if strict and store.set_apart:
-        raise UserError(f"{len(store.set_apart)} runs were set apart, the first: {store.set_apart[0]}")
-    if not found:
-        raise UserError("no finished run found; a run is finished when its folder has a metrics.json")

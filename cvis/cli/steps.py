@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cvis.cli.compare import _deliver, _finish, _format, _show
 from cvis.cli.output import Cell, examples, show_table
+from cvis.cli.tables import choose_format, deliver, finish, formats, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,12 +23,6 @@ EXAMPLES = examples(
     "cvis steps runs/synthetic-20-4 --per-class",
     "cvis steps runs --per-class --metric AR1 --format csv --out classes.csv",
 )
-
-
-def _formats() -> list[str]:
-    from cvis.report.formats import FORMATS
-
-    return list(FORMATS)
 
 
 def steps(
@@ -48,7 +42,7 @@ def steps(
         typer.Option(
             help="terminal, md, latex, csv, json or html (with --per-class not latex and html). Default: by the name "
             "of --out, else terminal.",
-            autocompletion=_formats,
+            autocompletion=formats,
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write to this file instead of the terminal.")] = None,
@@ -64,7 +58,7 @@ def steps(
     """
     from cvis.report import load_runs
 
-    chosen = _format(format, out, as_json)
+    chosen = choose_format(format, out, as_json)
     if per_class:
         from cvis.report.class_table import check_format
 
@@ -74,7 +68,7 @@ def steps(
         _classes(store, metric or ["AP"], chosen, out)
     else:
         _metrics(store, metric or [], chosen, out)
-    _finish(store, bool(store.runs), strict)
+    finish(store, bool(store.runs), strict)
 
 
 def _metrics(store: Store, metrics: Sequence[str], format: str, out: Path | None) -> None:
@@ -87,9 +81,9 @@ def _metrics(store: Store, metrics: Sequence[str], format: str, out: Path | None
     else:
         groups = along_steps(store.runs, metrics or SIZES)
     if format == "terminal" and out is None and sys.stdout.isatty():
-        _show(groups)
+        show(groups)
     else:
-        _deliver(render(groups, format, left_out=store.left_out, set_apart=store.set_apart), out)
+        deliver(render(groups, format, left_out=store.left_out, set_apart=store.set_apart), out)
 
 
 def _classes(store: Store, metrics: Sequence[str], format: str, out: Path | None) -> None:
@@ -99,7 +93,7 @@ def _classes(store: Store, metrics: Sequence[str], format: str, out: Path | None
     if format == "terminal" and out is None and sys.stdout.isatty():
         _show_classes(tables, class_table.LEGEND)
     else:
-        _deliver(class_table.render(tables, format, store.left_out), out)
+        deliver(class_table.render(tables, format, store.left_out), out)
 
 
 def _show_classes(tables: Sequence[ClassTable], legend: str) -> None:

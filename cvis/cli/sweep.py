@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cvis.cli.compare import STYLES
 from cvis.cli.output import Cell, Styled, emit_json, examples, show_table
 from cvis.cli.run import log_to_stderr, overrides_of, seeds_of, typed
+from cvis.cli.tables import STYLES
 from cvis.errors import UserError
 
 if TYPE_CHECKING:

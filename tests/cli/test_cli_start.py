@@ -60,8 +60,15 @@ def test_the_commands_are_these():
     groups = {("scenario",), ("data",)}
     words = {" ".join(path) for path in COMMANDS if path and path not in groups}
     assert words == {
+        "export",
+        "plot",
+        "predict",
+        "report",
+        "reproducibility",
         "run",
         "score",
+        "steps",
+        "visualize",
         "compare",
         "sweep",
         "explain",

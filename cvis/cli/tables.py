@@ -1,0 +1,83 @@
+"""What the commands share that print tables of runs: which format, where to, and what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from cvis.cli.output import Cell, Styled, show_table
+from cvis.errors import UserError
+
+if TYPE_CHECKING:
+    from cvis.report import Group, Store
+
+STYLES = {0: "", 1: "bold", 2: "underline"}
+"""Rank -> style on a terminal."""
+
+
+def formats() -> list[str]:
+    """For shell completion."""
+    from cvis.report.formats import FORMATS
+
+    return list(FORMATS)
+
+
+def choose_format(asked: str | None, out: Path | None, as_json: bool) -> str:
+    """What to write, found out before the work is done."""
+    from cvis.report.formats import FORMATS, SUFFIXES
+
+    if out is not None and out.is_dir():
+        raise UserError(f"--out {out}: is a folder; give the name of a file")
+    if asked is not None and asked not in FORMATS:
+        raise UserError(f"--format {asked}: no such format; choose of {', '.join(FORMATS)}")
+    if as_json and asked not in (None, "json"):
+        raise UserError(f"--format {asked}: --json asks for another one; give one of the two")
+    if as_json or asked:
+        return asked or "json"
+    return SUFFIXES.get(out.suffix.lower(), "terminal") if out is not None else "terminal"
+
+
+def show(groups: Sequence[Group]) -> None:
+    """Print the tables on a terminal."""
+    from cvis.report.formats.sheet import all_notes, pages
+
+    found = pages(groups)
+    for page in found:
+        for sheet in page.sheets:
+            rows: list[list[Cell]] = [[Styled(cell.text, STYLES[cell.rank]) for cell in row] for row in sheet.rows]
+            title = "\n".join([page.title, *([sheet.heading] if sheet.heading else [])])
+            show_table(sheet.columns, rows, left=sheet.left, title=title)
+            typer.echo()
+    for note in all_notes(found):
+        typer.echo(note)
+
+
+def deliver(text: str, out: Path | None) -> None:
+    """Write the text to a file, or print it."""
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        from cvis.atomic import write_text
+
+        write_text(out, text)
+
+
+def finish(store: Store, found: bool, strict: bool) -> None:
+    """Name the runs that are no rows.
+
+    Raises:
+        UserError: there is no run at all, or with ``strict`` one that is no row.
+    """
+    for item in store.left_out:
+        typer.echo(f"left out: {item}", err=True)
+    for item in store.set_apart:
+        typer.echo(f"set apart: {item}", err=True)
+    if strict and store.left_out:
+        raise UserError(f"{len(store.left_out)} runs were left out, the first: {store.left_out[0]}")
+    if strict and store.set_apart:
+        raise UserError(f"{len(store.set_apart)} runs were set apart, the first: {store.set_apart[0]}")
+    if not found:
+        raise UserError("no finished run found; a run is finished when its folder has a metrics.json")
