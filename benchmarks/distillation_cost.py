@@ -1,0 +1,155 @@
+"""What a teacher costs: training iterations of the distilling methods against fine-tuning's, in one run.
+
+    OMP_NUM_THREADS=1 python benchmarks/distillation_cost.py
+    python benchmarks/distillation_cost.py --device cuda --bf16 --size paper --clips 16 --rounds 20
+
+Each method stands in its second step, on the same random weights, and does whole iterations: forward, backward,
+optimiser step. The methods take turns, iteration by iteration, so that whatever else the machine does meets all alike;
+the first turn does not count. On a CPU the time is the process's own, on a GPU the clock's between two
+synchronisations. A ratio is the median over the turns of (method / fine-tuning in that turn).
+
+The teacher's class logits are shifted so that it sees objects in a tenth of its queries: one that sees none has no
+pseudo-labels to make, one that sees them everywhere makes more than any trained one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from contextlib import nullcontext
+
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from cvis.data.videoset import VideoSet
+from cvis.files import shipped
+from cvis.learners import Learner
+from cvis.learners.registry import build_learner
+from cvis.scenario import Task
+from cvis.segmenters import build_segmenter
+from cvis.types import Clip, Targets
+
+METHODS = ("finetune", "mib", "comformer", "combo", "balconpas", "pseudo")
+SIZES = {"small": (160, 256), "paper": (360, 640)}
+BASE, NEW = tuple(range(1, 21)), (21, 22, 23, 24)
+EMPTY = VideoSet((), (), {}, "")
+LIMIT = 1.40
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--segmenter", default="mask2former_r50")
+    parser.add_argument("--size", default="small", choices=SIZES, help="; ".join(f"{k}: {v}" for k, v in SIZES.items()))
+    parser.add_argument("--clips", type=int, default=2, help="batch size; clips of two frames")
+    parser.add_argument("--rounds", type=int, default=5, help="turns that count")
+    parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
+    parser.add_argument("--all-learn", action="store_true", help="train the backbone too (protocol.freeze=none)")
+    parser.add_argument("--bf16", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    names = list(dict.fromkeys(("finetune", *options.methods)))
+    clip = make_clip(options.clips, *SIZES[options.size]).to(options.device)
+    runners = {name: Iteration(make_learner(name, options, clip), options) for name in names}
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for turn in range(options.rounds + 1):
+        for name, runner in runners.items():
+            spent = runner(clip, seed=turn)
+            if turn:
+                times[name].append(spent)
+    report(times, options)
+
+
+class Iteration:
+    """One learner with its optimiser; a call is one training iteration, and returns its seconds."""
+
+    def __init__(self, learner: Learner, options: argparse.Namespace) -> None:
+        self.learner = learner
+        self.device, self.bf16 = options.device, options.bf16
+        self.parameters = [p for p in learner.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(self.parameters, lr=1e-6, weight_decay=0.05)
+
+    def __call__(self, clip: Clip, seed: int) -> float:
+        torch.manual_seed(seed)
+        begun = self._now()
+        with torch.autocast(self.device, torch.bfloat16) if self.bf16 else nullcontext():
+            losses = self.learner(clip)
+        torch.stack([value.float() for value in losses.values()]).sum().backward()
+        nn.utils.clip_grad_norm_(self.parameters, 0.01)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)  # last, so that the others' turns have the memory
+        return self._now() - begun
+
+    def _now(self) -> float:
+        if self.device == "cpu":
+            return time.process_time()
+        torch.cuda.synchronize()
+        return time.perf_counter()
+
+
+def make_learner(name: str, options: argparse.Namespace, clip: Clip) -> Learner:
+    """A learner at the beginning of its second step."""
+    torch.manual_seed(0)
+    file = shipped("configs") / "segmenters" / f"{options.segmenter}.py"
+    segmenter = build_segmenter(Config.fromfile(file).to_dict()["segmenter"])
+    learner = build_learner({"type": name}, segmenter)
+    learner.begin_task(Task(0, BASE, (), EMPTY, 0))
+    learner.to(options.device).eval().end_task(Task(0, BASE, (), EMPTY, 0))
+    see_objects(learner, clip)
+    if not options.all_learn:
+        segmenter.freeze_backbone()
+    learner.begin_task(Task(1, NEW, BASE, EMPTY, 0))
+    return learner.to(options.device).train()
+
+
+@torch.no_grad()
+def see_objects(learner: Learner, clip: Clip, share: float = 0.1) -> None:
+    """Shift the no-object logit so that ``share`` of the queries are of a class."""
+    logits = learner.segmenter(clip)[-1].logits
+    lead = logits[..., :-1].amax(-1) - logits[..., -1]
+    last = [module for module in learner.segmenter.class_heads.no_object.modules() if isinstance(module, nn.Linear)][-1]
+    last.bias += lead.flatten().quantile(1 - share)
+
+
+def make_clip(clips: int, height: int, width: int) -> Clip:
+    """Random frames, two rectangles in each clip."""
+    generator = torch.Generator().manual_seed(0)
+    frames = torch.randint(0, 256, (clips, 2, 3, height, width), dtype=torch.uint8, generator=generator)
+    masks = torch.zeros(2, 2, height, width, dtype=torch.bool)
+    masks[0, :, height // 8 : height // 2, width // 8 : width // 2] = True
+    masks[1, :, height // 2 : height - 8, width // 3 : width - 8] = True
+    target = Targets(torch.tensor(NEW[:2]), masks)
+    return Clip(frames, torch.tensor([[height, width]] * clips), (target,) * clips, ("clip",) * clips)
+
+
+def report(times: dict[str, list[float]], options: argparse.Namespace) -> None:
+    ratios = {name: [a / b for a, b in zip(own, times["finetune"], strict=True)] for name, own in times.items()}
+    rows = {
+        name: {
+            "ratio": statistics.median(ratios[name]),
+            "ratio_min": min(ratios[name]),
+            "ratio_max": max(ratios[name]),
+            "median_s": statistics.median(own),
+            "min_s": min(own),
+        }
+        for name, own in times.items()
+    }
+    device = torch.cuda.get_device_name() if options.device == "cuda" else f"CPU, {torch.get_num_threads()} thread(s)"
+    if options.json:
+        print(json.dumps({**vars(options), "device": device, "limit": LIMIT, "methods": rows}, indent=1))
+        return
+    height, width = SIZES[options.size]
+    print(f"{device}: {options.segmenter}, {options.clips} clips x 2 frames x {height}x{width}, {options.rounds} turns")
+    print(f"{'method':<10} {'ratio':>6} {'(min - max)':>14} {'median s':>9} {'min s':>7}")
+    for name, row in rows.items():
+        spread = f"{row['ratio_min']:.2f} - {row['ratio_max']:.2f}"
+        print(f"{name:<10} {row['ratio']:6.2f} {spread:>14} {row['median_s']:9.3f} {row['min_s']:7.3f}")
+    over = [name for name, row in rows.items() if row["ratio"] > LIMIT]
+    print(f"above {LIMIT:.2f}: {', '.join(over) or 'none'}")
+
+
+if __name__ == "__main__":
+    main()
