@@ -43,7 +43,7 @@ def visit(browser: Any, path: Path, fragment: str = "", **context: Any) -> Itera
     """Open a file. What it asks for beside itself is recorded and refused."""
     with browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **context}) as own:
         seen = Visit(own.new_page())
-        seen.page.set_default_timeout(20_000)
+        seen.page.set_default_timeout(60_000)  # a busy machine is slow, not wrong
         address = path.resolve().as_uri()
 
         def route(request: Any) -> None:

@@ -26,11 +26,17 @@ def render(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    templates.filters["breakable"] = _breakable
     script = (HERE / "page.js").read_text(encoding="utf-8")
     style = (HERE / "style.css").read_text(encoding="utf-8")
     return templates.get_template("page.html").render(
         page=page, script=Markup(script), style=Markup(style), policy=_policy(script), generator=Markup(GENERATOR)
     )
+
+
+def _breakable(text: str) -> Markup:
+    """A long name may go on in the next line behind an underscore, before it is cut anywhere."""
+    return Markup("_<wbr>").join(text.split("_"))
 
 
 def _policy(script: str) -> str:

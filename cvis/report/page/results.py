@@ -75,7 +75,13 @@ def _result_table(group: Group, block: Block, name: str) -> Table:
         (row, (row_name(row), _seeds(row), *(_number(row, m) for m in metrics), *_origin(row))) for row in block.rows
     ]
     columns = (NAME, SEEDS, *columns, *ORIGIN)
-    return Table(name, _caption(group, block, "Results"), columns, _bodies(rows), _notes(group, block))
+    return Table(
+        name,
+        _caption(group, block, "Results"),
+        columns,
+        _bodies(rows),
+        _notes(block, group.notes if block is group.blocks[-1] else ()),
+    )
 
 
 def _step_tables(group: Group, name: str) -> list[Table]:
@@ -84,12 +90,18 @@ def _step_tables(group: Group, name: str) -> list[Table]:
     tables = []
     for i, block in enumerate(group.blocks):
         rows = [(row, (row_name(row), *(_number(row, c) for c in group.columns))) for row in block.rows]
-        tables.append(Table(f"{name}-{i}", _caption(group, block, label), columns, _bodies(rows), _notes(group, block)))
+        tables.append(Table(f"{name}-{i}", _caption(group, block, label), columns, _bodies(rows), _notes(block)))
     return tables
 
 
 def _caption(group: Group, block: Block, what: str) -> str:
-    kind = f", published in {block.title}" if block.source == "paper" else ", other protocol" if block.differs else ""
+    kind = (
+        f", published in {block.title}"
+        if block.source == "paper"
+        else f", other protocol {group.blocks.index(block)}"
+        if block.differs
+        else ""
+    )
     return f"{what} on {group.scenario} with {group.segmenter}{kind}"
 
 
@@ -117,7 +129,6 @@ def _bodies(rows: Sequence[tuple[Row, tuple[Cell, ...]]]) -> tuple[Body, ...]:
     return tuple(Body(own, name) for own, name in ((ranked, ""), (bounds, "upper bounds")) if own)
 
 
-def _notes(group: Group, block: Block) -> tuple[str, ...]:
+def _notes(block: Block, more: tuple[str, ...] = ()) -> tuple[str, ...]:
     random = any(row.text_encoder and row.text_encoder.is_random for row in block.rows)
-    last = group.notes if block is group.blocks[-1] else ()
-    return tuple(text for text in (apart(block), *block.notes, RANDOM_NOTE if random else "", *last) if text)
+    return tuple(text for text in (apart(block), *block.notes, RANDOM_NOTE if random else "", *more) if text)
