@@ -78,12 +78,10 @@ class BalConpas(Distiller):
 
     @torch.no_grad()
     def _sees_old(self, answer: Output, targets: Sequence[Targets], classes: Sequence[int]) -> Tensor:
-        """[B, Q]: 1 for the queries that are matched to tracks of old classes in the last layer."""
-        wanted = torch.tensor(list(classes), device=answer.logits.device)
-        tracks = [torch.isin(target.category_ids, wanted) for target in targets]
-        past = [Targets(t.category_ids[own], t.masks[own]) for t, own in zip(targets, tracks, strict=True)]
-        matching = self.segmenter.match([answer], past)
-        found = matching.query[0] >= 0
+        """[B, Q]: 1 for the queries that are matched to tracks of old classes, among all tracks, in the last layer."""
+        matching = self.segmenter.match([answer], targets)
+        ids = torch.cat([target.category_ids for target in targets])
+        found = torch.isin(ids, ids.new_tensor(list(classes))) & (matching.query[0] >= 0)
         seen = answer.logits.new_zeros(answer.logits.shape[:2])
         seen[matching.clip[found], matching.query[0][found]] = 1
         return seen
