@@ -74,7 +74,10 @@ class VideoSet:
         return replace(self, videos=tuple(videos), tracks=tracks, sha256=checksum)
 
     def __or__(self, other: VideoSet) -> VideoSet:
-        """Union: videos of both, tracks of both (a track in both appears once)."""
+        """Union: videos of both, tracks of both; a track in both appears once, as in ``other``.
+
+        So an annotation that a replay memory holds takes the place of what a step's policy left of it.
+        """
         videos = {**other.by_id, **self.by_id}
         tracks: dict[int, tuple[Track, ...]] = {}
         for video_id in videos:

@@ -14,7 +14,7 @@ from cvis.learners.distill import ReplayMemory
 from cvis.learners.replay import Replay
 from cvis.scenario import Task, audit
 from cvis.scenario.visibility import make_tasks
-from cvis.types import RLE, Category, Track, Video
+from cvis.types import NO_OBJECT, RLE, Category, Track, Video
 
 CLASSES = tuple(itertools.chain(*STEPS))
 SEEN = RLE(size=[4, 4], counts=b"04<")
@@ -153,6 +153,28 @@ def test_a_step_trains_on_its_videos_and_on_the_memory(kind):
         both = [v for v, own in data.tracks.items() if len({t.category_id in task.old_classes for t in own}) == 2]
         assert bool(both) == (not task.is_base)  # a video of the step that is remembered too has the tracks of both
         learner.end_task(task)
+
+
+def test_a_remembered_track_takes_the_place_of_its_empty_target():
+    """``other_class_policy=empty_target``: no track is at once an object to find and one that must not be found."""
+    tasks = make_tasks(make_tracks(videos=2), STEPS, policy="empty_target")
+    learner = Replay(make_segmenter(), tracks_per_class=2)
+    for task in tasks[:2]:
+        learner.begin_task(task)
+        torch.manual_seed(task.index)
+        learner.end_task(task)
+    remembered = set(learner.memory.track_ids(0).flatten().tolist())
+    before = {t.id: t for t in itertools.chain(*tasks[1].train.tracks.values())}
+    assert {before[number].category_id for number in remembered} == {NO_OBJECT}  # seen again, in videos of the step
+    after = {t.id: t for t in itertools.chain(*learner.train_data(tasks[1]).tracks.values())}
+    assert after.keys() == before.keys()
+    for number, track in after.items():
+        assert track.category_id == (original_class(number) if number in remembered else before[number].category_id)
+        assert track.segmentations == ((None, SEEN) if number in remembered else before[number].segmentations)
+
+
+def original_class(number: int) -> int:
+    return next(c for c, ids in ids_by_class(make_tracks(videos=2)).items() if number in ids)
 
 
 @pytest.mark.parametrize("kind", [Replay, BalConpas])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import operator
+from functools import reduce
+
 import torch
 from torch import Tensor, nn
 
@@ -53,11 +56,8 @@ class ReplayMemory(nn.Module):
 
     def videos(self, before: int) -> VideoSet | None:
         """The remembered tracks of all steps before ``before``, and nothing else of their videos; None: none."""
-        parts = [self._part(task) for task in self._tasks[:before]]
-        memory = None
-        for part in parts:
-            memory = memory | part if memory and part else part or memory
-        return memory
+        parts = [part for task in self._tasks[:before] if (part := self._part(task))]
+        return reduce(operator.or_, parts) if parts else None
 
     def _part(self, task: Task) -> VideoSet | None:
         ids = set(self.track_ids(task.index).flatten().tolist()) - {NONE}
