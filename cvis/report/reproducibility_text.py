@@ -29,7 +29,9 @@ def _overview(report: Reproducibility) -> str:
     total, done = len(report.cells), report.count(VERIFIED)
     words = f"{done} of {total} cells are verified, {report.count('partly')} partly."
     rows = [[scenario, *(report.cells[scenario, name] for name in report.learners)] for scenario in streams]
-    return f"{words}\n\n{_table(['stream', *report.learners], rows)}"
+    labels = {own.row.learner: own.row.label for section in report.sections for p in section.parts for own in p.entries}
+    titles = [labels.get(name) or name for name in report.learners]
+    return f"{words}\n\n{_table(['stream', *titles], rows)}"
 
 
 def _section(section: Section) -> str:

@@ -68,6 +68,14 @@ def test_three_seeds_under_one_protocol_verify_a_cell(tmp_path):
     assert built(tmp_path).count("verified") == 1
 
 
+def test_the_overview_calls_a_learner_what_its_rows_do(tmp_path):
+    three(tmp_path, "combo", label="CoMBO (re-implementation)")
+    titles = next(line for line in markdown(built(tmp_path)).splitlines() if line.startswith("| stream |"))
+    names = [title.strip() for title in titles.strip("|").split("|")]
+    expected = ["CoMBO (re-implementation)" if name == "combo" else name for name in shipped_learners()]
+    assert names == ["stream", *expected]
+
+
 def test_fewer_seeds_do_so_partly(tmp_path):
     three(tmp_path, seeds=(0, 5))
     three(tmp_path, "eclipse", seeds=(1,))
