@@ -23,12 +23,15 @@ from cvis.types import Clip, Targets
 class BalConpas(Distiller):
     """Pseudo-labels, and the decoder's queries that match them stay where the old model had them, in all layers.
 
+    Queries are matched in the last layer, with all targets; those that get a track of an old class are kept.
+
     Args:
         feature_weight: of the distance of queries, mean over matched queries and channels, summed over the layers.
         min_score, min_overlap: see :func:`~cvis.learners.distill.pseudo_labels.pseudo_tracks`; a track must keep more
             than ``min_overlap`` of its mask.
-        tracks_per_class: of a class-balanced replay memory; 0: none. Of a remembered video only the remembered tracks
-            are labelled, so there a query without a target is not taught that it sees nothing.
+        tracks_per_class: of a class-balanced replay memory; 0: none. A clip that shows remembered tracks is learned
+            from its annotations alone, without pseudo-labels; others of its objects are unlabelled, so a query without
+            a target is not taught there that it sees nothing.
         lr_mult: factor on the schedule's learning rate after step 0.
     """
 

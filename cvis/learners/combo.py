@@ -36,12 +36,12 @@ class CoMBO(Distiller):
         refine_masks: masks too come from the refined queries, weighted by the classes' probabilities.
         freeze_adapters: the adapters of a step learn in that step only.
         hdhl: half learning, half distillation, of class probabilities: see :func:`half_learning_half_distillation`.
-            Without it, plain cross entropy.
+            A query is matched if it has a target, annotated or pseudo-labelled. Without it, plain cross entropy.
         kd_weight: with ``hdhl``, of its distilling half; 1: the old model's answer takes the place of the no-object
             target, at its weight.
-        ikd: importance-based distillation of query features, in all layers; a query's importance is the old model's
-            greatest probability of an old class.
-        ikd_weight: of it.
+        ikd: importance-based distillation of query features; a query's importance is the old model's greatest
+            probability of an old class, in its last layer.
+        ikd_weight: of it, mean over channels and over all layers.
         pseudo_labels: the old model's tracks are targets, as in CoMFormer.
         min_score, min_overlap: see :func:`~cvis.learners.distill.pseudo_labels.pseudo_tracks`.
         lr_mult: factor on the schedule's learning rate after step 0.

@@ -38,7 +38,7 @@ class Distiller(Learner):
 
     Attributes:
         head_init: how the head of new classes starts after step 0, see :meth:`~cvis.segmenters.ClassHeads.add`.
-        teacher: the old model; None at step 0 and between steps.
+        teacher: the old model, from ``begin_task`` to ``end_task`` of a step after the first; else None.
     """
 
     head_init: str = "default"
