@@ -4,10 +4,12 @@ from cvis.learners.distill.learner import Distiller
 from cvis.learners.distill.losses import (
     adaptive_mean,
     feature_distance,
+    kl,
     mask_distillation,
     softmax_focal,
     unbiased_cross_entropy,
     unbiased_distillation,
+    weighted_mean,
 )
 from cvis.learners.distill.memory import ReplayMemory
 from cvis.learners.distill.pseudo_labels import pseudo_tracks, with_pseudo_labels
@@ -20,10 +22,12 @@ __all__ = [
     "Teacher",
     "adaptive_mean",
     "feature_distance",
+    "kl",
     "mask_distillation",
     "pseudo_tracks",
     "softmax_focal",
     "unbiased_cross_entropy",
     "unbiased_distillation",
+    "weighted_mean",
     "with_pseudo_labels",
 ]
