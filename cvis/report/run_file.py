@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "steps": list,
     "final": dict,
 }
+NAMES = ("scenario", "learner", "segmenter")
+REORDERING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}  # bidirectional classes of Unicode
 
 
 @dataclass(frozen=True)
@@ -124,29 +127,30 @@ def read_run(path: Path) -> RunResult:
     """One ``metrics.json`` of a whole run.
 
     Raises:
-        UserError: not readable, not JSON, another schema, a field that is missing or of the wrong type, or a
-            metric that is not a number.
+        UserError: not readable, not JSON, another schema, a field that is missing or of the wrong type, a
+            name that cannot be printed on one line, or a metric that is not a number.
     """
     try:
         text = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}; check its permissions") from error
-    content, is_strict = _parse(path, text)
+    content, flaw = _parse(path, text)
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         found = content.get("schema") if isinstance(content, dict) else None
-        raise UserError(f"{path}: schema: {found!r} is not {SCHEMA}; it is of another version of cvis")
+        raise UserError(f"{path}: schema: {found!r:.80} is not {SCHEMA}; it is of another version of cvis")
     if content.get("final") is None:
         raise UserError(f"{path}: final: is missing: the run is unfinished; run the same `cvis run` again")
-    for name, kind in FIELDS.items():
-        if not isinstance(content.get(name), kind) or isinstance(content.get(name), bool):
-            raise _wrong(path, name, content.get(name))
+    _check_fields(path, content)
     if not content["steps"] or not all(isinstance(step, dict) for step in content["steps"]):
         raise UserError(f"{path}: steps: has no finished step; run the same `cvis run` again")
     _check_metrics(path, "final", content["final"])
     for index, step in enumerate(content["steps"]):
         _check_metrics(path, f"steps[{index}]", step)
-    if not is_strict:
-        raise UserError(f"{path}: holds a number that is not finite; run the same `cvis run` again")
+    if flaw:
+        raise UserError(
+            f"{path}: holds what JSON does not have, NaN, Infinity or half a character ({flaw}); "
+            f"run the same `cvis run` again"
+        )
     values = {name: content[name] for name in FIELDS}
     values["steps"] = tuple(content["steps"])
     return RunResult(
@@ -161,14 +165,14 @@ def read_run(path: Path) -> RunResult:
     )
 
 
-def _parse(path: Path, text: bytes) -> tuple[Any, bool]:
-    """The content, and whether it is JSON in the strict sense: without NaN, say."""
+def _parse(path: Path, text: bytes) -> tuple[Any, str]:
+    """The content, and what makes it no JSON in the strict sense, NaN say; empty if it is."""
     try:
-        return orjson.loads(text), True
-    except orjson.JSONDecodeError:
-        pass
+        return orjson.loads(text), ""
+    except orjson.JSONDecodeError as error:
+        flaw = str(error)
     try:  # what is read can be named
-        return json.loads(text), False
+        return json.loads(text), flaw
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: is not complete JSON ({error}); run the same `cvis run` again") from error
 
@@ -177,13 +181,33 @@ def _wrong(path: Path, name: str, value: Any) -> UserError:
     return UserError(f"{path}: {name}: {value!r:.80} is not what schema {SCHEMA} has there")
 
 
+def _check_name(path: Path, where: str, name: str) -> None:
+    """Names are printed: none may be invisible, move a terminal's cursor, or turn the text around it."""
+    hidden = any(unicodedata.category(c) in ("Cc", "Cs") or unicodedata.bidirectional(c) in REORDERING for c in name)
+    if hidden or not name.strip():
+        reason = "holds control characters" if hidden else "is empty"
+        raise UserError(f"{path}: {where}: {name!a:.80} {reason}; a name is text on one line")
+
+
+def _check_fields(path: Path, content: dict[str, Any]) -> None:
+    for name, kind in FIELDS.items():
+        if not isinstance(content.get(name), kind) or isinstance(content.get(name), bool):
+            raise _wrong(path, name, content.get(name))
+    for name in NAMES:
+        _check_name(path, name, content[name])
+    if isinstance(init := content["protocol"].get("init"), str):
+        _check_name(path, "protocol.init", init)
+
+
 def _label(path: Path, content: Any) -> str:
     """Empty in files older than the field."""
     if content is None:
         return ""
     if not isinstance(content, str) or not content.strip():
         raise _wrong(path, "label", content)
-    return " ".join(content.split())
+    label = " ".join(content.split())
+    _check_name(path, "label", label)
+    return label
 
 
 def _classes(path: Path, content: Any) -> dict[int, str]:
@@ -191,6 +215,8 @@ def _classes(path: Path, content: Any) -> dict[int, str]:
         return {}
     if not isinstance(content, dict) or not all(c.isdecimal() and isinstance(n, str) for c, n in content.items()):
         raise _wrong(path, "classes", content)
+    for c, name in content.items():
+        _check_name(path, f"classes.{c}", name)
     return {int(c): name for c, name in content.items()}
 
 
@@ -211,6 +237,8 @@ def _text_encoder(path: Path, content: Any) -> TextEncoder | None:
     kinds = {"model": str, "pretrained": str, "sha256": str | None}
     if not isinstance(content, dict) or not all(isinstance(content.get(k), kind) for k, kind in kinds.items()):
         raise _wrong(path, "text_encoder", content)
+    for key in ("model", "pretrained"):
+        _check_name(path, f"text_encoder.{key}", content[key])
     return TextEncoder(content["model"], content["pretrained"], content.get("sha256"))
 
 

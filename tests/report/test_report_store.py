@@ -152,7 +152,7 @@ def test_a_wrong_record_is_named(tmp_path, name, value):
 def test_nan_anywhere_leaves_the_run_out(tmp_path):
     write_run(tmp_path, protocol={"schedule": {"scale": float("nan")}})
     (item,) = load_runs([tmp_path]).left_out
-    assert "not finite" in item.reason
+    assert "NaN, Infinity" in item.reason
 
 
 def test_two_runs_of_one_cell_under_two_protocols_are_both_kept_and_named(tmp_path):
@@ -185,3 +185,41 @@ def test_the_insides_of_steps_are_no_runs(tmp_path):
     (inside / "run.json").write_text("{}")
     store = load_runs([tmp_path])
     assert (len(store.runs), store.left_out) == (1, ())
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"label": "\x1b[31mred"}, "label"),
+        ({"label": "abc\u202edef"}, "label"),
+        ({"learner": ""}, "learner"),
+        ({"scenario": "a\nb"}, "scenario"),
+        ({"segmenter": "\x07"}, "segmenter"),
+        ({"protocol": {"init": "\x1b]0;title\x07"}}, "protocol.init"),
+        ({"classes": {"1": "dog\x9b2J"}}, "classes.1"),
+        ({"text_encoder": {"model": "\x00", "pretrained": "random", "sha256": None}}, "text_encoder.model"),
+    ],
+)
+def test_names_that_steer_a_terminal_or_are_invisible_are_refused(tmp_path, change, field):
+    path = write_run(tmp_path) / "metrics.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    (item,) = load_runs([tmp_path]).left_out
+    assert item.reason.startswith(f"{field}: ")
+    assert item.reason.isascii()
+    assert item.reason.isprintable()
+
+
+def test_names_of_every_script_are_names(tmp_path):
+    label = "학습 ñ é 👩‍🔬"
+    write_run(tmp_path, label=label)
+    assert load_runs([tmp_path]).runs[0].label == label
+
+
+def test_half_a_character_is_not_called_a_number(tmp_path):
+    path = write_run(tmp_path, learner="finetune") / "metrics.json"
+    path.write_text(path.read_text().replace('"finetune"', '"x\\ud800"'))
+    (item,) = load_runs([tmp_path]).left_out
+    assert item.reason.startswith("learner: ")
+    path.write_text(path.read_text().replace('"x\\ud800"', '"x", "more": "\\ud800"'))
+    (item,) = load_runs([tmp_path]).left_out
+    assert "half a character (" in item.reason
