@@ -16,9 +16,12 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     """Yield a temporary name beside ``path``; rename it over ``path`` when the block ends well.
 
     Raises:
-        UserError: the file system refuses the write (disk full, read-only, no permission).
+        UserError: the file system refuses the write (disk full, read-only, no permission), or ``path`` is a device
+            such as /dev/null, which a rename would replace for everyone.
     """
     path = Path(path)
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise UserError(f"{path}: is a device, not a file, and must not be replaced; give the name of a file")
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

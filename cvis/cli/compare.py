@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cvis.cli.output import examples
-from cvis.cli.tables import choose_format, deliver, finish, formats, show
+from cvis.cli.tables import choose_format, deliver, demand, finish, formats, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,6 +80,7 @@ def compare(
         raise typer.BadParameter("is missing; give the folder that `cvis run --runs` wrote to", param_hint="RUNS")
     store = load_runs(runs or [])
     groups = _groups(store, metric or [], per_step, with_published, published or [])
+    demand(store, bool(groups), runs or [])
     if baseline is not None:
         from cvis.report.baseline import with_baseline
 
@@ -89,7 +90,7 @@ def compare(
     else:
         text = render(groups, chosen, left_out=store.left_out, set_apart=store.set_apart)
         deliver(text, out)
-    finish(store, bool(groups), strict)
+    finish(store, strict)
 
 
 def _groups(

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cvis.cli.output import emit_json, examples
+from cvis.cli.tables import demand
 from cvis.errors import UserError
 
 EXAMPLES = examples(
@@ -66,9 +67,7 @@ def plot(
     from cvis.report.plots.write import write_plots
 
     store = load_runs(runs)
-    if not store.runs:
-        reason = f", the first left out: {store.left_out[0]}" if store.left_out else ""
-        raise UserError(f"no finished run found{reason}; a run is finished when its folder has a metrics.json")
+    demand(store, bool(store.runs), runs)
     if strict and store.left_out:
         raise UserError(f"{len(store.left_out)} runs were left out, the first: {store.left_out[0]}")
     written = write_plots(store.runs, out, kind or (), metric or (), format or ("svg", "pdf"))

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from cvis.cli.output import examples
+from cvis.cli.tables import demand
 from cvis.errors import UserError
 
 EXAMPLES = examples(
@@ -42,11 +43,7 @@ def report(
     from cvis.report.page import Options, write_page
 
     store = load_runs(runs)
-    if not store.runs:
-        reason = f": {store.left_out[0]}" if store.left_out else ""
-        raise UserError(
-            f"{runs[0]}: no finished run found{reason}; a run is finished when its folder has a metrics.json"
-        )
+    demand(store, bool(store.runs), runs)
     options = Options(videos=0 if no_videos else videos, data=data, with_published=with_published)
     if title:
         options = Options(title, options.videos, data, with_published)

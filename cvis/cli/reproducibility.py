@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from cvis.cli.output import emit_json, examples
+from cvis.cli.tables import demand
 from cvis.errors import UserError
 
 EXAMPLES = examples(
@@ -55,6 +56,7 @@ def reproducibility(
     from cvis.report.reproducibility_text import markdown
 
     store = load_runs(runs)
+    demand(store, bool(store.runs), runs)
     for word, items in (("left out", store.left_out), ("set apart", store.set_apart)):
         for item in items:
             typer.echo(f"{word}: {item}", err=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cvis.cli.output import Cell, examples, show_table
-from cvis.cli.tables import choose_format, deliver, finish, formats, show
+from cvis.cli.tables import choose_format, deliver, demand, finish, formats, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,11 +64,12 @@ def steps(
 
         check_format(chosen)
     store = load_runs(runs)
+    demand(store, bool(store.runs), runs)
     if per_class:
         _classes(store, metric or ["AP"], chosen, out)
     else:
         _metrics(store, metric or [], chosen, out)
-    finish(store, bool(store.runs), strict)
+    finish(store, strict)
 
 
 def _metrics(store: Store, metrics: Sequence[str], format: str, out: Path | None) -> None:

@@ -65,11 +65,23 @@ def deliver(text: str, out: Path | None) -> None:
         write_text(out, text)
 
 
-def finish(store: Store, found: bool, strict: bool) -> None:
+def demand(store: Store, found: bool, runs: Sequence[Path]) -> None:
+    """Before anything is written: a table without a row must not replace a good one.
+
+    Raises:
+        UserError: there is no run at all.
+    """
+    if not found:
+        where = f"{runs[0]}: " if runs else ""
+        reason = f", the first left out: {store.left_out[0]}" if store.left_out else ""
+        raise UserError(f"{where}no finished run found{reason}; a run is finished when its folder has a metrics.json")
+
+
+def finish(store: Store, strict: bool) -> None:
     """Name the runs that are no rows.
 
     Raises:
-        UserError: there is no run at all, or with ``strict`` one that is no row.
+        UserError: with ``strict``, if there is one.
     """
     for item in store.left_out:
         typer.echo(f"left out: {item}", err=True)
@@ -79,5 +91,3 @@ def finish(store: Store, found: bool, strict: bool) -> None:
         raise UserError(f"{len(store.left_out)} runs were left out, the first: {store.left_out[0]}")
     if strict and store.set_apart:
         raise UserError(f"{len(store.set_apart)} runs were set apart, the first: {store.set_apart[0]}")
-    if not found:
-        raise UserError("no finished run found; a run is finished when its folder has a metrics.json")

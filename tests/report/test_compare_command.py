@@ -1,4 +1,5 @@
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -212,3 +213,25 @@ def processor_time():
     """Of the processes that were waited for, in seconds."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
+
+
+@pytest.mark.parametrize("command", ["compare", "steps", "reproducibility"])
+def test_without_a_finished_run_a_good_table_stays(tmp_path, command):
+    table = tmp_path / "table.md"
+    table.write_text("good")
+    (write_run(tmp_path / "runs") / "metrics.json").write_text("{")
+    result = CliRunner().invoke(app, [command, str(tmp_path / "runs"), "--out", str(table)])
+    assert result.exit_code == 2
+    assert table.read_text() == "good"
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"cvis: {tmp_path / 'runs'}: no finished run found, the first left out: ")
+
+
+def test_a_device_is_not_replaced_by_a_table(tmp_path):
+    write_run(tmp_path / "runs")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    result = call(tmp_path / "runs", "--out", str(pipe))
+    assert result.exit_code == 2
+    assert "is a device, not a file" in result.stderr
+    assert pipe.is_fifo()
