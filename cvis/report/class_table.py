@@ -12,6 +12,7 @@ from typing import Any
 
 from cvis.errors import UserError
 from cvis.report.class_views import ClassByStep, ClassForgetting, class_by_step, class_forgetting
+from cvis.report.formats.comma import cell
 from cvis.report.formats.markdown import escape
 from cvis.report.formats.terminal import aligned
 from cvis.report.rows import printed
@@ -128,7 +129,7 @@ def _markdown(tables: Sequence[ClassTable]) -> str:
     parts = []
     for table in tables:
         rule = [":---", *["---:"] * (len(table.headings) - 1)]
-        lines = [table.headings, rule, *([escape(cell) for cell in row] for row in table.rows)]
+        lines = [table.headings, rule, *([escape(text) for text in row] for row in table.rows)]
         parts += [f"### {escape(table.title)}", "\n".join(f"| {' | '.join(line)} |" for line in lines)]
         parts += [escape(table.note)] if table.note else []
     return "\n\n".join([*parts, LEGEND]) + "\n"
@@ -147,7 +148,7 @@ def _comma_separated(tables: Sequence[ClassTable]) -> str:
             numbers = [_raw(v) for v in (own.first, own.best, own.final, own.forgetting)]
             for step, value in zip(matrix.steps, values, strict=True):
                 place = [own.category_id, own.name, own.learned_at, matrix.metric, step]
-                writer.writerow([*row, *place, _raw(value), *numbers])
+                writer.writerow(map(cell, [*row, *place, _raw(value), *numbers]))
     return text.getvalue()
 
 

@@ -196,3 +196,11 @@ def test_no_runs_no_rows():
 def test_an_unknown_format(groups):
     with pytest.raises(UserError, match="--format xls: no such format; choose of terminal, md, latex, csv, json, html"):
         render(groups, "xls")
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-x", "@SUM(1)"])
+def test_csv_holds_no_formula(tmp_path, name):
+    write_run(tmp_path, label=name, mAP=12.5)
+    rows = list(csv.DictReader(io.StringIO(render(comparison(load_runs([tmp_path]).runs), "csv"))))
+    assert {row["name"] for row in rows} == {f"'{name}"}
+    assert rows[0]["mean"] == "12.5"

@@ -29,8 +29,18 @@ def render(groups: Sequence[Group]) -> str:
     for group in groups:
         for index, block in enumerate(group.blocks, 1):
             for row in block.rows:
-                writer.writerows(_lines(group, index, block, row))
+                for line in _lines(group, index, block, row):
+                    writer.writerow({key: cell(value) for key, value in line.items()})
     return text.getvalue()
+
+
+def cell(value: Any) -> Any:
+    """Text that a spreadsheet would run as a formula begins with an apostrophe, which makes it text; numbers stay.
+
+    >>> cell("=1+1"), cell("crisp"), cell(-2.5)
+    ("'=1+1", 'crisp', -2.5)
+    """
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
 
 
 def _lines(group: Group, index: int, block: Block, row: Row) -> Iterator[dict[str, Any]]:
@@ -49,10 +59,10 @@ def _lines(group: Group, index: int, block: Block, row: Row) -> Iterator[dict[st
         "note": "; ".join([block.title, *block.notes]) if block.title else "",
     }
     for step, column in enumerate(group.columns):
-        cell = row.cells[column]
+        numbers = row.cells[column]
         place = {"metric": group.metric, "step": step} if group.metric else {"metric": column}
-        numbers = {"mean": cell.mean, "std": cell.std, "n": cell.n, "rank": cell.rank}
-        yield {**own, **place, **numbers, **_difference(block, row, column)}
+        values = {"mean": numbers.mean, "std": numbers.std, "n": numbers.n, "rank": numbers.rank}
+        yield {**own, **place, **values, **_difference(block, row, column)}
 
 
 def _difference(block: Block, row: Row, column: str) -> dict[str, Any]:
