@@ -106,7 +106,7 @@ DATASETS: Mapping[str, Dataset] = {
     ),
     "synthetic": Dataset(
         "the synthetic data set",
-        "made by: cvis data synth",
+        "`cvis data synth`",
         {
             "train": Layout(("train.json",), ("train/JPEGImages",)),
             "test": Layout(("test.json",), ("test/JPEGImages",)),
