@@ -64,6 +64,8 @@ def predict(
 def _check(out: Path, visualize: Path | None) -> None:
     if not out.name.endswith((".json", ".json.gz")):
         raise UserError(f"--out {out}: {out.suffix!r}: not a results file; end the name in .json or .json.gz")
+    if out.is_dir():
+        raise UserError(f"--out {out}: is a folder; give the name of a file")
     if visualize is not None:
         from cvis.report.pictures import check_format
 

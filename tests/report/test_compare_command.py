@@ -235,3 +235,11 @@ def test_a_device_is_not_replaced_by_a_table(tmp_path):
     assert result.exit_code == 2
     assert "is a device, not a file" in result.stderr
     assert pipe.is_fifo()
+
+
+def test_predict_refuses_a_folder_before_it_works(tmp_path):
+    out = tmp_path / "results.json"
+    out.mkdir()
+    result = CliRunner().invoke(app, ["predict", str(tmp_path), str(tmp_path), "--out", str(out)])
+    assert result.exit_code == 2
+    assert result.stderr == f"cvis: --out {out}: is a folder; give the name of a file\n"
