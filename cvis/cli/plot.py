@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from cvis.cli.output import emit_json, examples
-from cvis.cli.tables import demand
-from cvis.errors import UserError
+from cvis.cli.tables import demand, finish
 
 EXAMPLES = examples(
     "cvis plot runs",
@@ -51,7 +50,10 @@ def plot(
             help="In a folder: svg, pdf or png; may be repeated. Default: svg and pdf.", autocompletion=_formats
         ),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="A run that is left out is an error (exit code 2).")] = False,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="A run that is left out, or claims another's cell, is an error (exit code 2)."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the names of the files as JSON.")] = False,
 ) -> None:
     """Draw finished runs: mean over seeds, with their standard deviation as band or bar.
@@ -68,8 +70,7 @@ def plot(
 
     store = load_runs(runs)
     demand(store, bool(store.runs), runs)
-    if strict and store.left_out:
-        raise UserError(f"{len(store.left_out)} runs were left out, the first: {store.left_out[0]}")
+    finish(store, strict)
     written = write_plots(store.runs, out, kind or (), metric or (), format or ("svg", "pdf"))
     if as_json:
         left_out = [{"path": str(item.path), "reason": item.reason} for item in store.left_out]
@@ -78,7 +79,5 @@ def plot(
     else:
         for path in written.files:
             typer.echo(path)
-    for item in store.left_out:
-        typer.echo(f"left out: {item}", err=True)
     for name, reason in written.skipped.items():
         typer.echo(f"skipped {name}: {reason}", err=True)

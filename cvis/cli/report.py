@@ -11,8 +11,7 @@ from typing import Annotated
 import typer
 
 from cvis.cli.output import examples
-from cvis.cli.tables import demand
-from cvis.errors import UserError
+from cvis.cli.tables import demand, finish
 
 EXAMPLES = examples(
     "cvis report runs --out page",
@@ -32,7 +31,8 @@ def report(
         bool, typer.Option("--with-published", help="Add the numbers that papers printed, in tables of their own.")
     ] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="An unfinished or damaged run is an error (exit code 2).")
+        bool,
+        typer.Option("--strict", help="A run that is left out, or claims another's cell, is an error (exit code 2)."),
     ] = False,
 ) -> None:
     """Write a page with tables, plots, protocol, environment and videos of finished runs.
@@ -49,11 +49,8 @@ def report(
         options = Options(title, options.videos, data, with_published)
     with _telling() as tell:
         path = write_page(store, out, options, tell)
-    for item in store.left_out:
-        typer.echo(f"left out: {item}", err=True)
     typer.echo(path)
-    if strict and store.left_out:
-        raise UserError(f"{len(store.left_out)} runs were left out, the first: {store.left_out[0]}")
+    finish(store, strict)
 
 
 @contextmanager
