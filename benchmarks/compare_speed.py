@@ -31,7 +31,9 @@ def main() -> None:
 
 def seconds(folder: str, arguments: list[str]) -> float:
     begun = time.perf_counter()
-    subprocess.run([Path(sys.executable).parent / "cvis", "compare", folder, *arguments], check=True, capture_output=True)
+    subprocess.run(
+        [Path(sys.executable).parent / "cvis", "compare", folder, *arguments], check=True, capture_output=True
+    )
     return time.perf_counter() - begun
 
 
