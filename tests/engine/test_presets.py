@@ -73,7 +73,7 @@ def test_bad_learner_overrides_are_named(override, message):
     [
         (
             "learners = dict(crips=dict(arsp=True))",
-            "learners.crips: learner: 'crips' does not exist; choose one of crisp",
+            "learners.crips: learner: 'crips' does not exist; choose one of balconpas",
         ),
         ("learners = dict(crisp=dict(asrp=True))", "learners.crisp.asrp: no such key; known: num_prompts"),
         ("learners = dict(eclipse=dict(arsp=True))", "learners.eclipse.arsp: no such key; known: num_prompts"),
