@@ -141,7 +141,7 @@ def test_losses_are_the_formulas(monkeypatch, counts):
     monkeypatch.setattr(module, "uncertain_points", lambda *_: fixed)
     loss = Criterion(num_points=num_points)
     matching = loss.match(outputs, columns, pad_tracks(masks, torch.float64))
-    monkeypatch.setattr(loss, "match", lambda *_: matching)
+    monkeypatch.setattr(loss, "match", lambda *_, **__: matching)
     losses = loss(outputs, columns, masks, softmax_cross_entropy)
 
     truth, ids = torch.cat(masks), torch.cat(columns)
