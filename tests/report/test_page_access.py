@@ -3,8 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from browser import chromium, visit
-from page_runs import make_page, write_runs
+from browser import visit
 
 # Every element with text of its own: its colour against the first opaque background below it (WCAG 2.1, 1.4.3)
 CONTRAST = """() => {
@@ -49,18 +48,6 @@ UNNAMED = """() => [...document.querySelectorAll("button, a, input, select, vide
         return !(e.getAttribute("aria-label") || labelled || label || e.textContent).trim();
     })
     .map(e => e.outerHTML.slice(0, 80))"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def page_file(tmp_path_factory):
-    root = tmp_path_factory.mktemp("page")
-    return make_page(write_runs(root / "runs"), root / "out")
 
 
 @pytest.fixture(scope="module", params=["light", "dark"])

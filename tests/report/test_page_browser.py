@@ -1,24 +1,12 @@
 """The result page in a real browser: sorting, switching, themes, phones, keyboards, and no request to anyone."""
 
 import pytest
-from browser import chromium, visit
-from page_runs import HOSTILE, make_page, write_runs
+from browser import visit
+from page_runs import HOSTILE, make_page
 from stream_runs import write_stream
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 RESULTS = "#synthetic-20-4-0-results-0"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def page_file(tmp_path_factory):
-    root = tmp_path_factory.mktemp("page")
-    return make_page(write_runs(root / "runs"), root / "out")
 
 
 @pytest.fixture
