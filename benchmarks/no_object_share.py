@@ -21,7 +21,7 @@ from cvis.engine.predict import load_trained
 from cvis.engine.stored import scenario_of, stored_config
 from cvis.learners import Learner
 from cvis.scenario import Task
-from cvis.segmenters.decoder import resize
+from cvis.segmenters.mask2former.decoder import resize
 
 
 def main() -> None:

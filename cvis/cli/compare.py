@@ -96,9 +96,9 @@ def compare(
 def _groups(
     store: Store, metrics: Sequence[str], per_step: bool, with_published: bool, published: Sequence[str]
 ) -> list[Group]:
+    from cvis.evaluation.measures import STEP_METRICS
     from cvis.report import comparison
     from cvis.report import per_step as along_steps
-    from cvis.report.metrics import STEP_METRICS
 
     if per_step:
         tables = {name: along_steps(store.runs, name) for name in metrics or STEP_METRICS[:1]}

@@ -93,9 +93,9 @@ def _run_all(planned: list[Planned]) -> tuple[list[Path], list[str]]:
 
 def _show(planned: list[Planned], folders: list[Path], per_step: bool, as_json: bool) -> None:
     from cvis.report.formats.sheet import RANDOM_NOTE
-    from cvis.report.store import read_run
     from cvis.report.sweep import STEP_METRIC, sweep_table
     from cvis.report.sweep import as_json as plain
+    from cvis.runs.find import read_run
 
     finished = [read_run(folder / "metrics.json") for folder in folders]
     table = sweep_table(finished, {item.row: item.marks for item in planned}, per_step)
@@ -112,7 +112,7 @@ def _show(planned: list[Planned], folders: list[Path], per_step: bool, as_json: 
 
 
 def _show_table(table: SweepTable, title: str) -> None:
-    from cvis.report.metrics import METRICS
+    from cvis.evaluation.measures import METRICS
 
     headings = list(table.marks[0]) if table.marks else []
     titles = [METRICS[column][0] if column in METRICS else column for column in table.columns]
@@ -125,7 +125,7 @@ def _show_table(table: SweepTable, title: str) -> None:
 
 def _folders(planned: list[Planned]) -> list[Path]:
     """Where each run is, or will be."""
-    from cvis.engine.journal import run_folder
+    from cvis.runs.folder import run_folder
     from cvis.scenario.spec import find_scenario, read_spec
 
     stream = read_spec(find_scenario(planned[0].config["scenario"])).name

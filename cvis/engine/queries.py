@@ -10,8 +10,6 @@ import torch
 from cvis.atomic import atomic_path
 from cvis.segmenters import Segmenter
 
-FILE = "queries.npz"
-
 
 def write_queries(path: Path | str, segmenter: Segmenter) -> None:
     """Write the learned queries of all groups, in the order of the groups; atomic, equal queries give equal bytes.

@@ -19,7 +19,8 @@ import torch
 from mmengine.dist import barrier, get_rank, get_world_size
 from mmengine.visualization import Visualizer
 
-from cvis.engine import checkpoint, queries
+from cvis.engine import checkpoint
+from cvis.engine.config import dump, fingerprint
 from cvis.engine.environment import (
     derive_seed,
     describe_environment,
@@ -28,9 +29,9 @@ from cvis.engine.environment import (
     select_device,
 )
 from cvis.engine.evaluate import predict_videos
-from cvis.engine.journal import SCHEMA, Journal, locked, run_folder
 from cvis.engine.launch import join_processes
 from cvis.engine.optim import phase_of
+from cvis.engine.queries import write_queries
 from cvis.engine.store import StepZero, init_identity, recipe
 from cvis.engine.stored import scenario_of
 from cvis.engine.trackers import build_visualizer
@@ -38,6 +39,8 @@ from cvis.engine.train import train_step, use_amp
 from cvis.errors import UserError
 from cvis.evaluation import VideoAP, final_metrics, step_metrics, write_results
 from cvis.learners import FineTune, Learner, build_learner, find_learner
+from cvis.runs.folder import SCHEMA, Journal, locked, run_folder
+from cvis.runs.queries import FILE
 from cvis.scenario import Scenario, Task
 from cvis.segmenters import InitReport, build_segmenter, load_init
 
@@ -95,7 +98,7 @@ def _run(config: dict[str, Any], scenario: Scenario, folder: Path, device: torch
         "processes": get_world_size(),
         "initial_weights": init_identity(config["protocol"]["init"]),
     }
-    journal = Journal(folder, config, identity, writes=get_rank() == 0)
+    journal = Journal(folder, fingerprint(config), dump(config), identity, writes=get_rank() == 0)
     if command is not None:
         journal.content.setdefault("command", command)  # the first one: a resumption may say less
     steps = journal.finished_steps()
@@ -110,7 +113,7 @@ def _run(config: dict[str, Any], scenario: Scenario, folder: Path, device: torch
         for task in stream[len(steps) :]:
             steps.append(_do_step(this, task))
     if get_rank() == 0:
-        queries.write_queries(folder / queries.FILE, this.learner.segmenter)
+        write_queries(folder / FILE, this.learner.segmenter)
     journal.write_run(_summary(this, steps))
     journal.update(status="done", peak_mem_mb=max(s["peak_mem_mb"] for s in steps))
     final = final_metrics(steps)

@@ -19,8 +19,8 @@ from cvis.learners.distill import (
 from cvis.learners.distill.learner import at_least_zero, switch
 from cvis.learners.registry import LEARNERS
 from cvis.segmenters import Output, Segmenter
-from cvis.segmenters.matcher import product_cost
-from cvis.segmenters.points import compete
+from cvis.segmenters.mask2former.matcher import product_cost
+from cvis.segmenters.mask2former.points import compete
 from cvis.types import Clip, Targets, Tracks, Video
 
 

@@ -1,7 +1,7 @@
 """Tables from ``metrics.json`` files, and from nothing else: no model, no torch, no data set."""
 
-from cvis.report.store import LeftOut, RunResult, Store, TextEncoder, load_runs
 from cvis.report.table import Block, Cell, Group, Row, comparison, per_step
+from cvis.runs.find import LeftOut, RunResult, Store, TextEncoder, load_runs
 
 __all__ = [
     "Block",

@@ -16,8 +16,8 @@ from cvis.report.formats.comma import cell
 from cvis.report.formats.markdown import escape
 from cvis.report.formats.terminal import aligned
 from cvis.report.rows import printed
-from cvis.report.store import LeftOut, RunResult
 from cvis.report.views import Entry, entries
+from cvis.runs.find import LeftOut, RunResult
 
 FORMATS = ("terminal", "md", "csv", "json")
 LEGEND = (

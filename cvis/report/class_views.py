@@ -10,7 +10,7 @@ import numpy as np
 
 from cvis.errors import UserError
 from cvis.evaluation.continual import APMatrix, classwise_forgetting, is_defined
-from cvis.report.store import RunResult
+from cvis.runs.find import RunResult
 
 CLASS_METRICS = ("AP", "AP50", "AP75", "AR1", "AR10")
 """What the ``per_class`` of a step holds, x100."""

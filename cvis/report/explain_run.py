@@ -11,7 +11,7 @@ from cvis.errors import UserError
 from cvis.evaluation.explain import Explanation, explain
 from cvis.evaluation.forgotten import Fate, fates, sight, together
 from cvis.evaluation.results import read_results
-from cvis.report.store import RunResult, TextEncoder, labelled, read_run
+from cvis.runs.find import RunResult, TextEncoder, labelled, read_run
 
 if TYPE_CHECKING:
     from cvis.scenario import Scenario

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from cvis.errors import UserError
+from cvis.evaluation.measures import METRICS, STEP_METRICS
 from cvis.files import shipped
-from cvis.report.metrics import METRICS, STEP_METRICS
 
 SCHEMA = 1
 

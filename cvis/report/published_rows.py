@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from cvis.errors import UserError
-from cvis.report.metrics import COLUMNS, METRICS
+from cvis.evaluation.measures import COLUMNS, METRICS
 from cvis.report.published import PublishedRow, PublishedTable
 from cvis.report.rank import ranked
 from cvis.report.rows import Block, Cell, Group, Row

@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from cvis.files import shipped
-from cvis.report.protocol import describe
-from cvis.report.provenance import Provenance, joined, read_provenance
 from cvis.report.published import load_published
 from cvis.report.published_rows import with_published
 from cvis.report.rows import Block, Row
-from cvis.report.run_file import RunResult
 from cvis.report.table import comparison
+from cvis.runs.protocol import describe
+from cvis.runs.provenance import Provenance, joined, read_provenance
+from cvis.runs.result import RunResult
 from cvis.scenario.spec import list_scenarios
 
 COLUMNS = ("mAP", "mAP_base", "mAP_new", "AR10", "FR", "forgetting")

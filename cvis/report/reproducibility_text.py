@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from cvis.evaluation.measures import METRICS
 from cvis.report.formats.markdown import escape
-from cvis.report.metrics import METRICS
 from cvis.report.reproducibility import COLUMNS, SEEDS, VERIFIED, Entry, Part, Reproducibility, Section
 from cvis.report.rows import Block, Row
 

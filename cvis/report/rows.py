@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cvis.report.paired import PairedDifference
-from cvis.report.protocol import Differences
-from cvis.report.run_file import TextEncoder, labelled
+from cvis.runs.protocol import Differences
+from cvis.runs.result import TextEncoder, labelled
 
 Source = Literal["ours", "paper"]
 """``ours``: from a metrics.json. ``paper``: printed in one, and not run here."""

@@ -21,7 +21,7 @@ from typing import Any
 from cvis.atomic import atomic_path
 from cvis.errors import UserError
 from cvis.evaluation.json_stream import NotAnArrayError, array_batches
-from cvis.report.run_file import RunResult, read_run
+from cvis.runs.result import RunResult, read_run
 
 NAME = "results.json"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first date that a zip file can hold: equal predictions, equal bytes

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from cvis.report.store import RunResult
 from cvis.report.table import Row, comparison, per_step
+from cvis.runs.find import RunResult
 
 METRICS = ("mAP", "AP50", "AP75", "AR1", "AR10", "FR")
 """The columns of CRISP's Table VII."""

@@ -13,11 +13,11 @@ from statistics import fmean, stdev
 from typing import Any
 
 from cvis.errors import UserError
-from cvis.report.metrics import COLUMNS, METRICS, STEP_METRICS
-from cvis.report.protocol import differences, signature
+from cvis.evaluation.measures import COLUMNS, METRICS, STEP_METRICS
 from cvis.report.rank import ranked
 from cvis.report.rows import Block, Cell, Group, Row
-from cvis.report.store import RunResult
+from cvis.runs.find import RunResult
+from cvis.runs.protocol import differences, signature
 
 __all__ = ["Block", "Cell", "Group", "Row", "comparison", "per_step"]
 

@@ -13,6 +13,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from cvis.errors import UserError
+from cvis.evaluation.measures import METRICS, STEP_METRICS
 from cvis.report.class_views import (
     CLASS_METRICS,
     ClassByStep,
@@ -21,9 +22,8 @@ from cvis.report.class_views import (
     class_forgetting,
     class_values,
 )
-from cvis.report.metrics import METRICS, STEP_METRICS
-from cvis.report.store import RunResult
 from cvis.report.table import Group, Row, comparison, per_step
+from cvis.runs.find import RunResult
 
 __all__ = [
     "CLASS_METRICS",

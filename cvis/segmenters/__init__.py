@@ -1,9 +1,9 @@
 """Video instance segmentation models behind one contract."""
 
 from cvis.segmenters.base import Memory, Output, Segmenter
-from cvis.segmenters.groups import QueryGroup
 from cvis.segmenters.heads import ClassHeads
 from cvis.segmenters.init import InitReport, load_init
+from cvis.segmenters.mask2former.groups import QueryGroup
 from cvis.segmenters.registry import SEGMENTERS, build_segmenter
 
 __all__ = [

@@ -10,9 +10,9 @@ from typing import TypeVar
 from torch import Tensor, nn
 
 from cvis.errors import UserError
-from cvis.segmenters.groups import QueryGroup
 from cvis.segmenters.heads import ClassHeads
-from cvis.segmenters.matcher import Matching
+from cvis.segmenters.mask2former.groups import QueryGroup
+from cvis.segmenters.mask2former.matcher import Matching
 from cvis.types import Clip, Targets, Tracks, Video
 
 Classify = Callable[[Tensor, Tensor, float], Tensor]

@@ -9,7 +9,7 @@ from mmengine.registry import Registry
 from cvis.errors import UserError
 from cvis.segmenters.base import Segmenter
 
-SEGMENTERS = Registry("segmenter", scope="cvis", locations=["cvis.segmenters.mask2former"])
+SEGMENTERS = Registry("segmenter", scope="cvis", locations=["cvis.segmenters.mask2former.model"])
 """Register a class by ``@SEGMENTERS.register_module(name=...)``."""
 
 

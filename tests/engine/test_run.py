@@ -179,7 +179,7 @@ def test_a_learner_that_shows_other_classes_is_stopped(stream, tmp_path, monkeyp
 
 
 def test_two_processes_cannot_share_a_run(stream, tmp_path):
-    from cvis.engine.journal import locked, run_folder
+    from cvis.runs.folder import locked, run_folder
 
     config = settings(stream, tmp_path)
     with locked(run_folder(config, "tiny")), pytest.raises(UserError, match="another process is at work"):

@@ -6,8 +6,8 @@ import pytest
 import torch
 from two_models import make_clip, make_segmenter
 
-from cvis.segmenters.criterion import softmax_cross_entropy
-from cvis.segmenters.matcher import pairwise_cost, product_cost
+from cvis.segmenters.mask2former.criterion import softmax_cross_entropy
+from cvis.segmenters.mask2former.matcher import pairwise_cost, product_cost
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from two_models import begin, losses_of, make_clip, make_learner, make_segmenter
 from cvis.learners.combo import half_learning_half_distillation
 from cvis.learners.distill import softmax_focal, unbiased_cross_entropy, unbiased_distillation
 from cvis.learners.finetune import FineTune
-from cvis.segmenters.criterion import softmax_cross_entropy
+from cvis.segmenters.mask2former.criterion import softmax_cross_entropy
 
 
 @pytest.fixture(autouse=True)

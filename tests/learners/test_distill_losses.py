@@ -21,8 +21,8 @@ from cvis.learners.distill import (
 )
 from cvis.learners.distill.losses import kl, weighted_mean
 from cvis.learners.mib import _plain
-from cvis.segmenters.matcher import product_cost
-from cvis.segmenters.points import compete
+from cvis.segmenters.mask2former.matcher import product_cost
+from cvis.segmenters.mask2former.points import compete
 
 BATCH, QUERIES = 2, 3
 CASES = st.tuples(st.integers(0, 3), st.integers(1, 3), st.floats(0.1, 12.0), st.integers(0, 2**31))

@@ -12,7 +12,7 @@ from two_models import losses_of, make_clip, make_learner
 from cvis.learners.distill import OldView, pseudo_tracks, with_pseudo_labels
 from cvis.learners.distill.pseudo_labels import PseudoTracks
 from cvis.segmenters.base import Memory, Output
-from cvis.segmenters.points import compete
+from cvis.segmenters.mask2former.points import compete
 from cvis.types import NO_OBJECT, Clip, Targets
 
 SHAPE = (2, 3, 4)  # frames, height, width

@@ -8,7 +8,7 @@ import numpy as np
 from stream_runs import AP, write_stream
 
 from cvis.report.plots import save
-from cvis.report.store import load_runs
+from cvis.runs.find import load_runs
 
 SVG = "{http://www.w3.org/2000/svg}"
 RANDOM = {"model": "tiny", "pretrained": "random", "sha256": None}

@@ -13,8 +13,8 @@ from stream_runs import AP, NAMES, write_stream
 from cvis.errors import UserError
 from cvis.report.class_table import class_tables, render
 from cvis.report.class_views import class_by_step, class_forgetting
-from cvis.report.run_file import read_run
-from cvis.report.store import load_runs
+from cvis.runs.find import load_runs
+from cvis.runs.result import read_run
 
 
 def run_of(folder):

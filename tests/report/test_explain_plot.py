@@ -13,7 +13,7 @@ from cvis.evaluation.explain import KINDS, Explanation, Losses
 from cvis.evaluation.forgotten import Fate
 from cvis.report.explain_plot import FATES, TITLES, plot_losses, plot_run
 from cvis.report.explain_run import RunExplanation
-from cvis.report.store import TextEncoder
+from cvis.runs.find import TextEncoder
 
 NAMES = {c: f"class & <{c}>" for c in range(1, 41)}
 

@@ -21,7 +21,7 @@ from cvis.report.plots import (
     save,
 )
 from cvis.report.plots.write import write_plots
-from cvis.report.store import load_runs
+from cvis.runs.find import load_runs
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ import socket, sys
 from pathlib import Path
 def refuse(*args, **kwargs): raise AssertionError("network")
 socket.socket.connect = refuse
-from cvis.report.store import load_runs
+from cvis.runs.find import load_runs
 from cvis.report.plots.write import write_plots
 write_plots(load_runs([{str(runs[0].path)!r}]).runs, Path({str(tmp_path / "o.svg")!r}), ("curves",))
 assert "torch" not in sys.modules and "matplotlib.pyplot" not in sys.modules

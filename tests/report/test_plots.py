@@ -22,7 +22,7 @@ from cvis.report.plots import (
 )
 from cvis.report.plots.query_map import layout
 from cvis.report.plots.style import BOUND_COLOUR, looks
-from cvis.report.store import load_runs
+from cvis.runs.find import load_runs
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from cvis.cli import app
 from cvis.errors import UserError
 from cvis.learners.registry import available
 from cvis.report import load_runs
-from cvis.report.provenance import joined, portable, read_provenance
 from cvis.report.region import with_region
 from cvis.report.reproducibility import reproducibility, shipped_learners
 from cvis.report.reproducibility_text import markdown
+from cvis.runs.provenance import joined, portable, read_provenance
 from cvis.scenario.spec import list_scenarios
 
 ENVIRONMENT = {

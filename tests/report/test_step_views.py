@@ -11,8 +11,8 @@ from stream_runs import AP, write_stream
 from cvis.errors import UserError
 from cvis.report import per_step
 from cvis.report.formats import render
-from cvis.report.store import load_runs
 from cvis.report.views import along_steps, cost_curves, entries, step_curves, tradeoff
+from cvis.runs.find import load_runs
 
 JOINT = {7: (50.0,), 3: (30.0,), 5: (80.0,), 9: (20.0,)}
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cvis.segmenters.deformable import DeformableAttention, deformable_attention
+from cvis.segmenters.mask2former.deformable import DeformableAttention, deformable_attention
 from cvis.segmenters.openmmlab import MultiScaleDeformableAttention
 
 SHAPES = [(3, 5), (6, 10), (1, 1)]

@@ -12,7 +12,7 @@ from pycocotools import mask as rle_tools
 
 from cvis.data.augment import resized
 from cvis.errors import UserError
-from cvis.segmenters.predict import Inference
+from cvis.segmenters.mask2former.inference import Inference
 from cvis.types import Video
 
 

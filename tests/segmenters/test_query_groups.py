@@ -8,7 +8,7 @@ from mmengine.config import Config
 
 from cvis.files import shipped
 from cvis.segmenters.base import select_layers
-from cvis.segmenters.decoder import Level, attend
+from cvis.segmenters.mask2former.decoder import Level, attend
 from cvis.segmenters.registry import build_segmenter
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from cvis.segmenters.base import Output
-from cvis.segmenters.criterion import Criterion, softmax_cross_entropy
+from cvis.segmenters.mask2former.criterion import Criterion, softmax_cross_entropy
 
 TRACKS = 3
 

@@ -28,8 +28,8 @@ def unbiased_cross_entropy(
 ) -> Tensor:
     """MiB's unbiased cross entropy (Cermelli et al., CVPR 2020, equation 5) for a set of queries.
 
-    A weighted mean, as :func:`~cvis.segmenters.criterion.softmax_cross_entropy`, which it equals without old
-    classes; ``functools.partial`` over ``num_old`` makes it a criterion's ``classify``.
+    A weighted mean, as :func:`~cvis.segmenters.mask2former.criterion.softmax_cross_entropy`, which it equals without
+    old classes; ``functools.partial`` over ``num_old`` makes it a criterion's ``classify``.
 
     Args:
         logits: [B, Q, K+1].

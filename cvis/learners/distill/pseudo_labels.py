@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from cvis.learners.distill.teacher import OldView
-from cvis.segmenters.decoder import resize
-from cvis.segmenters.points import compete
+from cvis.segmenters.mask2former.decoder import resize
+from cvis.segmenters.mask2former.points import compete
 from cvis.types import Clip, Targets
 
 Area = Literal["assigned", "kept"]
@@ -75,7 +75,7 @@ def with_pseudo_labels(
 
     Args:
         min_score, min_overlap, area: see :func:`pseudo_tracks`.
-        soft_masks: the old model's queries compete for pixels, see :func:`~cvis.segmenters.points.compete`.
+        soft_masks: the old model's queries compete for pixels, see :func:`~cvis.segmenters.mask2former.points.compete`.
     """
     masks = compete(old.answer.masks) if soft_masks else old.answer.masks
     probabilities = old.answer.logits.softmax(-1)

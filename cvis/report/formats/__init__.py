@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cvis.errors import UserError
 from cvis.report.rows import Group
-from cvis.report.store import LeftOut
+from cvis.runs.find import LeftOut
 
 FORMATS = ("terminal", "md", "latex", "csv", "json", "html")
 SUFFIXES = {

@@ -7,8 +7,8 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from cvis.report.protocol import describe
 from cvis.report.rows import Block, Group, Row
+from cvis.runs.protocol import describe
 
 COLUMNS = (
     *("scenario", "segmenter", "block", "differs", "source", "learner", "name", "init", "upper_bound"),

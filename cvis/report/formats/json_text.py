@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from cvis.report.rows import Baseline, Block, Group, Row
-from cvis.report.store import LeftOut
+from cvis.runs.find import LeftOut
 
 SCHEMA = 1
 

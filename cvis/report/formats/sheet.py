@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from cvis.report.metrics import METRICS
+from cvis.evaluation.measures import METRICS
 from cvis.report.paired import LEVEL, PairedDifference
-from cvis.report.protocol import describe
 from cvis.report.rows import Baseline, Block, Cell, Group, Row, printed
+from cvis.runs.protocol import describe
 
 Kind = Literal["ours", "published", "difference"]
 

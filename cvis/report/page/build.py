@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cvis import __version__
-from cvis.report.metrics import METRICS
+from cvis.evaluation.measures import METRICS
 from cvis.report.page import render, wording
 from cvis.report.page.classes import class_option
 from cvis.report.page.facts import environments, protocol_facts, read_record, run_table, settings, stream
@@ -16,12 +16,12 @@ from cvis.report.page.figures import query_option, result_figures, step_figures
 from cvis.report.page.films import BUDGET, make_films
 from cvis.report.page.results import result_tables, step_options
 from cvis.report.page.values import Fact, Facts, Page, Panel
-from cvis.report.protocol import describe
 from cvis.report.published import PublishedTable, load_published
 from cvis.report.published_rows import with_published
 from cvis.report.rows import Block, Group, Row
-from cvis.report.store import RunResult, Store
 from cvis.report.table import comparison
+from cvis.runs.find import RunResult, Store
+from cvis.runs.protocol import describe
 
 Report = Callable[[str], None]
 """Told what is being made, for a progress line."""

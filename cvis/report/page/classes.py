@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from math import isnan
 
 from cvis.report.page.values import Body, Cell, Column, Option, Table
-from cvis.report.store import RunResult
 from cvis.report.views import class_by_step, class_forgetting
+from cvis.runs.find import RunResult
 
 FORGOTTEN = "The best AP after any earlier step - AP after the last one, in points; negative where later steps helped."
 

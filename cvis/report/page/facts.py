@@ -9,7 +9,7 @@ from typing import Any
 
 from cvis.report.page.values import Body, Cell, Column, Fact, Facts, Step, Table
 from cvis.report.page.wording import PROTOCOL
-from cvis.report.store import RunResult, labelled
+from cvis.runs.find import RunResult, labelled
 
 
 def protocol_facts(protocol: Mapping[str, Any]) -> tuple[Fact, ...]:

@@ -18,8 +18,8 @@ from cvis.report.plots import (
     query_map,
     stability_plasticity,
 )
-from cvis.report.plots.queries import FILE
-from cvis.report.store import RunResult
+from cvis.runs.find import RunResult
+from cvis.runs.queries import FILE
 
 Draw = Callable[[], Plot]
 

@@ -14,7 +14,7 @@ from cvis.data.videoset import VideoSet
 from cvis.errors import UserError
 from cvis.report.page.values import Film, Films
 from cvis.report.pictures import Recorded, open_recorded, write_mp4
-from cvis.report.store import RunResult
+from cvis.runs.find import RunResult
 from cvis.types import Video
 
 BUDGET = 10_500_000

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cvis.report.metrics import METRICS, STEP_METRICS
+from cvis.evaluation.measures import METRICS, STEP_METRICS
 from cvis.report.page.values import Body, Cell, Column, Mark, Option, Order, Table
 from cvis.report.page.wording import STEP_TITLES, meaning, title
-from cvis.report.protocol import describe
 from cvis.report.published import PublishedTable
 from cvis.report.published_rows import with_published
 from cvis.report.rows import Block, Group, Row
-from cvis.report.store import RunResult
 from cvis.report.table import per_step
+from cvis.runs.find import RunResult
+from cvis.runs.protocol import describe
 
 FIRST: dict[str, Order] = {"higher": "descending", "lower": "ascending"}
 MARKS: dict[int, Mark] = {0: "", 1: "best", 2: "second"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cvis.report.metrics import METRICS
+from cvis.evaluation.measures import METRICS
 
 MEANINGS: dict[str, str] = {
     "mAP": "Video average precision over all classes of the stream after the last step, mask IoU 0.50 to 0.95.",

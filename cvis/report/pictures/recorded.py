@@ -14,7 +14,7 @@ from cvis.errors import UserError
 from cvis.evaluation.check import check_masks, check_runs
 from cvis.evaluation.results import entry_name, stream_results
 from cvis.report.pictures.panels import MIN_SCORE, Panel, Panels, found_panel, truth_panel
-from cvis.report.store import labelled, read_run
+from cvis.runs.find import labelled, read_run
 from cvis.types import RLE, Tracks, Video
 
 

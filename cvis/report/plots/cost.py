@@ -12,8 +12,8 @@ from matplotlib.ticker import EngFormatter, NullFormatter
 from cvis.errors import UserError
 from cvis.report.plots.curves import describe, draw
 from cvis.report.plots.style import PAGE, Plot, heading, house_style, legend, looks
-from cvis.report.store import RunResult
 from cvis.report.views import COSTS, Curve, cost_curves
+from cvis.runs.find import RunResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

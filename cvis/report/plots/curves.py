@@ -20,8 +20,8 @@ from cvis.report.plots.style import (
     legend,
     looks,
 )
-from cvis.report.store import RunResult
 from cvis.report.views import Curve, step_curves
+from cvis.runs.find import RunResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,7 +43,7 @@ def curves(runs: Sequence[RunResult], metrics: str | Sequence[str] = DEFAULT, am
     An upper bound is a horizontal line at its final value.
 
     Args:
-        metrics: of :data:`cvis.report.metrics.STEP_METRICS`.
+        metrics: of :data:`cvis.evaluation.measures.STEP_METRICS`.
         among: all runs of a set of figures, so that a row looks alike in all of them.
 
     Raises:

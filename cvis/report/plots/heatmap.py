@@ -9,7 +9,7 @@ import numpy as np
 from cvis.errors import UserError
 from cvis.report.class_views import ClassByStep, Runs, class_by_step, class_forgetting
 from cvis.report.plots.style import COLUMN, GREY, PAGE, SEQUENTIAL, Plot, house_style
-from cvis.report.store import RunResult
+from cvis.runs.find import RunResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

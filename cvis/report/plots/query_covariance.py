@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cvis.report.plots.queries import read_queries, run_name
 from cvis.report.plots.style import COLUMN, DIVERGING, Plot, house_style
+from cvis.runs.queries import read_queries, run_name
 
 
 def cosine_matrix(embeddings: np.ndarray) -> np.ndarray:

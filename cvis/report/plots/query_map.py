@@ -8,8 +8,8 @@ import matplotlib
 import numpy as np
 
 from cvis.errors import UserError
-from cvis.report.plots.queries import read_queries, run_name
 from cvis.report.plots.style import COLUMN, MARKERS, SEQUENTIAL, Plot, house_style, legend
+from cvis.runs.queries import read_queries, run_name
 
 
 def layout(embeddings: np.ndarray) -> np.ndarray:

@@ -15,8 +15,8 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from cvis.report.store import RunResult
 from cvis.report.views import Entry, entries
+from cvis.runs.find import RunResult
 
 COLUMN = 3.35  # inches, the column of a two-column paper
 PAGE = 6.9  # inches, its text

@@ -9,8 +9,8 @@ import numpy as np
 
 from cvis.errors import UserError
 from cvis.report.plots.style import BOUND_COLOUR, BOUND_NOTE, COLUMN, Look, Plot, heading, house_style, legend, looks
-from cvis.report.store import RunResult
 from cvis.report.views import Tradeoff, tradeoff
+from cvis.runs.find import RunResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

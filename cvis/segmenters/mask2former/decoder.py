@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cvis.segmenters.base import Memory
-from cvis.segmenters.groups import QueryGroup
+from cvis.segmenters.mask2former.groups import QueryGroup
 from cvis.segmenters.openmmlab import Mask2FormerTransformerDecoderLayer, SinePositionalEncoding3D
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 
 from cvis.errors import UserError
-from cvis.report.metrics import METRICS, STEP_METRICS
-from cvis.report.protocol import conditions, signature
+from cvis.evaluation.measures import METRICS, STEP_METRICS
+from cvis.runs.protocol import conditions, signature
 
 SCHEMA = 1
 FIELDS: dict[str, type | tuple[type, ...]] = {

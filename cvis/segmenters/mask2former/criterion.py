@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cvis.segmenters.base import Classify, Cost, Output
-from cvis.segmenters.matcher import Matching, assign, pairwise_cost
-from cvis.segmenters.points import sample, uncertain_points
+from cvis.segmenters.mask2former.matcher import Matching, assign, pairwise_cost
+from cvis.segmenters.mask2former.points import sample, uncertain_points
 
 
 def softmax_cross_entropy(logits: Tensor, columns: Tensor, no_object_weight: float) -> Tensor:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from cvis.errors import UserError
-from cvis.report.protocol import describe, differences
-from cvis.report.run_file import RunResult, TextEncoder, labelled, read_run
+from cvis.runs.protocol import describe, differences
+from cvis.runs.result import RunResult, TextEncoder, labelled, read_run
 
 __all__ = ["LeftOut", "RunResult", "Store", "TextEncoder", "labelled", "load_runs", "read_run"]
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from cvis.atomic import write_text
-from cvis.engine.config import dump, fingerprint
 from cvis.errors import UserError
 
 SCHEMA = 1
@@ -46,10 +45,14 @@ def locked(folder: Path) -> Iterator[None]:
 class Journal:
     """``run.json``, ``config.py`` and the ``metrics.json`` files of one run."""
 
-    def __init__(self, folder: Path, config: dict[str, Any], identity: dict[str, Any], writes: bool = True) -> None:
+    def __init__(
+        self, folder: Path, config: dict[str, Any], config_text: str, identity: dict[str, Any], writes: bool = True
+    ) -> None:
         """Open or begin a run.
 
         Args:
+            config: the part of the configuration that a resumed run must agree on.
+            config_text: all of it, as the text of ``config.py``.
             identity: what a resumed run must agree on beside the configuration (scenario hash, split).
             writes: False for the processes beside the first: they read only.
 
@@ -60,7 +63,7 @@ class Journal:
         self.writes = writes
         self.was_done = False
         self.begun = time.monotonic()
-        content = {"config": fingerprint(config), **identity}
+        content = {"config": config, **identity}
         self.content: dict[str, Any] = {"schema": SCHEMA, "status": "running", "wall_s": 0.0, **content}
         before = self._read(folder / "run.json")
         if any(folder.glob("step*/*")):
@@ -72,7 +75,7 @@ class Journal:
             self.was_done = before.get("status") == "done"
             self.content = {**before, "status": "running"}
         self.wall_before = float(self.content["wall_s"])
-        self._write(folder / "config.py", dump(config))
+        self._write(folder / "config.py", config_text)
 
     def update(self, **entries: Any) -> None:
         """Write entries to ``run.json``, with the wall time of all sessions so far."""

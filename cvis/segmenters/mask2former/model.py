@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from cvis.errors import UserError
 from cvis.segmenters.backbone import build_backbone
 from cvis.segmenters.base import Classify, Cost, Maps, Memory, Output, QueryOutput, Segmenter, select_layers
-from cvis.segmenters.criterion import Criterion, pad_tracks, softmax_cross_entropy
-from cvis.segmenters.decoder import Decoder, LayerState, mask_logits
-from cvis.segmenters.groups import QueryGroup
 from cvis.segmenters.heads import ClassHeads, mlp
-from cvis.segmenters.matcher import Matching, pairwise_cost
+from cvis.segmenters.mask2former.criterion import Criterion, pad_tracks, softmax_cross_entropy
+from cvis.segmenters.mask2former.decoder import Decoder, LayerState, mask_logits
+from cvis.segmenters.mask2former.groups import QueryGroup
+from cvis.segmenters.mask2former.inference import Inference
+from cvis.segmenters.mask2former.matcher import Matching, pairwise_cost
+from cvis.segmenters.mask2former.pixel_decoder import PixelDecoder
 from cvis.segmenters.openmmlab import quiet
-from cvis.segmenters.pixel_decoder import PixelDecoder
-from cvis.segmenters.predict import Inference
 from cvis.segmenters.registry import SEGMENTERS
 from cvis.types import NO_OBJECT, Targets, Tracks, Video
 
@@ -39,7 +39,7 @@ class Mask2Former(Segmenter):
         decoder: ``layers``, ``heads``, ``feedforward`` of :class:`Decoder`.
         class_head: ``linear`` or ``mlp``.
         criterion: arguments of :class:`Criterion`.
-        test: arguments of :class:`cvis.segmenters.predict.Inference`.
+        test: arguments of :class:`cvis.segmenters.mask2former.inference.Inference`.
         mean, std: of RGB in 0..255.
         weights: URLs of known initial weights by name (``coco``, ``imagenet``), see :func:`load_init`.
         channels_last: keep maps with the channels innermost; on a CPU, 1x1 and depthwise convolutions and

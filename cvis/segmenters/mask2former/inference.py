@@ -15,8 +15,8 @@ from cvis.data.augment import resized
 from cvis.data.frames import read_frames
 from cvis.errors import UserError
 from cvis.segmenters.base import Memory
-from cvis.segmenters.decoder import mask_logits, resize
-from cvis.segmenters.points import compete
+from cvis.segmenters.mask2former.decoder import mask_logits, resize
+from cvis.segmenters.mask2former.points import compete
 from cvis.types import RLE, Tracks, Video
 
 
@@ -72,7 +72,7 @@ class Inference:
             scores: [Q, K], without no-object; -inf: this query does not answer with this class.
             embeddings: mask embeddings [Q, D].
             classes: data-set ids of the K columns.
-            soft_masks: all Q queries compete for every pixel, see :func:`~cvis.segmenters.points.compete`.
+            soft_masks: all Q queries compete for every pixel, see :func:`~cvis.segmenters.mask2former.points.compete`.
         """
         values, pairs = scores.flatten().topk(min(self.top_k, scores.numel()))
         values, pairs = values[values != -torch.inf], pairs[values != -torch.inf]

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cvis.segmenters.deformable import DeformableAttention, Shapes
+from cvis.segmenters.mask2former.deformable import DeformableAttention, Shapes
 from cvis.segmenters.openmmlab import ConfigDict, ConvModule, MSDeformAttnPixelDecoder
 
 
