@@ -30,6 +30,7 @@ from cvis.learners import Learner
 from cvis.learners.registry import build_learner
 from cvis.scenario import Task
 from cvis.segmenters import build_segmenter
+from cvis.segmenters.background import split
 from cvis.types import Clip, Targets
 
 METHODS = ("finetune", "mib", "comformer", "combo", "balconpas", "pseudo")
@@ -108,8 +109,9 @@ def make_learner(name: str, options: argparse.Namespace, clip: Clip) -> Learner:
 @torch.no_grad()
 def see_objects(learner: Learner, clip: Clip, share: float = 0.1) -> None:
     """Shift the no-object logit so that ``share`` of the queries are of a class."""
-    logits = learner.segmenter(clip)[-1].logits
-    lead = logits[..., :-1].amax(-1) - logits[..., -1]
+    memory = learner.segmenter.features(clip.frames, clip.sizes)
+    classes, no_object = split(learner.segmenter.decode_queries(memory)[-1].logits)
+    lead = classes.amax(-1) - no_object[..., 0]
     last = [module for module in learner.segmenter.class_heads.no_object.modules() if isinstance(module, nn.Linear)][-1]
     last.bias += lead.flatten().quantile(1 - share)
 

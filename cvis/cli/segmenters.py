@@ -47,17 +47,16 @@ def _read(path: Path) -> dict[str, Any]:
 
     from mmengine.config import Config
 
+    from cvis.segmenters.contract import abilities_of
     from cvis.segmenters.registry import SEGMENTERS
 
     settings = dict(Config.fromfile(str(path)).to_dict()["segmenter"])
     name = settings.pop("type")
-    kind: Any = SEGMENTERS.get(name)
-    if kind is None:
-        raise KeyError(f"type {name!r} is not a registered segmenter")
+    kind: Any = SEGMENTERS.find(name)
     signature = inspect.signature(kind).parameters.values()
     defaults = {p.name: p.default for p in signature if p.default is not inspect.Parameter.empty}
     values = {key: _plain(value) for key, value in {**defaults, **settings}.items()}
-    return {"type": name, "capabilities": sorted(kind.capabilities), "parameters": values}
+    return {"type": name, "capabilities": abilities_of(kind), "parameters": values}
 
 
 def _plain(value: Any) -> Any:

@@ -14,7 +14,8 @@ from mmengine.config import Config
 from cvis.engine.validate import validate
 from cvis.errors import UserError
 from cvis.files import shipped
-from cvis.learners.registry import find_learner, parameters_of
+from cvis.learners import find_learner
+from cvis.learners.settings import parameters_of
 
 FIXED = ("names", "scenario", "learner.type", "segmenter.type")
 """What the command line says in other ways; a second way could contradict the first."""

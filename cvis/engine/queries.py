@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from cvis.atomic import atomic_path
-from cvis.segmenters import Segmenter
+from cvis.segmenters.contract import QueryGroups
 
 
-def write_queries(path: Path | str, segmenter: Segmenter) -> None:
+def write_queries(path: Path | str, segmenter: QueryGroups) -> None:
     """Write the learned queries of all groups, in the order of the groups; atomic, equal queries give equal bytes.
 
     The file holds ``queries`` float32 [N, D] and ``step`` int64 [N], the step of the stream that owns each query.

@@ -38,11 +38,13 @@ from cvis.engine.trackers import build_visualizer
 from cvis.engine.train import train_step, use_amp
 from cvis.errors import UserError
 from cvis.evaluation import VideoAP, final_metrics, step_metrics, write_results
-from cvis.learners import FineTune, Learner, build_learner, find_learner
+from cvis.learners import Learner, build_learner, find_learner
+from cvis.learners.finetune import FineTune
 from cvis.runs.folder import SCHEMA, Journal, locked, run_folder
 from cvis.runs.queries import FILE
 from cvis.scenario import Scenario, Task
 from cvis.segmenters import InitReport, build_segmenter, load_init
+from cvis.segmenters.contract import QueryGroups
 
 logger = logging.getLogger("cvis")
 TRACKED = ("mAP_all", "mAP_seen", "mAP_base", "mAP_new", "AP50", "AR1", "AR10")
@@ -112,7 +114,7 @@ def _run(config: dict[str, Any], scenario: Scenario, folder: Path, device: torch
     with closing(this.visualizer):  # a tracker left open would take in the next run of this process
         for task in stream[len(steps) :]:
             steps.append(_do_step(this, task))
-    if get_rank() == 0:
+    if get_rank() == 0 and isinstance(this.learner.segmenter, QueryGroups):
         write_queries(folder / FILE, this.learner.segmenter)
     journal.write_run(_summary(this, steps))
     journal.update(status="done", peak_mem_mb=max(s["peak_mem_mb"] for s in steps))

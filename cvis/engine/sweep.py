@@ -14,7 +14,8 @@ from cvis.engine.config import resolve
 from cvis.engine.validate import get
 from cvis.errors import UserError
 from cvis.files import shipped
-from cvis.learners.registry import build_learner, find_learner, parameters_of
+from cvis.learners import build_learner, find_learner
+from cvis.learners.settings import parameters_of
 from cvis.segmenters import build_segmenter
 
 if sys.version_info >= (3, 11):

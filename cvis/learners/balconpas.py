@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
 
 from cvis.data.videoset import VideoSet
-from cvis.learners.distill import Distiller, OldView, ReplayMemory, feature_distance, with_pseudo_labels
-from cvis.learners.distill.learner import at_least_zero
-from cvis.learners.distill.losses import weighted_mean
+from cvis.learners.distill import Distiller, OldView, feature_distance, weighted_mean, with_pseudo_labels
 from cvis.learners.registry import LEARNERS
+from cvis.learners.replay_memory import ReplayMemory
+from cvis.learners.settings import Weight
 from cvis.scenario import Task
-from cvis.segmenters import Output, Segmenter
+from cvis.segmenters import Segmenter
+from cvis.segmenters.background import is_no_object
+from cvis.segmenters.contract import AlignedQueries, ClipTracks
+from cvis.segmenters.outputs import Output
 from cvis.types import Clip, Targets
 
 
@@ -35,19 +40,19 @@ class BalConpas(Distiller):
         lr_mult: factor on the schedule's learning rate after step 0.
     """
 
+    requires = (AlignedQueries, ClipTracks)
+
     def __init__(
         self,
         segmenter: Segmenter,
-        feature_weight: float = 5.0,
-        min_score: float = 0.0,
-        min_overlap: float = 0.8,
-        tracks_per_class: int = 0,
-        lr_mult: float = 1.0,
+        feature_weight: Weight = 5.0,
+        min_score: Weight = 0.0,
+        min_overlap: Weight = 0.8,
+        tracks_per_class: Annotated[int, Field(ge=0)] = 0,
+        **teacher: Any,
     ) -> None:
-        super().__init__(segmenter, lr_mult)
-        self.feature_weight = at_least_zero("feature_weight", feature_weight)
-        self.min_score = at_least_zero("min_score", min_score)
-        self.min_overlap = at_least_zero("min_overlap", min_overlap)
+        super().__init__(segmenter, **teacher)
+        self.feature_weight, self.min_score, self.min_overlap = feature_weight, min_score, min_overlap
         self.memory = ReplayMemory(tracks_per_class)
         self.replays = tracks_per_class > 0
 
@@ -65,29 +70,21 @@ class BalConpas(Distiller):
 
     def losses(self, clip: Clip, new: Sequence[Output], old: OldView) -> dict[str, Tensor]:
         replayed = [_holds_any(target, old.classes) for target in clip.targets]
-        labelled = with_pseudo_labels(clip, old, self.min_score, self.min_overlap, area="kept")
+        labelled = with_pseudo_labels(
+            clip, old.proposals(clip), old.classes, self.min_score, self.min_overlap, area="kept"
+        )
         targets = [
             own if again else extended
             for own, extended, again in zip(clip.targets, labelled.targets, replayed, strict=True)
         ]
         classify = partial(replay_cross_entropy, replayed=clip.sizes.new_tensor(replayed, dtype=torch.bool))
         losses = self.segmenter.criterion(new, targets, classify if any(replayed) else None)
-        weight = self._sees_old(new[-1], targets, old.classes)
+        weight = self.segmenter.matched_to(new[-1], targets, old.classes).to(new[-1].logits.dtype)
         distances = [
             feature_distance(ours.queries, theirs.queries, weight) for ours, theirs in zip(new, old.layers, strict=True)
         ]
         losses["loss_feature"] = self.feature_weight * torch.stack(distances).sum()
         return losses
-
-    @torch.no_grad()
-    def _sees_old(self, answer: Output, targets: Sequence[Targets], classes: Sequence[int]) -> Tensor:
-        """[B, Q]: 1 for the queries that are matched to tracks of old classes, among all tracks, in the last layer."""
-        matching = self.segmenter.match([answer], targets)
-        ids = torch.cat([target.category_ids for target in targets])
-        found = torch.isin(ids, ids.new_tensor(list(classes))) & (matching.query[0] >= 0)
-        seen = answer.logits.new_zeros(answer.logits.shape[:2])
-        seen[matching.clip[found], matching.query[0][found]] = 1
-        return seen
 
 
 def replay_cross_entropy(logits: Tensor, columns: Tensor, no_object_weight: float, replayed: Tensor) -> Tensor:
@@ -99,7 +96,7 @@ def replay_cross_entropy(logits: Tensor, columns: Tensor, no_object_weight: floa
         no_object_weight: of the other clips.
         replayed: [B] bool.
     """
-    background = columns == logits.shape[-1] - 1
+    background = is_no_object(columns, logits)
     weight = torch.ones_like(background, dtype=logits.dtype).masked_fill(background, no_object_weight)
     weight = weight.masked_fill(background & replayed[:, None], 0.0)
     values = F.cross_entropy(logits.flatten(0, 1), columns.flatten(), reduction="none").view_as(weight)

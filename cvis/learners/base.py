@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from cvis.data.videoset import VideoSet
 from cvis.scenario import Scenario, Task
+from cvis.segmenters.contract import Segmenter
 from cvis.types import Clip, Tracks, Video
-
-if TYPE_CHECKING:
-    from cvis.segmenters import Segmenter
 
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
 SWIN_EMBEDDINGS = ("relative_position_bias_table", "absolute_pos_embed")
@@ -26,13 +24,13 @@ class Learner(nn.Module):
     are buffers). On resume the engine replays ``begin_task(0..t)`` and loads the state strictly.
 
     Attributes:
-        requires: segmenter capabilities without which the method cannot work, e.g. ``{"query_groups"}``.
+        requires: abilities of :mod:`cvis.segmenters.contract` that the method needs; empty: any segmenter will do.
         own_step0: the method trains step 0 in its own way, so it does not share the step-0 checkpoint.
         replays: training clips may show annotations of old classes again (never of future ones).
         label: what tables call the method, if its registered name would not say enough.
     """
 
-    requires: ClassVar[frozenset[str]] = frozenset()
+    requires: ClassVar[tuple[type[Segmenter], ...]] = ()
     own_step0: bool = False
     replays: bool = False
     label: ClassVar[str | None] = None

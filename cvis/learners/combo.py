@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from cvis.errors import UserError
-from cvis.learners.distill import Distiller, OldView, feature_distance, with_pseudo_labels
-from cvis.learners.distill.adapters import AdapterHead, adapter_heads, refined_queries
-from cvis.learners.distill.learner import at_least_zero, switch
-from cvis.learners.distill.losses import kl
+from cvis.learners.distill import Distiller, OldView, feature_distance, kl, with_pseudo_labels
 from cvis.learners.registry import LEARNERS
+from cvis.learners.settings import Count, Weight
 from cvis.scenario import Task
-from cvis.segmenters import Memory, Output, Segmenter
-from cvis.segmenters.base import QueryOutput
+from cvis.segmenters import Segmenter
+from cvis.segmenters.background import class_probabilities, is_no_object, num_classes, old_columns
+from cvis.segmenters.contract import AlignedQueries, ClipTracks
+from cvis.segmenters.heads import ClassHeads
+from cvis.segmenters.outputs import Answers, Memory, Output, QueryOutput
 from cvis.types import Clip, Tracks, Video
 
 
@@ -49,64 +51,62 @@ class CoMBO(Distiller):
 
     label = "CoMBO (re-implementation)"
 
+    requires = (AlignedQueries, ClipTracks)
+
     def __init__(
         self,
         segmenter: Segmenter,
         adapters: bool = True,
-        rank: int = 32,
+        rank: Count = 32,
         refine_masks: bool = True,
         freeze_adapters: bool = True,
         hdhl: bool = True,
-        kd_weight: float = 1.0,
+        kd_weight: Weight = 1.0,
         ikd: bool = True,
-        ikd_weight: float = 5.0,
+        ikd_weight: Weight = 5.0,
         pseudo_labels: bool = True,
-        min_score: float = 0.0,
-        min_overlap: float = 0.5,
-        lr_mult: float = 1.0,
+        min_score: Weight = 0.0,
+        min_overlap: Weight = 0.5,
+        **teacher: Any,
     ) -> None:
-        super().__init__(segmenter, lr_mult)
-        if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:
-            raise UserError(f"learner.rank: {rank!r}: must be a whole number of at least 1")
-        self.adapters, self.rank = switch("adapters", adapters), rank
-        self.refine_masks = switch("refine_masks", refine_masks)
-        self.freeze_adapters = switch("freeze_adapters", freeze_adapters)
-        self.hdhl, self.kd_weight = switch("hdhl", hdhl), at_least_zero("kd_weight", kd_weight)
-        self.ikd, self.ikd_weight = switch("ikd", ikd), at_least_zero("ikd_weight", ikd_weight)
-        self.pseudo_labels = switch("pseudo_labels", pseudo_labels)
-        self.min_score = at_least_zero("min_score", min_score)
-        self.min_overlap = at_least_zero("min_overlap", min_overlap)
+        super().__init__(segmenter, **teacher)
+        self.adapters, self.rank = adapters, rank
+        self.refine_masks, self.freeze_adapters = refine_masks, freeze_adapters
+        self.hdhl, self.kd_weight = hdhl, kd_weight
+        self.ikd, self.ikd_weight = ikd, ikd_weight
+        self.pseudo_labels, self.min_score, self.min_overlap = pseudo_labels, min_score, min_overlap
 
-    def begin_task(self, task: Task) -> None:
-        if task.is_base or not self.adapters:
-            super().begin_task(task)
-            return
+    def new_head(self, task: Task) -> dict[str, Any]:
+        if not self.adapters:
+            return {}
         for _, head in adapter_heads(self.segmenter.class_heads):
             if self.freeze_adapters:
                 head.freeze_adapters()
-        own = AdapterHead(self.segmenter.class_heads.dim, len(task.new_classes), self.rank)
-        self.grow(task, head=own)
+        return {"head": AdapterHead(self.segmenter.class_heads.dim, len(task.new_classes), self.rank)}
 
-    def decode(self, segmenter: Segmenter, memory: Memory) -> list[QueryOutput]:
+    def decode(self, segmenter: AlignedQueries, memory: Memory) -> list[QueryOutput]:
         layers = segmenter.decode_queries(memory)
         heads = adapter_heads(segmenter.class_heads) if self.refine_masks else []
-        mask_head = segmenter.group(0).mask_head
-        if not heads or mask_head is None:
+        if not heads:
             return layers
-        refined = (refined_queries(heads, layer.queries, layer.logits) for layer in layers)
-        return [replace(layer, mask_embeddings=mask_head(own)) for layer, own in zip(layers, refined, strict=True)]
+        refined = [refined_queries(heads, layer.queries, layer.logits) for layer in layers]
+        return [
+            replace(layer, mask_embeddings=segmenter.mask_embedding(queries))
+            for layer, queries in zip(layers, refined, strict=True)
+        ]
 
     def losses(self, clip: Clip, new: Sequence[Output], old: OldView) -> dict[str, Tensor]:
         targets = clip.targets
         if self.pseudo_labels:
-            targets = with_pseudo_labels(clip, old, self.min_score, self.min_overlap).targets
+            proposals = old.proposals(clip)
+            targets = with_pseudo_labels(clip, proposals, old.classes, self.min_score, self.min_overlap).targets
         classify = None
         if self.hdhl:
             halves = partial(half_learning_half_distillation, kd_weight=self.kd_weight)
             classify = [partial(halves, old_logits=layer.logits) for layer in old.layers]
         losses = self.segmenter.criterion(new, targets, classify)
         if self.ikd:
-            importance = old.layers[-1].logits.softmax(-1)[..., :-1].amax(-1)
+            importance = class_probabilities(old.layers[-1].logits).amax(-1)
             distances = [
                 feature_distance(ours.queries, theirs.queries, importance)
                 for ours, theirs in zip(new, old.layers, strict=True)
@@ -116,10 +116,11 @@ class CoMBO(Distiller):
 
     def predict(self, video: Video) -> Tracks:
         """With masks of refined queries, as in training."""
-        with torch.inference_mode():
-            memory = self.segmenter.video_features(video)
-            answer = self.decode(self.segmenter, memory)[-1]
-            return self.segmenter.tracks(video, memory, answer.logits[0].softmax(-1)[:, :-1], answer.mask_embeddings[0])
+        return self.segmenter.predict(video, self._read)
+
+    def _read(self, memory: Memory) -> list[Answers]:
+        answer = self.decode(self.segmenter, memory)[-1]
+        return [Answers(class_probabilities(answer.logits[0]), answer.mask_embeddings[0])]
 
 
 def half_learning_half_distillation(
@@ -139,9 +140,66 @@ def half_learning_half_distillation(
         old_logits: [B, Q, o+1] of the old model.
     """
     log_p = logits.log_softmax(-1)
-    matched = columns < logits.shape[-1] - 1
+    matched = ~is_no_object(columns, logits)
     learned = -log_p.gather(-1, columns[..., None]).squeeze(-1)
-    kept = [*range(old_logits.shape[-1] - 1), logits.shape[-1] - 1]
-    distilled = kl(old_logits.log_softmax(-1).to(log_p.dtype), log_p[..., kept])
+    kept = old_columns(log_p, num_classes(old_logits))
+    distilled = kl(old_logits.log_softmax(-1).to(log_p.dtype), kept)
     weight = torch.ones_like(distilled).masked_fill(~matched, no_object_weight)
     return (weight * torch.where(matched, learned, kd_weight * distilled)).sum() / weight.sum()
+
+
+class AdapterHead(nn.Module):
+    """Logits z_c = w_c . q_c + b_c of n classes, each on its own refined query q_c = q + U_c relu(D_c q).
+
+    U starts at zero: an untrained adapter changes nothing.
+
+    Args:
+        dim: of a query.
+        num_classes: n.
+        rank: of D_c and U_c.
+    """
+
+    def __init__(self, dim: int, num_classes: int, rank: int) -> None:
+        super().__init__()
+        bound = 1 / math.sqrt(dim)  # PyTorch's for a linear layer
+        self.down = nn.Parameter(torch.empty(num_classes, rank, dim).uniform_(-bound, bound))
+        self.up = nn.Parameter(torch.zeros(num_classes, dim, rank))
+        self.weight = nn.Parameter(torch.empty(num_classes, dim).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(num_classes).uniform_(-bound, bound))
+
+    def refinements(self, queries: Tensor) -> Tensor:
+        """q_c - q: [..., dim] -> [..., n, dim]."""
+        hidden = torch.einsum("...d,crd->...cr", queries, self.down).relu()
+        return torch.einsum("...cr,cdr->...cd", hidden, self.up)
+
+    def forward(self, queries: Tensor) -> Tensor:
+        """[..., dim] -> [..., n]."""
+        refined = queries[..., None, :] + self.refinements(queries)
+        return (refined * self.weight).sum(-1) + self.bias
+
+    def freeze_adapters(self) -> None:
+        """No more learning of D and U; w goes on."""
+        self.down.requires_grad_(False)
+        self.up.requires_grad_(False)
+
+
+def adapter_heads(heads: ClassHeads) -> list[tuple[range, AdapterHead]]:
+    """The heads with adapters, each with its columns of the logits."""
+    own = ((heads.columns(step), head) for step, head in enumerate(heads.steps))
+    return [(columns, head) for columns, head in own if isinstance(head, AdapterHead)]
+
+
+def refined_queries(heads: Sequence[tuple[range, AdapterHead]], queries: Tensor, logits: Tensor) -> Tensor:
+    """q + sum_c p_c U_c relu(D_c q) over all classes with adapters: a query that is of none stays as it is.
+
+    Args:
+        heads: of :func:`adapter_heads`.
+        queries: [B, Q, D].
+        logits: [B, Q, K+1]; p is their softmax, and no gradient leads into it.
+    """
+    probabilities = class_probabilities(logits.detach()).to(queries.dtype)
+    refined = queries
+    for columns, head in heads:  # each reads the original query, as its logits do
+        share = probabilities[..., columns.start : columns.stop, None]
+        refined = refined + (share * head.refinements(queries)).sum(-2)
+    return refined

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from cvis.errors import UserError
+from cvis.learners.crisp_parts.correlation import Target, correlation_loss, correlation_target
+from cvis.learners.crisp_parts.pca import Selection, pca_queries
+from cvis.learners.crisp_parts.semantic import SemanticPrompts, Similarity, consistency_loss, match_prompts
+from cvis.learners.crisp_parts.text import TextTower
 from cvis.learners.eclipse import Eclipse
-from cvis.learners.prompts.correlation import correlation_loss, correlation_target
-from cvis.learners.prompts.pca import pca_queries
-from cvis.learners.prompts.semantic import SemanticPrompts, Similarity, consistency_loss, match_prompts
-from cvis.learners.prompts.text import TextTower
 from cvis.learners.registry import LEARNERS
+from cvis.learners.settings import Weight
 from cvis.scenario import Task
-from cvis.segmenters import QueryGroup, Segmenter
+from cvis.segmenters import Segmenter
+from cvis.segmenters.groups import QueryGroup
 
-SIMILARITIES = ("cosine", "dot")
 TEXT_ENCODER = {"model": "ViT-B-32-quickgelu", "pretrained": "openai"}
 
 
@@ -33,23 +32,22 @@ class Crisp(Eclipse):
     with an error there, and no published row has ISC without ARSP.)
 
     Args:
-        num_prompts, deltas, own_mask_head, train_no_object, aux_supervision, classification, class_weight, lr_mult,
-            answers: see :class:`~cvis.learners.eclipse.Eclipse`.
+        eclipse: the settings of :class:`~cvis.learners.eclipse.Eclipse`.
         arsp: adaptive residual semantic prompts: in training, each query's semantic prompt is added to the values
             of self-attention in every decoder layer (equations 1 and 2).
         isc: instance-semantic consistency: the contrastive loss of queries and semantic prompts.
         pca_init: queries start as principal directions of all older ones (Algorithm 1), else at their mean.
         ic: instance correlation: queries shall be as alike as the base queries are (equation 6), in every layer.
-        text_encoder: ``model`` and ``pretrained`` of :class:`~cvis.learners.prompts.text.TextTower`. Its weights
+        text_encoder: ``model`` and ``pretrained`` of :class:`~cvis.learners.crisp_parts.text.TextTower`. Its weights
             are downloaded only if named by a tag that is not in the cache.
         context_std: of the normal distribution that a class's context starts from: 0.02, as CLIP's own tokens
             have and CoOp uses; the released code draws from 1.
         matching: which prompt is nearest to a query: by ``cosine`` (released code) or ``dot`` (equation 1, whose
             norms are one number for all pairs).
         isc_similarity: ``dot`` (released code) or ``cosine`` (the paper's text).
-        pca_selection: ``top_variance`` or ``reference_norm``, see :func:`~cvis.learners.prompts.pca.pca_queries`.
+        pca_selection: ``top_variance`` or ``reference_norm``, see :func:`~cvis.learners.crisp_parts.pca.pca_queries`.
         ic_target: ``first_block`` or ``identity``, see
-            :func:`~cvis.learners.prompts.correlation.correlation_target`.
+            :func:`~cvis.learners.crisp_parts.correlation.correlation_target`.
         lambda_isc, lambda_ic: weights of the two losses (equation 7); the second holds for each layer.
         step0_ic: with ``ic``, train the base queries to be orthogonal (equation 4) in every layer. The method then
             has a step-0 model of its own and is not comparable, part for part, with learners that share theirs.
@@ -62,54 +60,29 @@ class Crisp(Eclipse):
     def __init__(
         self,
         segmenter: Segmenter,
-        num_prompts: int = 10,
-        deltas: Sequence[float] = (0.5, 0.6),
-        own_mask_head: bool = True,
-        train_no_object: bool = True,
-        aux_supervision: str = "first_last",
-        classification: str = "softmax_ce",
-        class_weight: float | None = None,
-        lr_mult: float = 1.0,
-        answers: str = "video",
         arsp: bool = True,
         isc: bool = True,
         pca_init: bool = True,
         ic: bool = True,
         text_encoder: dict[str, str] = TEXT_ENCODER,
-        context_std: float = 0.02,
+        context_std: Weight = 0.02,
         matching: Similarity = "cosine",
         isc_similarity: Similarity = "dot",
-        pca_selection: str = "top_variance",
-        ic_target: str = "first_block",
-        lambda_isc: float = 3.0,
-        lambda_ic: float = 3.0,
+        pca_selection: Selection = "top_variance",
+        ic_target: Target = "first_block",
+        lambda_isc: Weight = 3.0,
+        lambda_ic: Weight = 3.0,
         step0_ic: bool = False,
+        **eclipse: Any,
     ) -> None:
-        super().__init__(
-            segmenter,
-            num_prompts,
-            deltas,
-            own_mask_head,
-            train_no_object,
-            aux_supervision,
-            classification,
-            class_weight,
-            lr_mult,
-            answers,
-        )
-        for name, value in {"matching": matching, "isc_similarity": isc_similarity}.items():
-            if value not in SIMILARITIES:
-                raise UserError(f"learner.{name}: {value!r}: unknown; use one of {', '.join(SIMILARITIES)}")
-        for name, number in {"context_std": context_std, "lambda_isc": lambda_isc, "lambda_ic": lambda_ic}.items():
-            if not 0 <= number < math.inf:
-                raise UserError(f"learner.{name}: {number!r}: must be a number of at least 0")
+        super().__init__(segmenter, **eclipse)
         self.arsp, self.isc, self.pca_init, self.ic = arsp, isc, pca_init, ic
         self.matching, self.isc_similarity = matching, isc_similarity
         self.pca_selection, self.ic_target = pca_selection, ic_target
         self.lambda_isc, self.lambda_ic = lambda_isc, lambda_ic
         self.step0_ic = ic and step0_ic
         self.own_step0 = self.own_step0 or self.step0_ic
-        base = segmenter.group(0).queries
+        base = self.segmenter.group(0).queries
         if pca_init:
             pca_queries(base, self.num_prompts, pca_selection)  # what is refused after step 0 is refused before it
         if ic:
@@ -133,7 +106,7 @@ class Crisp(Eclipse):
             names = {category.id: category.name for category in task.train.categories}
             self.semantic.add_task([names[category] for category in task.new_classes])
 
-    def _prompt(self) -> Tensor | None:
+    def _residual(self) -> Tensor | None:
         """Each query's semantic prompt [N, D], by the static queries: the same for all layers and clips."""
         if self.semantic is None:
             return None
@@ -152,7 +125,7 @@ class Crisp(Eclipse):
             )
         is_base = len(self.segmenter.groups) == 1
         if self.step0_ic if is_base else self.ic:
-            kind = "identity" if is_base else self.ic_target
+            kind: Target = "identity" if is_base else self.ic_target
             target = correlation_target(self.segmenter.group(0).queries, len(self._newest), kind)
             losses["loss_ic"] = self.lambda_ic * correlation_loss(layers, target)
         return losses

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
+import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
 
-from cvis.errors import UserError
 from cvis.learners.base import Learner
-from cvis.learners.prompts.focal import sigmoid_focal
-from cvis.learners.prompts.logits import manipulate
 from cvis.learners.registry import LEARNERS
+from cvis.learners.settings import Count, Real, Weight
 from cvis.scenario import Task
-from cvis.segmenters import QueryGroup, Segmenter
-from cvis.segmenters.base import PREDICTION_LAYERS, QueryOutput, select_layers
+from cvis.segmenters import Segmenter
+from cvis.segmenters.background import join, split
+from cvis.segmenters.contract import QueryGroups
+from cvis.segmenters.groups import QueryGroup
+from cvis.segmenters.outputs import Answers, Memory, select_layers
 from cvis.types import Clip, Tracks, Video
 
-CLASSIFICATIONS = ("softmax_ce", "sigmoid_focal")
-ANSWERS = ("video", "group")
+FOREIGN = -10.0
+"""The logit of a class that a group does not own."""
+SCALE, ALPHA, GAMMA = 50.0, 5.0, 1.0
+"""Of :func:`sigmoid_focal`."""
 
 
 @LEARNERS.register_module(name="eclipse")
@@ -37,7 +41,7 @@ class Eclipse(Learner):
     Args:
         num_prompts: of each step's group.
         deltas: of the base group, the first step's group, ...; the last value holds for all further groups. See
-            :func:`~cvis.learners.prompts.logits.manipulate`.
+            :func:`manipulate`.
         own_mask_head: a group has a mask head of its own, or uses the base group's.
         train_no_object: the shared no-object head goes on learning in every step, as in the released code.
         aux_supervision: which predictions are trained: ``first_last`` (of the prompts themselves and of the last
@@ -51,31 +55,27 @@ class Eclipse(Learner):
             the released code; the only way in which fixed scores still forget), or one for each ``group``.
     """
 
-    requires = frozenset({"query_groups", "no_object"})
+    requires = (QueryGroups,)
+    segmenter: QueryGroups
 
     def __init__(
         self,
         segmenter: Segmenter,
-        num_prompts: int = 10,
-        deltas: Sequence[float] = (0.5, 0.6),
+        num_prompts: Count = 10,
+        deltas: Annotated[Sequence[Real], Field(min_length=1)] = (0.5, 0.6),
         own_mask_head: bool = True,
         train_no_object: bool = True,
-        aux_supervision: str = "first_last",
-        classification: str = "softmax_ce",
-        class_weight: float | None = None,
-        lr_mult: float = 1.0,
-        answers: str = "video",
+        aux_supervision: Literal["all", "first_last"] = "first_last",
+        classification: Literal["softmax_ce", "sigmoid_focal"] = "softmax_ce",
+        class_weight: Weight | None = None,
+        lr_mult: Weight = 1.0,
+        answers: Literal["video", "group"] = "video",
     ) -> None:
         super().__init__(segmenter)
-        self.num_prompts = _count("num_prompts", num_prompts)
-        self.deltas = _numbers("deltas", deltas)
-        self.own_mask_head = own_mask_head
-        self.train_no_object = train_no_object
-        self.aux_supervision = _choice("aux_supervision", aux_supervision, PREDICTION_LAYERS[:2])
-        self.classification = _choice("classification", classification, CLASSIFICATIONS)
-        self.class_weight = class_weight if class_weight is None else _weight("class_weight", class_weight)
-        self.lr_mult = _weight("lr_mult", lr_mult)
-        self.answers = _choice("answers", answers, ANSWERS)
+        self.num_prompts, self.deltas = num_prompts, tuple(deltas)
+        self.own_mask_head, self.train_no_object = own_mask_head, train_no_object
+        self.aux_supervision, self.classification = aux_supervision, classification
+        self.class_weight, self.lr_mult, self.answers = class_weight, lr_mult, answers
         self.own_step0 = classification == "sigmoid_focal"  # its step-0 model is another than everybody's
 
     def begin_task(self, task: Task) -> None:
@@ -106,12 +106,14 @@ class Eclipse(Learner):
         classify = sigmoid_focal if self.classification == "sigmoid_focal" else None
         newest = len(self.segmenter.groups) - 1
         if newest == 0:
-            layers: Sequence[QueryOutput] = (outputs := self.segmenter(clip))
+            memory = self.segmenter.features(clip.frames, clip.sizes)
+            layers = self.segmenter.decode_queries(memory)
+            outputs = self.segmenter.with_masks(memory, layers)
             losses = self.segmenter.criterion(outputs, clip.targets, classify)
         else:
             with torch.no_grad():
                 memory = self.segmenter.features(clip.frames, clip.sizes)
-            layers = self.segmenter.decode_queries(memory, newest, "all", self._prompt())
+            layers = self.segmenter.decode_queries(memory, newest, self._residual())
             outputs = self.segmenter.with_masks(memory, select_layers(layers, self.aux_supervision))
             losses = self.segmenter.criterion(outputs, clip.targets, classify, self.class_weight)
         return {**losses, **self._extra_losses([layer.state for layer in layers])}
@@ -120,15 +122,15 @@ class Eclipse(Learner):
         """The best answers of all groups; before there is a second group, those of plain training."""
         if len(self.segmenter.groups) == 1 and self.classification == "softmax_ce":
             return self.segmenter.predict(video)
-        with torch.inference_mode():
-            memory = self.segmenter.video_features(video)
-            found = self.segmenter.decode_groups(memory)
-            scores = [self.scores(answer.logits[0], group) for group, answer in enumerate(found)]
-            embeddings = [answer.mask_embeddings[0] for answer in found]
-            if self.answers == "video":
-                return self.segmenter.tracks(video, memory, torch.cat(scores), torch.cat(embeddings))
-            lists = [self.segmenter.tracks(video, memory, *own) for own in zip(scores, embeddings, strict=True)]
-            return _together(video, lists)
+        return self.segmenter.predict(video, self._read)
+
+    def _read(self, memory: Memory) -> list[Answers]:
+        outputs = self.segmenter.decode_groups(memory)
+        scores = [self.scores(output.logits[0], group) for group, output in enumerate(outputs)]
+        embeddings = [output.mask_embeddings[0] for output in outputs]
+        if self.answers == "video":
+            return [Answers(torch.cat(scores), torch.cat(embeddings))]
+        return [Answers(*answer) for answer in zip(scores, embeddings, strict=True)]
 
     def scores(self, logits: Tensor, group: int) -> Tensor:
         """Scores [N, K] of a group's logits [N, K+1]; -inf for the classes it does not own."""
@@ -136,13 +138,14 @@ class Eclipse(Learner):
         delta = self.deltas[min(group, len(self.deltas) - 1)]
         if len(self.segmenter.groups) > 1:
             logits = manipulate(logits, own, delta)
-        classes, no_object = logits[:, own], logits[:, -1:]
+        every, no_object = split(logits)
+        classes = every[:, own]
         if self.classification == "softmax_ce":  # without the others' e^-10: new classes take nothing from old ones
-            found = torch.cat([classes, no_object], dim=1).softmax(-1)[:, :-1]
+            of_own, _ = split(join(classes, no_object).softmax(-1))
         else:
-            found = classes.sigmoid().where(classes > no_object, -torch.inf)
-        scores = found.new_full((len(logits), logits.shape[1] - 1), -torch.inf)
-        scores[:, own] = found
+            of_own = classes.sigmoid().where(classes > no_object, -torch.inf)
+        scores = torch.full_like(every, -torch.inf, dtype=of_own.dtype)
+        scores[:, own] = of_own
         return scores
 
     @torch.no_grad()
@@ -157,7 +160,7 @@ class Eclipse(Learner):
         if group.mask_head is not None and base.mask_head is not None:
             group.mask_head.load_state_dict(base.mask_head.state_dict())
 
-    def _prompt(self) -> Tensor | None:
+    def _residual(self) -> Tensor | None:
         """[N, D], added to the values of self-attention in training; CRISP's."""
         return None
 
@@ -166,36 +169,48 @@ class Eclipse(Learner):
         return {}
 
 
-def _together(video: Video, lists: Sequence[Tracks]) -> Tracks:
-    """The tracks of several lists, one after the other."""
-    return Tracks(
-        video.id,
-        tuple(category for own in lists for category in own.category_ids),
-        tuple(score for own in lists for score in own.scores),
-        tuple(masks for own in lists for masks in own.segmentations),
-    )
+def sigmoid_focal(logits: Tensor, columns: Tensor, no_object_weight: float = 1.0) -> Tensor:
+    """50 * mean over clips, queries and columns of alpha * BCE * (1 - p_t)^gamma, with alpha = 5, gamma = 1.
+
+    p_t is the probability of the right answer: sigmoid(z) in the target's column, 1 - sigmoid(z) in the others.
+
+    Args:
+        logits: [B, Q, K+1].
+        columns: [B, Q] int64.
+        no_object_weight: not used: the focal factor takes the place of class weights.
+    """
+    wanted = F.one_hot(columns, logits.shape[-1]).to(logits.dtype)
+    bce = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+    right = (-bce).exp()  # BCE = -log p_t
+    return SCALE * (ALPHA * bce * (1 - right) ** GAMMA).mean()
 
 
-def _count(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise UserError(f"learner.{name}: {value!r}: must be a whole number of at least 1")
-    return value
+def manipulate(logits: Tensor, own: Sequence[int], delta: float) -> Tensor:
+    """Let the other groups' classes speak for no-object, then silence them.
 
+    With O the group's own columns, z the logits and ``limit(p)`` the clamp of p to [0.001, 0.999]:
 
-def _weight(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
-        raise UserError(f"learner.{name}: {value!r}: must be a number of at least 0")
-    return float(value)
+    - delta > 0: z_no-object = logit(limit(delta * s)), s the sum over all classes outside O of sigmoid(z), at most 1;
+    - delta < 0: z_no-object = logit(limit(-delta * sigmoid(z_no-object)));
+    - delta = 0: z_no-object stays;
 
+    and z_c = -10 for every class c outside O.
 
-def _numbers(name: str, values: Any) -> tuple[float, ...]:
-    listed = list(values) if isinstance(values, (list, tuple)) else []
-    if not listed or not all(isinstance(v, (int, float)) and math.isfinite(v) for v in listed):
-        raise UserError(f"learner.{name}: {values!r}: must be a list of at least one number, such as [0.5, 0.6]")
-    return tuple(float(value) for value in listed)
+    Args:
+        logits: [..., K+1].
+        own: columns of the group's classes.
+        delta: the group's.
 
-
-def _choice(name: str, value: str, choices: Sequence[str]) -> str:
-    if value not in choices:
-        raise UserError(f"learner.{name}: {value!r}: unknown; use one of {', '.join(choices)}")
-    return value
+    Returns:
+        [..., K+1], at least single precision.
+    """
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    classes, no_object = split(logits)
+    foreign = torch.ones(classes.shape[-1], dtype=torch.bool, device=logits.device)
+    foreign[list(own)] = False
+    if delta > 0:
+        others = (classes.sigmoid() * foreign).sum(-1, keepdim=True).clamp(0, 1)
+        no_object = (delta * others).clamp(0.001, 0.999).logit()
+    elif delta < 0:
+        no_object = (-delta * no_object.sigmoid()).clamp(0.001, 0.999).logit()
+    return join(classes.masked_fill(foreign, FOREIGN), no_object)

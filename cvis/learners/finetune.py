@@ -18,4 +18,4 @@ class FineTune(Learner):
     """
 
     def loss(self, clip: Clip) -> dict[str, Tensor]:
-        return self.segmenter.criterion(self.segmenter(clip), clip.targets)
+        return self.segmenter.losses(clip)

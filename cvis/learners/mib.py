@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from torch import Tensor
 
 from cvis.learners.distill import (
     Distiller,
     OldView,
+    kl,
     mask_distillation,
     unbiased_cross_entropy,
     unbiased_distillation,
 )
-from cvis.learners.distill.learner import at_least_zero, switch
-from cvis.learners.distill.losses import kl
 from cvis.learners.registry import LEARNERS
-from cvis.segmenters import Output, Segmenter
+from cvis.learners.settings import Weight
+from cvis.scenario import Task
+from cvis.segmenters import Segmenter
+from cvis.segmenters.background import num_classes, old_columns
+from cvis.segmenters.outputs import Output
 from cvis.types import Clip
 
 
@@ -40,19 +44,19 @@ class MiB(Distiller):
     def __init__(
         self,
         segmenter: Segmenter,
-        kd_weight: float = 10.0,
+        kd_weight: Weight = 10.0,
         unbiased_ce: bool = True,
         unbiased_kd: bool = True,
         imprint: bool = True,
-        mask_kd_weight: float = 0.0,
-        lr_mult: float = 1.0,
+        mask_kd_weight: Weight = 0.0,
+        **teacher: Any,
     ) -> None:
-        super().__init__(segmenter, lr_mult)
-        self.kd_weight = at_least_zero("kd_weight", kd_weight)
-        self.mask_kd_weight = at_least_zero("mask_kd_weight", mask_kd_weight)
-        self.unbiased_ce = switch("unbiased_ce", unbiased_ce)
-        self.unbiased_kd = switch("unbiased_kd", unbiased_kd)
-        self.head_init = "background" if switch("imprint", imprint) else "default"
+        super().__init__(segmenter, **teacher)
+        self.kd_weight, self.mask_kd_weight = kd_weight, mask_kd_weight
+        self.unbiased_ce, self.unbiased_kd, self.imprint = unbiased_ce, unbiased_kd, imprint
+
+    def new_head(self, task: Task) -> dict[str, Any]:
+        return {"init": "background"} if self.imprint else {}
 
     def losses(self, clip: Clip, new: Sequence[Output], old: OldView) -> dict[str, Tensor]:
         classify = partial(unbiased_cross_entropy, num_old=len(old.classes)) if self.unbiased_ce else None
@@ -67,5 +71,5 @@ class MiB(Distiller):
 
 def _plain(logits: Tensor, old_logits: Tensor) -> Tensor:
     """Distillation as before MiB: KL(q || p), p the softmax over old classes and no-object alone; [B, Q]."""
-    columns = [*range(old_logits.shape[-1] - 1), logits.shape[-1] - 1]
-    return kl(old_logits.log_softmax(-1), logits[..., columns].log_softmax(-1))
+    same = old_columns(logits, num_classes(old_logits))
+    return kl(old_logits.log_softmax(-1), same.log_softmax(-1))

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 
-from cvis.learners.distill import Distiller, OldView, with_pseudo_labels
-from cvis.learners.distill.learner import at_least_zero
+from cvis.learners.distill import Teacher, TeacherLearner, with_pseudo_labels
 from cvis.learners.registry import LEARNERS
-from cvis.segmenters import Output, Segmenter
+from cvis.learners.settings import Weight
+from cvis.segmenters import Segmenter
+from cvis.segmenters.contract import ClipTracks
+from cvis.segmenters.outputs import Maps
 from cvis.types import Clip
 
 
 @LEARNERS.register_module(name="pseudo")
-class Pseudo(Distiller):
+class Pseudo(TeacherLearner):
     """Fine-tuning on the annotations and the old model's pseudo-labels, and no other help against forgetting.
 
     Args:
@@ -22,13 +24,15 @@ class Pseudo(Distiller):
         lr_mult: factor on the schedule's learning rate after step 0.
     """
 
-    def __init__(
-        self, segmenter: Segmenter, min_score: float = 0.0, min_overlap: float = 0.5, lr_mult: float = 1.0
-    ) -> None:
-        super().__init__(segmenter, lr_mult)
-        self.min_score = at_least_zero("min_score", min_score)
-        self.min_overlap = at_least_zero("min_overlap", min_overlap)
+    requires = (ClipTracks,)
 
-    def losses(self, clip: Clip, new: Sequence[Output], old: OldView) -> dict[str, Tensor]:
-        labelled = with_pseudo_labels(clip, old, self.min_score, self.min_overlap)
-        return self.segmenter.criterion(new, labelled.targets)
+    def __init__(
+        self, segmenter: Segmenter, min_score: Weight = 0.0, min_overlap: Weight = 0.5, **teacher: Any
+    ) -> None:
+        super().__init__(segmenter, **teacher)
+        self.min_score, self.min_overlap = min_score, min_overlap
+
+    def later_loss(self, clip: Clip, maps: Maps | None, teacher: Teacher[ClipTracks]) -> dict[str, Tensor]:
+        seen = teacher.segmenter.clip_tracks(clip, teacher.maps(maps))
+        labelled = with_pseudo_labels(clip, seen, teacher.segmenter.classes, self.min_score, self.min_overlap)
+        return self.segmenter.losses(labelled, maps)

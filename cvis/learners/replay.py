@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
 from torch import Tensor
 
 from cvis.data.videoset import VideoSet
 from cvis.learners.base import Learner
-from cvis.learners.distill import ReplayMemory
 from cvis.learners.registry import LEARNERS
+from cvis.learners.replay_memory import ReplayMemory
 from cvis.scenario import Task
 from cvis.segmenters import Segmenter
 from cvis.types import Clip
@@ -26,7 +29,7 @@ class Replay(Learner):
 
     replays = True
 
-    def __init__(self, segmenter: Segmenter, tracks_per_class: int = 5) -> None:
+    def __init__(self, segmenter: Segmenter, tracks_per_class: Annotated[int, Field(ge=0)] = 5) -> None:
         super().__init__(segmenter)
         self.memory = ReplayMemory(tracks_per_class)
 
@@ -42,4 +45,4 @@ class Replay(Learner):
         return task.train if memory is None else task.train | memory
 
     def loss(self, clip: Clip) -> dict[str, Tensor]:
-        return self.segmenter.criterion(self.segmenter(clip), clip.targets)
+        return self.segmenter.losses(clip)

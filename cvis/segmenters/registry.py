@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import inspect
-
-from mmengine.registry import Registry
+from typing import Any
 
 from cvis.errors import UserError
-from cvis.segmenters.base import Segmenter
+from cvis.plugins import Plugins
+from cvis.segmenters.contract import Segmenter
 
-SEGMENTERS = Registry("segmenter", scope="cvis", locations=["cvis.segmenters.mask2former.model"])
+
+def _check_segmenter(segmenter: Any, where: str) -> type[Segmenter]:
+    if not (isinstance(segmenter, type) and issubclass(segmenter, Segmenter)):
+        raise UserError(f"segmenter: {where}: is not a subclass of cvis.segmenters.Segmenter")
+    if missing := sorted(segmenter.__abstractmethods__):
+        raise UserError(f"segmenter: {where}: defines no {', '.join(missing)}; see cvis.segmenters.contract")
+    return segmenter
+
+
+SEGMENTERS: Plugins[Segmenter] = Plugins("segmenter", "cvis.segmenters", _check_segmenter)
 """Register a class by ``@SEGMENTERS.register_module(name=...)``."""
 
 
@@ -21,10 +30,9 @@ def build_segmenter(config: dict) -> Segmenter:
     """
     arguments = dict(config)
     name = arguments.pop("type", None)
-    segmenter = SEGMENTERS.get(name) if isinstance(name, str) else None
-    if segmenter is None:
-        known = ", ".join(sorted(SEGMENTERS.module_dict))
-        raise UserError(f"segmenter.type: {name!r}: no such segmenter; use one of {known}")
+    if not isinstance(name, str):
+        raise UserError(f"segmenter.type: {name!r}: is no name; use one of {', '.join(SEGMENTERS.names())}")
+    segmenter = SEGMENTERS.find(name)
     try:
         inspect.signature(segmenter).bind(**arguments)
     except TypeError as error:

@@ -36,7 +36,7 @@ def test_learners_says_why_a_plugin_is_broken(monkeypatch):
 
 
 PLUGIN = """
-from cvis.learners import FineTune
+from cvis.learners.finetune import FineTune
 class Mine(FineTune):
     '''What it is.
 

@@ -84,7 +84,7 @@ def test_a_method_that_came_first_does_not_change_the_shared_step_zero(stream, f
     plugin = tmp_path / "silent.py"
     plugin.write_text(
         textwrap.dedent("""
-            from cvis.learners import FineTune
+            from cvis.learners.finetune import FineTune
 
             class Silent(FineTune):
                 def loss(self, clip):
@@ -107,7 +107,7 @@ def test_a_gradient_that_is_not_finite_names_its_clips(stream, tmp_path):
     plugin.write_text(
         textwrap.dedent("""
             import torch
-            from cvis.learners import FineTune
+            from cvis.learners.finetune import FineTune
 
             class Steep(FineTune):
                 own_step0 = True
@@ -155,7 +155,7 @@ def test_a_loss_that_is_not_finite_names_step_iteration_and_clips(stream, tmp_pa
     plugin = tmp_path / "exploding.py"
     plugin.write_text(
         textwrap.dedent("""
-            from cvis.learners import FineTune
+            from cvis.learners.finetune import FineTune
 
             class Exploding(FineTune):
                 own_step0 = True

@@ -10,7 +10,7 @@ from cvis.engine.run import run
 from cvis.errors import UserError
 
 PLUGIN = """
-from cvis.learners import FineTune
+from cvis.learners.finetune import FineTune
 
 class Spoken(FineTune):
     def describe(self):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cvis.errors import UserError
-from cvis.learners.prompts.correlation import correlation_loss, correlation_target, cosines
+from cvis.learners.crisp_parts.correlation import correlation_loss, correlation_target, cosines
 
 
 def cosine(a, b):
@@ -95,7 +95,6 @@ def test_under_autocast_it_is_computed_in_float32(dtype):
     ("prompts", "kind", "message"),
     [
         (7, "first_block", "learner.ic_target: 'first_block': 7 prompts need as many base queries, there are 6"),
-        (4, "mean", "learner.ic_target: 'mean': unknown; use one of first_block, identity"),
     ],
 )
 def test_what_is_not_possible_is_said_in_one_line(prompts, kind, message):

@@ -16,9 +16,10 @@ from cvis.engine import checkpoint
 from cvis.engine.run import run
 from cvis.errors import UserError
 from cvis.files import shipped
+from cvis.learners import build_learner
 from cvis.learners.crisp import Crisp
+from cvis.learners.crisp_parts.pca import pca_queries
 from cvis.learners.eclipse import Eclipse
-from cvis.learners.prompts.pca import pca_queries
 from cvis.scenario import Task
 from cvis.segmenters import build_segmenter
 from cvis.types import Category, Clip, Targets
@@ -43,7 +44,9 @@ def make_learner(kind=Crisp, steps=2, **parameters):
     config = Config.fromfile(shipped("configs") / "segmenters" / "mask2former_tiny.py").to_dict()["segmenter"]
     config.update(num_queries=6, criterion=dict(num_points=64), class_head="mlp")
     text = {"text_encoder": TEXT} if kind is Crisp else {}
-    learner = kind(build_segmenter(config), **{"num_prompts": PROMPTS, **text, **parameters})
+    name = {Crisp: "crisp", Eclipse: "eclipse"}[kind]
+    settings = {"type": name, "num_prompts": PROMPTS, **text, **parameters}
+    learner = build_learner(settings, build_segmenter(config))
     for index in range(steps):
         torch.manual_seed(index)
         learner.begin_task(make_task(index))
@@ -152,9 +155,9 @@ def test_the_prompt_is_the_nearest_of_the_pool_and_goes_into_the_decoder_in_trai
     seen = []
     decode = learner.segmenter.decoder.forward
 
-    def spy(memory, groups, prompt=None):
-        seen.append(prompt)
-        return decode(memory, groups, prompt)
+    def spy(memory, groups, residual=None):
+        seen.append(residual)
+        return decode(memory, groups, residual)
 
     monkeypatch.setattr(learner.segmenter.decoder, "forward", spy)
     losses_of(learner)
@@ -186,7 +189,7 @@ def test_the_two_losses_are_three_times_their_formulas():
 
     with torch.no_grad():
         memory = learner.segmenter.features(make_clip(1).frames)
-        layers = learner.segmenter.decode_queries(memory, 1, "all", pool.float()[chosen])
+        layers = learner.segmenter.decode_queries(memory, 1, pool.float()[chosen])
     base = learner.segmenter.group(0).queries.tolist()
     ic = 0.0
     for layer in layers:  # the queries themselves and three decoder layers
@@ -206,7 +209,8 @@ def test_orthogonal_base_queries_are_an_option_of_ic(ic, step0_ic, own):
     assert "loss_isc" not in losses
     if own:
         with torch.no_grad():
-            states = [output.state.double().tolist() for output in learner.segmenter(make_clip(0))]
+            memory = learner.segmenter.features(make_clip(0).frames)
+            states = [output.state.double().tolist() for output in learner.segmenter.decode_queries(memory)]
         error = sum(
             (cosine(state[b][i], state[b][j]) - (i == j)) ** 2 / (2 * 36)
             for state in states
@@ -250,10 +254,10 @@ def test_trainable_parameters_at_full_size():
         (dict(num_prompts=7, pca_init=False), "learner.ic_target: 'first_block': 7 prompts need as many base queries"),
         (dict(pca_selection="best"), "learner.pca_selection: 'best'"),
         (dict(ic_target="mean"), "learner.ic_target: 'mean'"),
-        (dict(matching="euclid"), "learner.matching: 'euclid': unknown; use one of cosine, dot"),
-        (dict(isc_similarity="euclid"), "learner.isc_similarity: 'euclid': unknown; use one of cosine, dot"),
-        (dict(context_std=-0.1), "learner.context_std: -0.1: must be a number of at least 0"),
-        (dict(lambda_ic=math.nan), "learner.lambda_ic: nan: must be a number of at least 0"),
+        (dict(matching="euclid"), "learner.matching: 'euclid': input should be 'cosine' or 'dot'"),
+        (dict(isc_similarity="euclid"), "learner.isc_similarity: 'euclid': input should be 'cosine' or 'dot'"),
+        (dict(context_std=-0.1), "learner.context_std: -0.1: input should be greater than or equal to 0"),
+        (dict(lambda_ic=math.nan), "learner.lambda_ic: nan: input should be"),
         (dict(text_encoder=dict(model="tiny", pretrained="no.pt")), "learner.text_encoder.pretrained"),
     ],
 )

@@ -6,8 +6,9 @@ import pytest
 import torch
 from two_models import make_clip, make_segmenter
 
+from cvis.learners.comformer import product_cost
 from cvis.segmenters.mask2former.criterion import softmax_cross_entropy
-from cvis.segmenters.mask2former.matcher import pairwise_cost, product_cost
+from cvis.segmenters.mask2former.matcher import pairwise_cost
 
 
 @pytest.fixture
@@ -15,7 +16,7 @@ def case():
     segmenter = make_segmenter()
     segmenter.add_classes((7, 3, 40, 41))
     clip = make_clip()
-    return segmenter, segmenter(clip), clip.targets
+    return segmenter, segmenter.decode(segmenter.features(clip.frames, clip.sizes)), clip.targets
 
 
 def losses(case, *arguments, **named):
@@ -102,3 +103,14 @@ def test_the_matching_that_methods_ask_for_is_that_of_the_losses(case):
     for columns, query in zip(seen, matching.query, strict=True):
         assert columns[0, query].tolist() == [2, 3]
     assert matching.clip.tolist() == [0, 0]
+
+
+def test_queries_matched_to_some_classes_are_told_among_all_targets(case):
+    segmenter, outputs, targets = case
+    torch.manual_seed(0)
+    query = segmenter.match(outputs[-1:], targets).query[0].tolist()
+    for classes in ([40], [41], [40, 41], [7]):
+        torch.manual_seed(0)
+        matched = segmenter.matched_to(outputs[-1], targets, classes)
+        expected = {(0, q) for q, category in zip(query, [40, 41], strict=True) if category in classes}
+        assert {tuple(place) for place in matched.nonzero().tolist()} == expected

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cvis.learners.balconpas import replay_cross_entropy
 from cvis.learners.combo import half_learning_half_distillation
+from cvis.learners.comformer import compete, product_cost
 from cvis.learners.distill import (
     adaptive_mean,
     feature_distance,
@@ -21,8 +22,6 @@ from cvis.learners.distill import (
 )
 from cvis.learners.distill.losses import kl, weighted_mean
 from cvis.learners.mib import _plain
-from cvis.segmenters.mask2former.matcher import product_cost
-from cvis.segmenters.mask2former.points import compete
 
 BATCH, QUERIES = 2, 3
 CASES = st.tuples(st.integers(0, 3), st.integers(1, 3), st.floats(0.1, 12.0), st.integers(0, 2**31))

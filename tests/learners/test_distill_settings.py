@@ -5,7 +5,8 @@ from tiny import settings
 from two_models import make_segmenter
 
 from cvis.errors import UserError
-from cvis.learners.registry import build_learner, find_learner, parameters_of
+from cvis.learners import build_learner, find_learner
+from cvis.learners.settings import parameters_of
 
 LEARNERS = ("mib", "comformer", "combo", "balconpas", "replay", "pseudo")
 COUNTS = ("rank", "tracks_per_class")
@@ -50,9 +51,7 @@ def test_the_other_values_are_taken(name, key, segmenter):
     default = parameters_of(find_learner(name))[key].default
     given = (not default) if isinstance(default, bool) else 3
     learner = build_learner({"type": name, key: given}, segmenter)
-    if key == "imprint":
-        assert learner.head_init == "default"
-    elif key == "tracks_per_class":
+    if key == "tracks_per_class":
         assert learner.memory.tracks_per_class == 3
     else:
         assert getattr(learner, key) == given

@@ -62,7 +62,6 @@ def test_both_models_look_once_a_batch(name, freeze, passes, monkeypatch):
         original = getattr(where, attribute)
         monkeypatch.setattr(where, attribute, lambda *a, **k: (calls.append(what), original(*a, **k))[1])
 
-    counted("teacher", learner.teacher, "forward")
     for segmenter, who in ((learner.segmenter, "new"), (learner.teacher.segmenter, "old")):
         for part in ("pixel_decoder", "decoder", "class_heads"):
             counted(f"{who} {part}", getattr(segmenter, part), "forward")
@@ -73,7 +72,7 @@ def test_both_models_look_once_a_batch(name, freeze, passes, monkeypatch):
     assert calls.count("backbone") == passes
     for part in ("pixel_decoder", "decoder", "class_heads"):
         assert (calls.count(f"new {part}"), calls.count(f"old {part}")) == (1, 1)
-    assert (calls.count("teacher"), calls.count("new masks")) == (1, 1)
+    assert calls.count("new masks") == 1
     assert calls.count("old masks") <= 1
 
 
@@ -121,7 +120,7 @@ def test_there_is_no_teacher_between_steps_and_each_step_has_its_own():
 
 @pytest.mark.parametrize("freeze", [True, False])
 @pytest.mark.parametrize("steps", [2, 3])
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", sorted(set(ALL) - {"pseudo"}))
 def test_query_i_of_the_student_is_query_i_of_the_teacher(name, steps, freeze):
     """When a step begins they are one model: same queries, same masks, same logits of old classes, in every layer."""
     learner = make_learner(name, steps, freeze)
@@ -138,7 +137,7 @@ def test_query_i_of_the_student_is_query_i_of_the_teacher(name, steps, freeze):
         assert torch.equal(ours.state, theirs.state)
         torch.testing.assert_close(ours.mask_embeddings, theirs.mask_embeddings, rtol=0, atol=1e-6)
         torch.testing.assert_close(ours.logits[..., :num_old], theirs.logits[..., :num_old], rtol=0, atol=1e-6)
-        imprinted = learner.head_init == "background"
+        imprinted = getattr(learner, "imprint", False)
         torch.testing.assert_close(
             ours.logits[..., num_old:].logsumexp(-1) if imprinted else ours.logits[..., -1],
             theirs.logits[..., -1],

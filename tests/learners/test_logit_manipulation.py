@@ -5,8 +5,7 @@ import math
 import pytest
 import torch
 
-from cvis.learners.prompts.focal import sigmoid_focal
-from cvis.learners.prompts.logits import manipulate
+from cvis.learners.eclipse import manipulate, sigmoid_focal
 
 
 def sigmoid(x):

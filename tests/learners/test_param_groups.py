@@ -4,7 +4,7 @@ from mmengine.config import Config
 
 from cvis.engine.optim import build_optimizer
 from cvis.files import shipped
-from cvis.learners import FineTune
+from cvis.learners.finetune import FineTune
 from cvis.segmenters import build_segmenter
 
 

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from two_models import losses_of, make_clip, make_learner
 
+from cvis.learners.comformer import compete
 from cvis.learners.distill import OldView, pseudo_tracks, with_pseudo_labels
 from cvis.learners.distill.pseudo_labels import PseudoTracks
-from cvis.segmenters.base import Memory, Output
-from cvis.segmenters.mask2former.points import compete
+from cvis.segmenters.mask2former import Mask2Former
+from cvis.segmenters.outputs import Memory, Output
 from cvis.types import NO_OBJECT, Clip, Targets
 
 SHAPE = (2, 3, 4)  # frames, height, width
@@ -35,12 +36,14 @@ def test_the_rule_pixel_by_pixel(seed, queries, min_score, min_overlap, area):
     generator = torch.Generator().manual_seed(seed)
     probabilities = (2 * torch.randn(queries, 4, generator=generator, dtype=torch.float64)).softmax(-1)
     masks, annotated = blobs(generator, queries), torch.rand(SHAPE, generator=generator) < 0.3
-    found = pseudo_tracks(probabilities, masks, annotated, min_score, min_overlap, area)
+    proposing = (probabilities.argmax(-1) < 3).nonzero().squeeze(1)  # the last of the four is no-object
+    probabilities, masks = probabilities[proposing], masks[proposing]
+    found = pseudo_tracks(probabilities[:, :3], masks, annotated, min_score, min_overlap, area)
     rows = probabilities.tolist()
     best = [max(row) for row in rows]
     columns = [row.index(top) for row, top in zip(rows, best, strict=True)]
     expected = plain.pseudo_tracks(best, columns, masks.tolist(), annotated.tolist(), 3, min_score, min_overlap, area)
-    assert found.queries.tolist() == list(expected)
+    assert found.rows.tolist() == list(expected)
     assert found.columns.tolist() == [columns[query] for query in expected]
     pixels = [{tuple(p) for p in mask.nonzero().tolist()} for mask in found.masks]
     assert pixels == list(expected.values())
@@ -51,26 +54,26 @@ def test_the_rule_pixel_by_pixel(seed, queries, min_score, min_overlap, area):
 
 def test_one_argmax_a_pixel_and_frame_but_areas_of_the_whole_track():
     """A query that loses one frame keeps the other, and is weighed by both together."""
-    probabilities = torch.tensor([[0.9, 0.1], [0.6, 0.4]])
+    probabilities = torch.tensor([[0.9], [0.6]])
     masks = torch.zeros(2, 2, 2, 6)
     masks[0, 0] = 0.9
     masks[1] = 0.9
     nothing = torch.zeros(2, 2, 6, dtype=torch.bool)
     found = pseudo_tracks(probabilities, masks, nothing, min_overlap=0.49)
-    assert found.queries.tolist() == [0, 1]
+    assert found.rows.tolist() == [0, 1]
     assert found.masks[:, :, 0, 0].tolist() == [[True, False], [False, True]]
-    assert pseudo_tracks(probabilities, masks, nothing, min_overlap=0.5).queries.tolist() == [0]
+    assert pseudo_tracks(probabilities, masks, nothing, min_overlap=0.5).rows.tolist() == [0]
 
 
 def test_assigned_area_counts_pixels_below_one_half_and_kept_area_does_not():
-    probabilities = torch.tensor([[0.9, 0.1], [0.5, 0.4]])
+    probabilities = torch.tensor([[0.9], [0.5]])
     masks = torch.zeros(2, 1, 1, 8)
     masks[0, ..., :4] = 0.6  # its whole mask, of which ground truth takes two
     masks[0, ..., 4:] = 0.4  # too little to be of the mask, enough to be assigned
     annotated = torch.zeros(1, 1, 8, dtype=torch.bool)
     annotated[..., :2] = True
     for area, kept in (("assigned", 1), ("kept", 0)):
-        assert len(pseudo_tracks(probabilities, masks, annotated, 0.0, 0.5, area).queries) == kept
+        assert len(pseudo_tracks(probabilities, masks, annotated, 0.0, 0.5, area).rows) == kept
 
 
 def view(logits, masks, classes=(7, 3, 12), size=(32, 48)) -> OldView:
@@ -83,8 +86,15 @@ def view(logits, masks, classes=(7, 3, 12), size=(32, 48)) -> OldView:
         def with_masks(self, memory, layers):
             return [Output(logits, *[torch.zeros(0)] * 3, masks)]
 
+        proposals = Mask2Former.proposals
+
     memory = Memory((), torch.zeros(0), size)
     return OldView(Says(), memory, (Output(logits, *[torch.zeros(0)] * 3, masks),))
+
+
+def labelled(clip: Clip, old: OldView, answer: Output | None = None, **how) -> Clip:
+    """With what the old model proposes."""
+    return with_pseudo_labels(clip, old.proposals(clip, answer), old.classes, **how)
 
 
 def random_view(seed=0, queries=5, batch=2) -> OldView:
@@ -103,9 +113,9 @@ def test_a_batch_with_pseudo_labels(area, soft):
     for seed in range(8):
         old = random_view(seed)
         clip = make_clip(size=(20, 30), seed=seed)  # the second clip is padded
-        again = with_pseudo_labels(clip, old, min_overlap=0.1, area=area, soft_masks=soft)
-        assert (again.frames is clip.frames, again.names) == (True, clip.names)
         masks = compete(old.answer.masks) if soft else old.answer.masks
+        again = labelled(clip, old, replace(old.answer, masks=masks), min_overlap=0.1, area=area)
+        assert (again.frames is clip.frames, again.names) == (True, clip.names)
         for index, (before, after) in enumerate(zip(clip.targets, again.targets, strict=True)):
             n = len(before.category_ids)
             assert torch.equal(after.category_ids[:n], before.category_ids)
@@ -132,7 +142,7 @@ def test_a_batch_with_pseudo_labels(area, soft):
 def test_they_overlap_neither_ground_truth_nor_each_other_nor_padding():
     for seed in range(20):
         old, clip = random_view(seed), make_clip(size=(20, 30))
-        again = with_pseudo_labels(clip, old, min_overlap=0.0)
+        again = labelled(clip, old, min_overlap=0.0)
         for before, after, (height, width) in zip(clip.targets, again.targets, clip.sizes.tolist(), strict=True):
             added = after.masks[len(before.masks) :]
             assert added.any() == bool(len(added))
@@ -147,7 +157,7 @@ def test_a_sure_old_model_labels_what_it_sees():
     logits[..., 1] = 9.0
     masks = torch.full((2, 1, 2, 8, 12), -9.0)
     masks[..., :4, :] = 9.0
-    again = with_pseudo_labels(make_clip(()), view(logits, masks))
+    again = labelled(make_clip(()), view(logits, masks))
     for target in again.targets:
         assert target.category_ids.tolist() == [3]
         assert target.masks[0, :, :15].all()
@@ -158,7 +168,7 @@ def test_an_old_model_that_sees_nothing_adds_nothing():
     logits = torch.full((2, 3, 4), -9.0)
     logits[..., -1] = 9.0
     clip = make_clip()
-    again = with_pseudo_labels(clip, view(logits, torch.full((2, 3, 2, 8, 12), 9.0)))
+    again = labelled(clip, view(logits, torch.full((2, 3, 2, 8, 12), 9.0)))
     for before, after in zip(clip.targets, again.targets, strict=True):
         assert torch.equal(before.category_ids, after.category_ids)
         assert torch.equal(before.masks, after.masks)
@@ -170,7 +180,7 @@ def test_a_target_without_a_mask_leaves_room():
     logits[..., 0] = 9.0
     empty = Targets(torch.tensor([NO_OBJECT]), torch.zeros(1, 2, 32, 48, dtype=torch.bool))
     clip = replace(make_clip(), targets=(empty, empty))
-    again = with_pseudo_labels(clip, view(logits, torch.full((2, 1, 2, 8, 12), 9.0)))
+    again = labelled(clip, view(logits, torch.full((2, 1, 2, 8, 12), 9.0)))
     assert again.targets[0].category_ids.tolist() == [NO_OBJECT, 7]
     assert again.targets[0].masks[1].all()
 
@@ -180,13 +190,13 @@ def test_frames_padded_to_the_networks_size_are_cut_back():
     logits[..., 0] = 9.0
     own = Targets(torch.zeros(0, dtype=torch.int64), torch.zeros(0, 2, 30, 44, dtype=torch.bool))
     clip = Clip(torch.zeros(1, 2, 3, 30, 44, dtype=torch.uint8), torch.tensor([[30, 44]]), (own,), ("a",))
-    again = with_pseudo_labels(clip, view(logits, torch.full((1, 1, 2, 8, 12), 9.0)))
+    again = labelled(clip, view(logits, torch.full((1, 1, 2, 8, 12), 9.0)))
     assert again.targets[0].masks.shape == (1, 2, 30, 44)
     assert again.targets[0].masks.all()
 
 
 def test_no_track_is_an_empty_answer_of_the_right_shape():
-    found = pseudo_tracks(torch.zeros(0, 4), torch.zeros(0, *SHAPE), torch.zeros(SHAPE, dtype=torch.bool))
+    found = pseudo_tracks(torch.zeros(0, 3), torch.zeros(0, *SHAPE), torch.zeros(SHAPE, dtype=torch.bool))
     assert isinstance(found, PseudoTracks)
     assert found.masks.shape == (0, *SHAPE)
     assert found.masks.dtype == torch.bool

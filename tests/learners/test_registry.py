@@ -5,9 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from cvis import plugins as plugins_module
 from cvis.errors import UserError
-from cvis.learners import FineTune, Joint, Learner, registry
-from cvis.learners.registry import available, build_learner, find_learner, parameters_of
+from cvis.learners import LEARNERS, Learner, available, build_learner, find_learner, registry
+from cvis.learners.finetune import FineTune
+from cvis.learners.joint import Joint
+from cvis.learners.settings import check_settings, parameters_of
+from cvis.segmenters.contract import ClipTracks
 
 
 @dataclass
@@ -40,11 +44,10 @@ def plugins(monkeypatch):
         Point("broken", ImportError("No module named 'left_pad'"), package),
         Point("not_a_learner", dict, package),
     ]
-    monkeypatch.setattr(registry, "entry_points", lambda group: points if group == "cvis.learners" else [])
-    monkeypatch.setattr(registry, "_origin", {})
-    monkeypatch.setattr(registry, "_broken", {})
+    monkeypatch.setattr(plugins_module, "entry_points", lambda group: points if group == "cvis.learners" else [])
+    monkeypatch.setattr(LEARNERS, "_plugins", {})
     yield
-    registry.LEARNERS.module_dict.pop("mine", None)
+    LEARNERS.registry.module_dict.pop("mine", None)
 
 
 def test_our_own_are_found_by_name():
@@ -70,7 +73,7 @@ def test_a_broken_plugin_says_why_when_it_is_asked_for(plugins):
 
 def test_a_plugin_that_takes_a_name_of_ours_is_refused_and_named(plugins, monkeypatch):
     package = SimpleNamespace(name="rude", version="1")
-    monkeypatch.setattr(registry, "entry_points", lambda group: [Point("finetune", Mine, package)])
+    monkeypatch.setattr(plugins_module, "entry_points", lambda group: [Point("finetune", Mine, package)])
     assert any(info.name == "finetune" and info.error and info.package == "rude" for info in available())
     assert find_learner("finetune") is FineTune
 
@@ -92,7 +95,9 @@ def test_odd_names_are_one_line(name):
 
 def test_a_class_in_a_file(tmp_path):
     file = tmp_path / "my_method.py"
-    file.write_text("from cvis.learners import FineTune\nclass Better(FineTune):\n    '''Better.'''\nnumber = 3\n")
+    file.write_text(
+        "from cvis.learners.finetune import FineTune\nclass Better(FineTune):\n    '''Better.'''\nnumber = 3\n"
+    )
     assert find_learner(f"{file}:Better").__name__ == "Better"
     with pytest.raises(UserError, match="has no class 'Worse'"):
         find_learner(f"{file}:Worse")
@@ -107,18 +112,81 @@ def test_a_file_that_does_not_import_says_why(tmp_path):
         find_learner(f"{file}:Mine")
 
 
-def test_a_pair_that_cannot_work_is_refused_with_the_missing_capability():
-    class Needy(FineTune):
-        requires = frozenset({"query_groups", "telepathy"})
+class Few(ClipTracks):
+    """A segmenter that can say what it sees in a clip, and nothing else."""
 
-    registry.LEARNERS.register_module(name="needy", module=Needy)
+    def __init__(self):
+        super().__init__()
+
+    losses = predict = grow = clip_tracks = None
+
+
+def test_a_pair_that_cannot_work_is_refused_with_the_missing_ability():
+    for name, missing in (("eclipse", "query_groups"), ("mib", "aligned_queries")):
+        with pytest.raises(UserError) as caught:
+            build_learner({"type": name}, Few())
+        message = f"learner '{name}' needs {missing} of the segmenter, which Few does not offer; it offers clip_tracks"
+        assert str(caught.value) == message
+    assert isinstance(build_learner({"type": "finetune"}, Few()), FineTune)
+    assert build_learner({"type": "pseudo"}, Few()).segmenter.classes == []
+
+
+def test_every_learner_of_ours_says_what_it_needs():
+    needs = {info.name: set(info.requires) for info in available() if info.package == "cvis"}
+    assert {name for name, abilities in needs.items() if not abilities} == {"finetune", "joint", "replay"}
+    assert needs["pseudo"] == {"clip_tracks"}
+    assert needs["crisp"] == needs["eclipse"] == {"query_groups"}
+    assert all("aligned_queries" in needs[name] for name in ("mib", "comformer", "combo", "balconpas"))
+
+
+def test_a_method_is_one_file_found_where_it_stands(tmp_path, monkeypatch):
+    """CONTRIBUTING's recipe: a module in the package that registers a class, and nothing else."""
+    import cvis.learners
+
+    (tmp_path / "surprise.py").write_text(
+        "from cvis.learners.finetune import FineTune\nfrom cvis.learners.registry import LEARNERS\n"
+        '@LEARNERS.register_module(name="surprise")\nclass Surprise(FineTune):\n    "A surprise."\n'
+    )
+    monkeypatch.setattr(cvis.learners, "__path__", [*cvis.learners.__path__, str(tmp_path)])
+    monkeypatch.setattr(LEARNERS, "_loaded", False)
     try:
-        with pytest.raises(UserError, match="needs telepathy of the segmenter"):
-            build_learner({"type": "needy"}, SimpleNamespace(capabilities=frozenset({"query_groups"})))
+        assert find_learner("surprise").__name__ == "Surprise"
     finally:
-        registry.LEARNERS.module_dict.pop("needy")
+        LEARNERS.registry.module_dict.pop("surprise", None)
+
+
+def test_a_registered_class_can_be_named_by_its_file_too_and_more_than_once(tmp_path):
+    file = tmp_path / "twice.py"
+    file.write_text(
+        "from cvis.learners.finetune import FineTune\nfrom cvis.learners.registry import LEARNERS\n"
+        '@LEARNERS.register_module(name="twice")\nclass Twice(FineTune):\n    "Twice."\n'
+    )
+    try:
+        assert find_learner(f"{file}:Twice") is find_learner(f"{file}:Twice") is find_learner("twice")
+    finally:
+        LEARNERS.registry.module_dict.pop("twice", None)
 
 
 def test_parameters_are_those_of_the_constructor_without_the_segmenter():
     assert list(parameters_of(Mine)) == ["weight", "deep"]
     assert not parameters_of(FineTune)
+
+
+def test_settings_of_the_parent_class_come_along():
+    class Child(Mine):
+        def __init__(self, segmenter, own: bool = True, weight: float = 1.0, **mine):
+            super().__init__(segmenter, weight=weight, **mine)
+
+    assert {name: p.default for name, p in parameters_of(Child).items()} == {"weight": 1.0, "deep": False, "own": True}
+    assert check_settings(Child, {"deep": True, "weight": 3}) == {"deep": True, "weight": 3.0}
+    for wrong, words in (({"depe": True}, "did you mean 'deep'"), ({"deep": "yes"}, r"learner\.deep: 'yes'")):
+        with pytest.raises(UserError, match=words):
+            check_settings(Child, wrong)
+
+
+def test_annotations_that_cannot_be_read_check_nothing():
+    class Loose(FineTune):
+        def __init__(self, segmenter, what: "NotImported" = 1):  # noqa: F821
+            super().__init__(segmenter)
+
+    assert check_settings(Loose, {"what": "anything"}) == {"what": "anything"}

@@ -10,8 +10,9 @@ from two_models import STEPS, make_learner, make_segmenter, make_task
 from cvis.data.videoset import VideoSet
 from cvis.errors import UserError
 from cvis.learners.balconpas import BalConpas
-from cvis.learners.distill import ReplayMemory
 from cvis.learners.replay import Replay
+from cvis.learners.replay_memory import ReplayMemory
+from cvis.learners.settings import check_settings
 from cvis.scenario import Task, audit
 from cvis.scenario.visibility import make_tasks
 from cvis.types import NO_OBJECT, RLE, Category, Track, Video
@@ -192,5 +193,5 @@ def test_without_a_memory_nothing_is_replayed(kind):
 
 @pytest.mark.parametrize("k", [-1, 1.5, "3", True, None])
 def test_a_number_of_tracks_is_checked(k):
-    with pytest.raises(UserError, match=r"^learner\.tracks_per_class: .*: must be a whole number of at least 0$"):
-        ReplayMemory(k)
+    with pytest.raises(UserError, match=r"^learner\.tracks_per_class: .*: .*see cvis learners$"):
+        check_settings(Replay, {"tracks_per_class": k})

@@ -10,8 +10,8 @@ from torch import nn
 
 from cvis.errors import UserError
 from cvis.learners.base import Learner
-from cvis.learners.prompts.semantic import SemanticPrompts, consistency_loss, match_prompts
-from cvis.learners.prompts.text import TINY, TextTower
+from cvis.learners.crisp_parts.semantic import SemanticPrompts, consistency_loss, match_prompts
+from cvis.learners.crisp_parts.text import TINY, TextTower
 
 NAMES = ["giant_panda", "cat", "earless_seal"]
 

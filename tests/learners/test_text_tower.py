@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from cvis.errors import UserError
-from cvis.learners.prompts.text import TINY, TextTower
+from cvis.learners.crisp_parts.text import TINY, TextTower
 
 SENTENCES = ["a photo of a giant_panda.", "x", "earless_seal, two of them, beside a very small boat"]
 
@@ -199,7 +199,7 @@ def test_a_download_that_fails_is_one_line_too(monkeypatch, no_cache, error):
     def download(tag):
         raise error
 
-    monkeypatch.setattr("cvis.learners.prompts.clip_weights._reach_hub", lambda: None)
+    monkeypatch.setattr("cvis.learners.crisp_parts.clip_weights._reach_hub", lambda: None)
     monkeypatch.setattr("open_clip.pretrained.download_pretrained", download)
     assert str(error).split("\n")[0] in refusal()
 
@@ -213,7 +213,7 @@ def test_a_tag_is_fetched_only_when_it_is_asked_for_aloud_and_not_twice(
     tags = {"mine": {"hf_hub": "me/mine/"}}
     monkeypatch.setattr("open_clip.pretrained.get_pretrained_cfg", lambda model, tag: tags.get(tag, {}))
     monkeypatch.setattr("open_clip.pretrained.download_pretrained", lambda tag: asked.append(tag) or str(path))
-    monkeypatch.setattr("cvis.learners.prompts.clip_weights._reach_hub", lambda: None)
+    monkeypatch.setattr("cvis.learners.crisp_parts.clip_weights._reach_hub", lambda: None)
     TextTower("tiny", "random")
     TextTower("tiny", str(path))
     assert asked == []

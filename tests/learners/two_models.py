@@ -100,11 +100,9 @@ def make_clip(classes=(40, 41), seed: int = 0, size=(32, 48)) -> Clip:
 
 
 def look(learner, clip: Clip):
-    """The student's layers and the teacher's view of a batch, as ``loss`` makes them."""
+    """The student's layers and the teacher's view of a batch, as a distiller's ``loss`` makes them."""
     maps = learner.segmenter.extract(clip.frames, clip.sizes)
-    memory = learner.segmenter.encode(maps)
-    new = learner.segmenter.with_masks(memory, learner.decode(learner.segmenter, memory))
-    return new, learner.teacher(clip, maps, learner.decode)
+    return learner.new_view(maps), learner.old_view(clip, maps, learner.teacher)
 
 
 def losses_of(learner, clip: Clip, seed: int = 0) -> dict[str, torch.Tensor]:

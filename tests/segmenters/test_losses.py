@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from cvis.errors import UserError
-from cvis.segmenters.base import Output
 from cvis.segmenters.mask2former import criterion as module
 from cvis.segmenters.mask2former.criterion import Criterion, pad_tracks, softmax_cross_entropy
 from cvis.segmenters.mask2former.matcher import assign, pairwise_cost
 from cvis.segmenters.mask2former.points import sample, uncertain_points
 from cvis.segmenters.openmmlab import quiet
+from cvis.segmenters.outputs import Output
 from cvis.types import NO_OBJECT, Targets
 
 

@@ -7,8 +7,8 @@ import torch
 from mmengine.config import Config
 
 from cvis.files import shipped
-from cvis.segmenters.base import select_layers
 from cvis.segmenters.mask2former.decoder import Level, attend
+from cvis.segmenters.outputs import select_layers
 from cvis.segmenters.registry import build_segmenter
 
 
@@ -72,7 +72,7 @@ def test_every_layer_is_prompted(small, frames):
             for index, layer in enumerate(segmenter.decoder.layers):
                 layer.self_attn.attn.out_proj.weight.mul_(index == lively)
             plain = segmenter.decode_queries(memory)
-            prompted = segmenter.decode_queries(memory, prompt=torch.randn(5, 32))
+            prompted = segmenter.decode_queries(memory, residual=torch.randn(5, 32))
             for layer, weight in zip(segmenter.decoder.layers, saved, strict=True):
                 layer.self_attn.attn.out_proj.weight.copy_(weight)
         moved = [not torch.equal(a.state, b.state) for a, b in zip(plain, prompted, strict=True)]

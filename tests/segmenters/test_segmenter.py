@@ -97,14 +97,15 @@ def test_group_without_mask_head_uses_the_base_groups(small, frames):
         assert torch.equal(base.masks, same.masks)
 
 
-def test_prompt_enters_the_value_of_self_attention(small, frames):
+def test_a_residual_enters_the_value_of_self_attention(small, frames):
     segmenter = small()
     memory = segmenter.features(frames)
-    plain = segmenter.decode(memory)
-    assert torch.equal(plain[-1].masks, segmenter.decode(memory, prompt=torch.zeros(5, 32))[-1].masks)
-    prompted = segmenter.decode(memory, prompt=torch.randn(5, 32))
-    assert torch.equal(plain[0].masks, prompted[0].masks)
-    assert not torch.allclose(plain[1].masks, prompted[1].masks)
+    plain = segmenter.decode_queries(memory)
+    same = segmenter.decode_queries(memory, residual=torch.zeros(5, 32))
+    assert torch.equal(plain[-1].mask_embeddings, same[-1].mask_embeddings)
+    prompted = segmenter.decode_queries(memory, residual=torch.randn(5, 32))
+    assert torch.equal(plain[0].mask_embeddings, prompted[0].mask_embeddings)
+    assert not torch.allclose(plain[1].mask_embeddings, prompted[1].mask_embeddings)
 
 
 @pytest.mark.parametrize("kind", ["linear", "mlp"])
@@ -133,7 +134,7 @@ def test_classes_are_added_once(small):
 @pytest.mark.parametrize("kind", ["linear", "mlp"])
 def test_state_is_replay_and_strict_load(small, frames, kind):
     def grow(segmenter, init):
-        segmenter.add_classes([40, 41], init)
+        segmenter.add_classes([40, 41], init=init)
         segmenter.add_query_group(2, step=1)
         return segmenter
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from cvis.segmenters.base import Output
 from cvis.segmenters.mask2former.criterion import Criterion, softmax_cross_entropy
+from cvis.segmenters.outputs import Output
 
 TRACKS = 3
 

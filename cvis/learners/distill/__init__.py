@@ -1,6 +1,6 @@
 """What methods are made of that look back at the model of the step before. Import from here for a method of yours."""
 
-from cvis.learners.distill.learner import Distiller
+from cvis.learners.distill.learner import Distiller, TeacherLearner
 from cvis.learners.distill.losses import (
     adaptive_mean,
     feature_distance,
@@ -11,15 +11,14 @@ from cvis.learners.distill.losses import (
     unbiased_distillation,
     weighted_mean,
 )
-from cvis.learners.distill.memory import ReplayMemory
 from cvis.learners.distill.pseudo_labels import pseudo_tracks, with_pseudo_labels
 from cvis.learners.distill.teacher import OldView, Teacher
 
 __all__ = [
     "Distiller",
     "OldView",
-    "ReplayMemory",
     "Teacher",
+    "TeacherLearner",
     "adaptive_mean",
     "feature_distance",
     "kl",

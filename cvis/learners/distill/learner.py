@@ -1,24 +1,82 @@
-"""The learner that most continual methods are: plain training, plus a look back at the old model."""
+"""The learners that most continual methods are: plain training, plus a look back at the old model."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
-from torch import Tensor, nn
+import torch
+from torch import Tensor
 
-from cvis.errors import UserError
 from cvis.learners.base import Learner
 from cvis.learners.distill.teacher import OldView, Teacher
+from cvis.learners.settings import Weight
 from cvis.scenario import Task
-from cvis.segmenters import Memory, Output, Segmenter
-from cvis.segmenters.base import QueryOutput
+from cvis.segmenters import Segmenter
+from cvis.segmenters.contract import AlignedQueries, SharedFeatures
+from cvis.segmenters.outputs import Maps, Memory, Output, QueryOutput
 from cvis.types import Clip
 
 
-class Distiller(Learner):
-    """Keeps a frozen copy of the model of the step before and shows it every batch once.
+class TeacherLearner(Learner):
+    """Keeps a frozen copy of the model of the step before, of any kind of model.
+
+    A method defines :meth:`later_loss`.
+
+    Args:
+        lr_mult: factor on the schedule's learning rate after step 0.
+
+    Attributes:
+        teacher: the old model, from ``begin_task`` to ``end_task`` of a step after the first; else None.
+    """
+
+    teacher: Teacher | None
+
+    def __init__(self, segmenter: Segmenter, lr_mult: Weight = 1.0) -> None:
+        super().__init__(segmenter)
+        self.lr_mult = lr_mult
+        self.teacher = None
+
+    def later_loss(self, clip: Clip, maps: Maps | None, teacher: Teacher) -> dict[str, Tensor]:
+        """Named, weighted scalars of a step after the first.
+
+        Args:
+            maps: what the backbone says of the batch, of models with ``SharedFeatures``.
+        """
+        raise TypeError(f"{type(self).__name__} defines no later_loss(clip, maps, teacher)")
+
+    def begin_task(self, task: Task) -> None:
+        if task.is_base:  # all methods start from the same model, whichever of them trains it
+            self.segmenter.add_classes(task.new_classes)
+            return
+        self.teacher = Teacher(self.segmenter)
+        self.segmenter.add_classes(task.new_classes, **self.new_head(task))
+
+    def new_head(self, task: Task) -> dict[str, Any]:
+        """How the classes of a later step begin: keywords of the segmenter's ``grow``."""
+        return {}
+
+    def end_task(self, task: Task) -> None:
+        self.teacher = None
+
+    def loss(self, clip: Clip) -> dict[str, Tensor]:
+        shared = isinstance(self.segmenter, SharedFeatures)
+        maps = self.segmenter.extract(clip.frames, clip.sizes) if shared else None
+        if self.teacher is None:
+            return self.base_loss(clip, maps)
+        return self.later_loss(clip, maps, self.teacher)
+
+    def base_loss(self, clip: Clip, maps: Maps | None) -> dict[str, Tensor]:
+        """Losses of step 0, if the method does not share it (``own_step0``): plain training."""
+        return self.segmenter.losses(clip, maps)
+
+    def param_groups(self) -> list[dict[str, Any]]:
+        groups = super().param_groups()
+        return groups if self.teacher is None else [{**group, "lr_mult": self.lr_mult} for group in groups]
+
+
+class Distiller(TeacherLearner):
+    """Compares the queries of the model with those of the model of the step before, on every batch.
 
     A method defines :meth:`losses`; a new one is some 30 lines:
 
@@ -34,19 +92,11 @@ class Distiller(Learner):
     weights, and no step adds or drops queries. All distillation here rests on that.
 
     Args:
-        lr_mult: factor on the schedule's learning rate after step 0.
-
-    Attributes:
-        head_init: how the head of new classes starts after step 0, see :meth:`~cvis.segmenters.ClassHeads.add`.
-        teacher: the old model, from ``begin_task`` to ``end_task`` of a step after the first; else None.
+        lr_mult: see :class:`TeacherLearner`.
     """
 
-    head_init: str = "default"
-
-    def __init__(self, segmenter: Segmenter, lr_mult: float = 1.0) -> None:
-        super().__init__(segmenter)
-        self.lr_mult = at_least_zero("lr_mult", lr_mult)
-        self.teacher: Teacher | None = None
+    requires = (AlignedQueries,)
+    segmenter: AlignedQueries
 
     def losses(self, clip: Clip, new: Sequence[Output], old: OldView) -> dict[str, Tensor]:
         """Named, weighted scalars of a step after the first.
@@ -57,62 +107,26 @@ class Distiller(Learner):
         """
         raise TypeError(f"{type(self).__name__} defines no losses(clip, new, old)")
 
-    def decode(self, segmenter: Segmenter, memory: Memory) -> list[QueryOutput]:
+    def decode(self, segmenter: AlignedQueries, memory: Memory) -> list[QueryOutput]:
         """All prediction layers of a segmenter, the student's or the teacher's, still without masks."""
         return segmenter.decode_queries(memory)
 
-    def begin_task(self, task: Task) -> None:
-        self.grow(task)
-
-    def grow(self, task: Task, head: nn.Module | None = None) -> None:
-        """Snapshot the teacher, then add the step's classes, with ``head`` if the method has one of its own."""
-        if task.is_base:  # all methods start from the same model, whichever of them trains it
-            self.segmenter.add_classes(task.new_classes)
-            return
-        self.teacher = Teacher(self.segmenter)
-        self.segmenter.add_classes(task.new_classes, self.head_init, head)
-
-    def end_task(self, task: Task) -> None:
-        self.teacher = None
-
-    def loss(self, clip: Clip) -> dict[str, Tensor]:
-        maps = self.segmenter.extract(clip.frames, clip.sizes)
+    def new_view(self, maps: Maps) -> list[Output]:
+        """The student's prediction layers."""
         memory = self.segmenter.encode(maps)
-        new = self.segmenter.with_masks(memory, self.decode(self.segmenter, memory))
-        if self.teacher is None:
-            return self.base_losses(clip, new)
-        old = self.teacher(clip, maps, self.decode)
+        return self.segmenter.with_masks(memory, self.decode(self.segmenter, memory))
+
+    @torch.no_grad()
+    def old_view(self, clip: Clip, maps: Maps | None, teacher: Teacher) -> OldView:
+        """The teacher's view of a batch."""
+        segmenter, known = teacher.segmenter, teacher.maps(maps)
+        memory = segmenter.encode(segmenter.extract(clip.frames, clip.sizes) if known is None else known)
+        return OldView(segmenter, memory, tuple(self.decode(segmenter, memory)))
+
+    def later_loss(self, clip: Clip, maps: Maps | None, teacher: Teacher) -> dict[str, Tensor]:
+        new = self.new_view(maps)
+        old = self.old_view(clip, maps, teacher)
         if old.layers[-1].queries.shape != new[-1].queries.shape:
             shapes = f"{tuple(old.layers[-1].queries.shape)} and {tuple(new[-1].queries.shape)}"
             raise ValueError(f"teacher and student must have the same queries in the same order, not {shapes}")
         return self.losses(clip, new, old)
-
-    def base_losses(self, clip: Clip, new: Sequence[Output]) -> dict[str, Tensor]:
-        """Losses of step 0, if the method does not share it (``own_step0``): plain training."""
-        return self.segmenter.criterion(new, clip.targets)
-
-    def param_groups(self) -> list[dict[str, Any]]:
-        groups = super().param_groups()
-        return groups if self.teacher is None else [{**group, "lr_mult": self.lr_mult} for group in groups]
-
-
-def at_least_zero(name: str, value: Any) -> float:
-    """A learner's setting that is a weight or a factor.
-
-    Raises:
-        UserError: it is not a number, or negative.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
-        raise UserError(f"learner.{name}: {value!r}: must be a number of at least 0")
-    return float(value)
-
-
-def switch(name: str, value: Any) -> bool:
-    """A learner's setting that is on or off.
-
-    Raises:
-        UserError: it is neither true nor false.
-    """
-    if not isinstance(value, bool):
-        raise UserError(f"learner.{name}: {value!r}: must be true or false")
-    return value

@@ -1,7 +1,7 @@
 """Losses between an old and a new model, and classification where old classes go unlabelled.
 
-Logits are [..., K+1] in the order [old classes, new classes, no-object]; an old model's are [..., o+1] in the order
-[old classes, no-object]. Everywhere o is the number of old classes.
+Logits are [..., K+1], an old model's [..., o+1], in the order of :mod:`cvis.segmenters.background`. Everywhere o is
+the number of old classes.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from cvis.segmenters.background import column_weights, join, num_classes, old_columns, split
 
 FOCAL_ALPHA, FOCAL_GAMMA = 5.0, 1.0
 
@@ -19,8 +21,8 @@ def unbiased_log_probabilities(logits: Tensor, num_old: int) -> Tensor:
     log p'(no-object) = LSE(z_no-object, z_1, ..., z_o) - LSE(z); all others as in the softmax (MiB, equation 5).
     """
     log_p = logits.log_softmax(-1)
-    background = torch.cat([log_p[..., :num_old], log_p[..., -1:]], dim=-1).logsumexp(-1, keepdim=True)
-    return torch.cat([log_p[..., :-1], background], dim=-1)
+    classes, _ = split(log_p)
+    return join(classes, old_columns(log_p, num_old).logsumexp(-1, keepdim=True))
 
 
 def unbiased_cross_entropy(
@@ -67,10 +69,8 @@ def unbiased_distillation(logits: Tensor, old_logits: Tensor) -> Tensor:
     Returns:
         [...], at least 0.
     """
-    num_old = old_logits.shape[-1] - 1
-    log_p = logits.log_softmax(-1)
-    log_p = torch.cat([log_p[..., :num_old], log_p[..., num_old:].logsumexp(-1, keepdim=True)], dim=-1)
-    return kl(old_logits.log_softmax(-1), log_p)
+    old_classes, background = logits.log_softmax(-1).tensor_split([num_classes(old_logits)], dim=-1)
+    return kl(old_logits.log_softmax(-1), join(old_classes, background.logsumexp(-1, keepdim=True)))
 
 
 def adaptive_mean(values: Tensor, old_logits: Tensor) -> Tensor:
@@ -82,7 +82,8 @@ def adaptive_mean(values: Tensor, old_logits: Tensor) -> Tensor:
         values: [B, Q], such as :func:`unbiased_distillation`'s.
         old_logits: [B, Q, o+1].
     """
-    weight = (1 - old_logits.softmax(-1)[..., -1]) ** 2
+    _, no_object = split(old_logits.softmax(-1))
+    weight = (1 - no_object[..., 0]) ** 2
     return weighted_mean(values, weight)
 
 
@@ -118,9 +119,7 @@ def kl(log_q: Tensor, log_p: Tensor) -> Tensor:
 
 
 def _weighted_nll(log_p: Tensor, columns: Tensor, no_object_weight: float) -> Tensor:
-    weight = log_p.new_ones(log_p.shape[-1])
-    weight[-1] = no_object_weight
-    return F.nll_loss(log_p.flatten(0, 1), columns.flatten(), weight)
+    return F.nll_loss(log_p.flatten(0, 1), columns.flatten(), column_weights(log_p, no_object_weight))
 
 
 def _focal(log_p: Tensor, columns: Tensor) -> Tensor:

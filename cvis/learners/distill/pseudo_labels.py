@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from cvis.learners.distill.teacher import OldView
-from cvis.segmenters.mask2former.decoder import resize
-from cvis.segmenters.mask2former.points import compete
+from cvis.segmenters.outputs import ProposedTracks
 from cvis.types import Clip, Targets
 
 Area = Literal["assigned", "kept"]
 
 
 class PseudoTracks(NamedTuple):
-    """N tracks that a model proposes for one clip."""
+    """N of the tracks that a model proposes for one clip."""
 
-    queries: Tensor  # [N] int64
-    columns: Tensor  # [N] int64, of the model's class logits
+    rows: Tensor  # [N] int64, which of the proposals
+    columns: Tensor  # [N] int64, which of the model's classes
     masks: Tensor  # [N, T, H, W] bool; no two overlap, and none overlaps what is annotated
 
 
@@ -35,65 +34,54 @@ def pseudo_tracks(
 ) -> PseudoTracks:
     """CoMFormer's pseudo-labels (Cermelli et al., CVPR 2023), of tracks instead of masks.
 
-    Every pixel of every frame goes to the query with the greatest score * mask probability, once. A query's track
-    is those of its pixels where its mask is at least 0.5 and nothing is annotated. It is kept if it is not empty
-    and its area is more than ``min_overlap`` of its whole mask's; areas are summed over all frames.
+    Every pixel of every frame goes to the proposal with the greatest score * mask probability, once. Its track is
+    those of its pixels where its mask is at least 0.5 and nothing is annotated. It is kept if it is not empty and its
+    area is more than ``min_overlap`` of its whole mask's; areas are summed over all frames.
 
     Args:
-        probabilities: [Q, o+1] of o classes and no-object; a query whose best is no-object proposes nothing.
-        masks: [Q, T, H, W] probabilities.
+        probabilities: [P, o] of o classes.
+        masks: [P, T, H, W] probabilities.
         annotated: [T, H, W] bool: ground truth, or pixels that are no image.
-        min_score: a query proposes only above this class probability.
+        min_score: a proposal counts only above this class probability.
         min_overlap: see above.
-        area: which area is compared: all pixels that went to the query (``assigned``, CoMFormer), or those of its
+        area: which area is compared: all pixels that went to the proposal (``assigned``, CoMFormer), or those of its
             track (``kept``, BalConpas).
     """
     scores, columns = probabilities.max(-1)
-    queries = ((columns < probabilities.shape[-1] - 1) & (scores > min_score)).nonzero().squeeze(1)
-    own = masks[queries]
-    if not len(queries):
-        return PseudoTracks(queries, columns[queries], own.bool())
-    owner = (scores[queries, None, None, None] * own).argmax(0)
-    assigned = (owner == torch.arange(len(queries), device=own.device)[:, None, None, None]) & ~annotated
-    inside = own >= 0.5
+    rows = (scores > min_score).nonzero().squeeze(1)
+    sure = masks[rows]
+    if not len(rows):
+        return PseudoTracks(rows, columns[rows], sure.bool())
+    owner = (scores[rows, None, None, None] * sure).argmax(0)
+    assigned = (owner == torch.arange(len(rows), device=sure.device)[:, None, None, None]) & ~annotated
+    inside = sure >= 0.5
     tracks = assigned & inside
     compared = (assigned if area == "assigned" else tracks).flatten(1).sum(1)
     kept = tracks.flatten(1).any(1) & (compared > min_overlap * inside.flatten(1).sum(1))
-    return PseudoTracks(queries[kept], columns[queries][kept], tracks[kept])
+    return PseudoTracks(rows[kept], columns[rows][kept], tracks[kept])
 
 
 @torch.no_grad()
 def with_pseudo_labels(
     clip: Clip,
-    old: OldView,
+    proposals: Sequence[ProposedTracks],
+    classes: Sequence[int],
     min_score: float = 0.0,
     min_overlap: float = 0.5,
     area: Area = "assigned",
-    soft_masks: bool = False,
 ) -> Clip:
-    """The batch with the old model's tracks appended to its targets, under data-set ids like all others.
+    """The batch with an old model's tracks appended to its targets, under data-set ids like all others.
 
     Args:
+        proposals: of each clip.
+        classes: the old model's, in the order of its probabilities.
         min_score, min_overlap, area: see :func:`pseudo_tracks`.
-        soft_masks: the old model's queries compete for pixels, see :func:`~cvis.segmenters.mask2former.points.compete`.
     """
-    masks = compete(old.answer.masks) if soft_masks else old.answer.masks
-    probabilities = old.answer.logits.softmax(-1)
     targets = []
-    for index, (target, size) in enumerate(zip(clip.targets, clip.sizes.tolist(), strict=True)):
-        # resizing the masks of queries that propose nothing would cost the most
-        proposing = (probabilities[index].argmax(-1) < len(old.classes)).nonzero().squeeze(1)
-        large = resize(masks[index, proposing].float(), old.memory.size)
-        found = pseudo_tracks(
-            probabilities[index, proposing].float(),
-            large[..., : target.masks.shape[-2], : target.masks.shape[-1]].sigmoid(),
-            _annotated(target, *size),
-            min_score,
-            min_overlap,
-            area,
-        )
-        ids = target.category_ids.new_tensor([old.classes[column] for column in found.columns.tolist()])
-        targets.append(Targets(torch.cat([target.category_ids, ids]), torch.cat([target.masks, found.masks])))
+    for target, proposed, size in zip(clip.targets, proposals, clip.sizes.tolist(), strict=True):
+        tracks = pseudo_tracks(*proposed, _annotated(target, *size), min_score, min_overlap, area)
+        ids = target.category_ids.new_tensor([classes[column] for column in tracks.columns.tolist()])
+        targets.append(Targets(torch.cat([target.category_ids, ids]), torch.cat([target.masks, tracks.masks])))
     return replace(clip, targets=tuple(targets))
 
 

@@ -6,28 +6,30 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
 
-from cvis.segmenters import Memory, Output, Segmenter
-from cvis.segmenters.base import Maps, QueryOutput
+from cvis.segmenters import Segmenter
+from cvis.segmenters.contract import AlignedQueries
+from cvis.segmenters.outputs import Maps, Memory, Output, ProposedTracks, QueryOutput
 from cvis.types import Clip
 
-Decode = Callable[[Segmenter, Memory], list[QueryOutput]]
+Model = TypeVar("Model", bound=Segmenter)
 
 
 @dataclass(frozen=True)
 class OldView:
     """What the old model says of one batch. No gradients lead into it."""
 
-    segmenter: Segmenter
+    segmenter: AlignedQueries
     memory: Memory
     layers: tuple[QueryOutput, ...]  # all prediction layers, the last is the answer
 
     @property
     def classes(self) -> list[int]:
-        """Data-set ids of the columns of its logits; the last column is no-object."""
+        """Data-set ids of its classes, in the order of its logits."""
         return self.segmenter.classes
 
     @cached_property
@@ -36,8 +38,12 @@ class OldView:
         with torch.no_grad():
             return self.segmenter.with_masks(self.memory, self.layers[-1:])[0]
 
+    def proposals(self, clip: Clip, answer: Output | None = None) -> list[ProposedTracks]:
+        """The tracks that it proposes in each clip of the batch; ``answer``: as a method reads it, else its own."""
+        return self.segmenter.proposals(answer or self.answer, self.memory, clip.frames.shape[-2:])
 
-class Teacher(nn.Module):
+
+class Teacher(nn.Module, Generic[Model]):
     """A frozen copy of a segmenter, in eval mode whatever is around it.
 
     Make it in ``begin_task``, before the segmenter grows. It has no parameters and no state: what it copies is the
@@ -45,7 +51,7 @@ class Teacher(nn.Module):
     that is frozen is not copied but shared, and so are its maps: what a batch costs twice is the part that learns.
     """
 
-    def __init__(self, segmenter: Segmenter) -> None:
+    def __init__(self, segmenter: Model) -> None:
         super().__init__()
         self.shares_backbone = segmenter.backbone_frozen
         shared = {id(segmenter.backbone): segmenter.backbone} if self.shares_backbone else {}
@@ -55,25 +61,15 @@ class Teacher(nn.Module):
         self._hidden = (frozen,)  # in a tuple, modules are not found by parameters(), state_dict() and train()
 
     @property
-    def segmenter(self) -> Segmenter:
+    def segmenter(self) -> Model:
         return self._hidden[0]
+
+    def maps(self, of_student: Maps | None) -> Maps | None:
+        """What the student's backbone said of a batch, if it is the teacher's too; else None: find out."""
+        return of_student if self.shares_backbone else None
 
     def _apply(self, fn: Callable, recurse: bool = True) -> Teacher:
         """``to(device)`` moves the copy too."""
         super()._apply(fn, recurse)
         self.segmenter._apply(fn, recurse)
         return self
-
-    @torch.no_grad()
-    def forward(self, clip: Clip, maps: Maps, decode: Decode | None = None) -> OldView:
-        """Look at a batch once.
-
-        Args:
-            maps: what the student's backbone said of ``clip``; used if the backbone is shared.
-            decode: how the method reads queries out of a segmenter; None: as any segmenter does.
-        """
-        if not self.shares_backbone:
-            maps = self.segmenter.extract(clip.frames, clip.sizes)
-        memory = self.segmenter.encode(maps)
-        layers = decode(self.segmenter, memory) if decode else self.segmenter.decode_queries(memory)
-        return OldView(self.segmenter, memory, tuple(layers))

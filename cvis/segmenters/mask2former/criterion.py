@@ -8,16 +8,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cvis.segmenters.base import Classify, Cost, Output
+from cvis.segmenters.background import column_weights, num_classes
+from cvis.segmenters.contract import Classify, Cost
 from cvis.segmenters.mask2former.matcher import Matching, assign, pairwise_cost
 from cvis.segmenters.mask2former.points import sample, uncertain_points
+from cvis.segmenters.outputs import Output
 
 
 def softmax_cross_entropy(logits: Tensor, columns: Tensor, no_object_weight: float) -> Tensor:
-    """Weighted mean of the cross entropy of logits [B, Q, K+1] and columns [B, Q]; no-object is the last column."""
-    weight = logits.new_ones(logits.shape[-1])
-    weight[-1] = no_object_weight
-    return F.cross_entropy(logits.flatten(0, 1), columns.flatten(), weight)
+    """Weighted mean of the cross entropy of logits [B, Q, K+1] and columns [B, Q]."""
+    return F.cross_entropy(logits.flatten(0, 1), columns.flatten(), column_weights(logits, no_object_weight))
 
 
 class Criterion:
@@ -129,7 +129,7 @@ class Criterion:
         of_layer = [classify] * len(logits) if callable(classify) else classify
         losses = []
         for layer, query, classify_layer in zip(logits, matching.query, of_layer, strict=True):
-            wanted = torch.full(layer.shape[:2], layer.shape[-1] - 1, device=ids.device)
+            wanted = torch.full(layer.shape[:2], num_classes(layer), device=ids.device)
             found = query >= 0
             wanted[matching.clip[found], query[found]] = ids[found]
             losses.append(classify_layer(layer, wanted, self.no_object_weight))

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cvis.segmenters.base import Memory
-from cvis.segmenters.mask2former.groups import QueryGroup
+from cvis.segmenters.groups import QueryGroup
 from cvis.segmenters.openmmlab import Mask2FormerTransformerDecoderLayer, SinePositionalEncoding3D
+from cvis.segmenters.outputs import Memory
 
 
 def attend(
@@ -56,7 +56,7 @@ class DecoderLayer(Mask2FormerTransformerDecoderLayer):
         return project(attention, level.keys, _KEY), project(attention, level.tokens, _VALUE)
 
     def forward(
-        self, query: Tensor, position: Tensor, memory: tuple[Tensor, Tensor], allowed: Tensor, prompt: Tensor | None
+        self, query: Tensor, position: Tensor, memory: tuple[Tensor, Tensor], allowed: Tensor, residual: Tensor | None
     ) -> Tensor:
         """One layer.
 
@@ -64,11 +64,11 @@ class DecoderLayer(Mask2FormerTransformerDecoderLayer):
             query: [B, Q, D]; position: [Q, D].
             memory: of K tokens, from :meth:`project`.
             allowed: [B, 1, Q, K] bool.
-            prompt: [Q, D], added to the value (and to nothing else) of the self-attention.
+            residual: [Q, D], added to the value (and to nothing else) of the self-attention.
         """
         query = self.norms[0](query + attend_projected(self.cross_attn.attn, query + position, *memory, allowed))
         located = query + position
-        value = query if prompt is None else query + prompt
+        value = query if residual is None else query + residual
         query = self.norms[1](query + attend(self.self_attn.attn, located, located, value))
         return self.norms[2](self.ffn(query))
 
@@ -119,7 +119,7 @@ class Decoder(nn.Module):
                 nn.init.xavier_normal_(parameter)
 
     def forward(
-        self, memory: Memory, groups: Sequence[tuple[QueryGroup, nn.Module]], prompt: Tensor | None = None
+        self, memory: Memory, groups: Sequence[tuple[QueryGroup, nn.Module]], residual: Tensor | None = None
     ) -> Iterator[list[LayerState]]:
         """Decode groups side by side: what a layer makes of the video is made once for all of them.
 
@@ -128,7 +128,7 @@ class Decoder(nn.Module):
         Args:
             memory: of B videos.
             groups: each with its mask head, from query to mask embedding.
-            prompt: [N, D] for every group, see :class:`DecoderLayer`.
+            residual: [N, D] for every group, see :class:`DecoderLayer`.
 
         Yields:
             The queries of each group before the first layer, then after each.
@@ -143,7 +143,7 @@ class Decoder(nn.Module):
             projected = layer.project(level)
             for which, (group, head) in enumerate(groups):
                 allowed = allowed_pixels(states[which].mask_embeddings, level.mask_features)
-                query = layer(states[which].state, group.position(index), projected, allowed, prompt)
+                query = layer(states[which].state, group.position(index), projected, allowed, residual)
                 states[which] = self._layer_state(query, head)
             yield list(states)
 

@@ -14,9 +14,8 @@ from torch import Tensor
 from cvis.data.augment import resized
 from cvis.data.frames import read_frames
 from cvis.errors import UserError
-from cvis.segmenters.base import Memory
 from cvis.segmenters.mask2former.decoder import mask_logits, resize
-from cvis.segmenters.mask2former.points import compete
+from cvis.segmenters.outputs import Answers, Memory
 from cvis.types import RLE, Tracks, Video
 
 
@@ -56,29 +55,29 @@ class Inference:
                 images = np.stack([cv2.resize(image, (width, height)) for image in images])
             yield torch.from_numpy(images).permute(0, 3, 1, 2)
 
-    def tracks(
-        self,
-        video: Video,
-        memory: Memory,
-        scores: Tensor,
-        embeddings: Tensor,
-        classes: Sequence[int],
-        soft_masks: bool = False,
-    ) -> Tracks:
-        """The ``top_k`` best pairs of a query and a class.
+    def tracks(self, video: Video, memory: Memory, answers: Sequence[Answers], classes: Sequence[int]) -> Tracks:
+        """The ``top_k`` best pairs of a query and a class of each of the ``answers``, one list behind the other.
 
         Args:
             memory: of the whole video (B = 1).
-            scores: [Q, K], without no-object; -inf: this query does not answer with this class.
-            embeddings: mask embeddings [Q, D].
-            classes: data-set ids of the K columns.
-            soft_masks: all Q queries compete for every pixel, see :func:`~cvis.segmenters.mask2former.points.compete`.
+            classes: data-set ids of the K columns of the scores.
         """
-        values, pairs = scores.flatten().topk(min(self.top_k, scores.numel()))
+        lists = [self._best(video, memory, own, classes) for own in answers]
+        if len(lists) == 1:
+            return lists[0]
+        return Tracks(
+            video.id,
+            tuple(category for tracks in lists for category in tracks.category_ids),
+            tuple(score for tracks in lists for score in tracks.scores),
+            tuple(masks for tracks in lists for masks in tracks.segmentations),
+        )
+
+    def _best(self, video: Video, memory: Memory, answers: Answers, classes: Sequence[int]) -> Tracks:
+        values, pairs = answers.scores.flatten().topk(min(self.top_k, answers.scores.numel()))
         values, pairs = values[values != -torch.inf], pairs[values != -torch.inf]
         queries, columns = pairs // max(len(classes), 1), pairs % max(len(classes), 1)
         kept, place = queries.unique(return_inverse=True)
-        masks = self._masks(video, memory, embeddings, kept, soft_masks) if len(kept) else []
+        masks = self._masks(video, memory, answers, kept) if len(kept) else []
         return Tracks(
             video.id,
             tuple(classes[column] for column in columns.tolist()),
@@ -86,17 +85,15 @@ class Inference:
             tuple(tuple(masks[index]) for index in place.tolist()),
         )
 
-    def _masks(
-        self, video: Video, memory: Memory, embeddings: Tensor, kept: Tensor, soft_masks: bool
-    ) -> list[list[RLE | None]]:
+    def _masks(self, video: Video, memory: Memory, answers: Answers, kept: Tensor) -> list[list[RLE | None]]:
         """Masks of the n ``kept`` queries at the video's own size, n x frames."""
         height, width = self.size(video.height, video.width)
         tracks: list[list[RLE | None]] = [[] for _ in kept]
-        asked = embeddings if soft_masks else embeddings[kept]
+        asked = answers.mask_embeddings[kept] if answers.masks is None else answers.mask_embeddings
         for start in range(0, len(video), self.window):
             features = memory.mask_features[:, start : start + self.window]
             logits = mask_logits(asked[None].to(features.dtype), features).float()
-            logits = compete(logits)[0, kept] if soft_masks else logits[0]
+            logits = logits[0] if answers.masks is None else answers.masks(logits)[0, kept]
             logits = resize(logits, memory.size)[:, :, :height, :width]
             masks = (resize(logits, (video.height, video.width)) > 0).cpu().numpy()
             for track, frames in zip(tracks, masks, strict=True):

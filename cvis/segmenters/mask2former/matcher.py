@@ -43,19 +43,6 @@ def pairwise_cost(logits: Tensor, masks: Tensor, columns: Tensor, targets: Tenso
     return -2 * probability + 5 * bce + 5 * dice
 
 
-def product_cost(logits: Tensor, masks: Tensor, columns: Tensor, targets: Tensor) -> Tensor:
-    """cost = -2 p d / (p + d), p the class probability and d = (2 m . t + 1) / (sum m + sum t + 1) the soft dice.
-
-    CoMFormer's, for soft masks; arguments as those of :func:`pairwise_cost`.
-    """
-    wanted = columns[..., None, :].expand(*logits.shape[:-1], columns.shape[-1])
-    probability = logits.softmax(-1).gather(-1, wanted)
-    inside = masks.sigmoid()
-    sums = inside.sum(-1, keepdim=True) + targets.sum(-1)[..., None, :]
-    dice = (2 * inside @ targets.transpose(-1, -2) + 1) / (sums + 1)
-    return -2 * probability * dice / (probability + dice)
-
-
 def assign(costs: Tensor, counts: Sequence[int]) -> Matching:
     """The cheapest one-to-one assignment of each layer and clip.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,22 +11,25 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cvis.errors import UserError
+from cvis.segmenters import background as no_object
 from cvis.segmenters.backbone import build_backbone
-from cvis.segmenters.base import Classify, Cost, Maps, Memory, Output, QueryOutput, Segmenter, select_layers
+from cvis.segmenters.contract import Classify, ClipTracks, Cost, QueryGroups
+from cvis.segmenters.groups import QueryGroup
 from cvis.segmenters.heads import ClassHeads, mlp
+from cvis.segmenters.mask2former.checkpoint_names import renamed
 from cvis.segmenters.mask2former.criterion import Criterion, pad_tracks, softmax_cross_entropy
-from cvis.segmenters.mask2former.decoder import Decoder, LayerState, mask_logits
-from cvis.segmenters.mask2former.groups import QueryGroup
+from cvis.segmenters.mask2former.decoder import Decoder, LayerState, mask_logits, resize
 from cvis.segmenters.mask2former.inference import Inference
 from cvis.segmenters.mask2former.matcher import Matching, pairwise_cost
 from cvis.segmenters.mask2former.pixel_decoder import PixelDecoder
 from cvis.segmenters.openmmlab import quiet
+from cvis.segmenters.outputs import Answers, Maps, Memory, Output, ProposedTracks, QueryOutput, select_layers
 from cvis.segmenters.registry import SEGMENTERS
-from cvis.types import NO_OBJECT, Targets, Tracks, Video
+from cvis.types import NO_OBJECT, Clip, Targets, Tracks, Video
 
 
 @SEGMENTERS.register_module(name="mask2former")
-class Mask2Former(Segmenter):
+class Mask2Former(QueryGroups, ClipTracks):
     """Mask2Former-VIS with query groups and growing class heads.
 
     Args:
@@ -39,7 +42,7 @@ class Mask2Former(Segmenter):
         decoder: ``layers``, ``heads``, ``feedforward`` of :class:`Decoder`.
         class_head: ``linear`` or ``mlp``.
         criterion: arguments of :class:`Criterion`.
-        test: arguments of :class:`cvis.segmenters.mask2former.inference.Inference`.
+        test: arguments of :class:`Inference`.
         mean, std: of RGB in 0..255.
         weights: URLs of known initial weights by name (``coco``, ``imagenet``), see :func:`load_init`.
         channels_last: keep maps with the channels innermost; on a CPU, 1x1 and depthwise convolutions and
@@ -49,7 +52,7 @@ class Mask2Former(Segmenter):
 
     mean: Tensor
     std: Tensor
-    capabilities = frozenset({"query_groups", "no_object", "deep_supervision", "mask_matching"})
+    new_weights = ("class_heads.", "loss_cls.")
 
     def __init__(
         self,
@@ -119,12 +122,12 @@ class Mask2Former(Segmenter):
             images[index, ..., valid_width:] = 0
         return F.pad(images, (0, -width % self.size_divisor, 0, -height % self.size_divisor))
 
-    def decode_queries(
-        self, memory: Memory, group: int = 0, prediction_layers: str = "all", prompt: Tensor | None = None
-    ) -> list[QueryOutput]:
-        """:meth:`decode` without the masks, for those who need them of few queries or few frames."""
-        layers = [states[0] for states in self.decoder(memory, [self._with_mask_head(group)], prompt)]
-        return self._classified(select_layers(layers, prediction_layers))
+    def decode_queries(self, memory: Memory, group: int = 0, residual: Tensor | None = None) -> list[QueryOutput]:
+        return self._decode(memory, group, "all", residual)
+
+    def _decode(self, memory: Memory, group: int, which: str, residual: Tensor | None = None) -> list[QueryOutput]:
+        layers = [states[0] for states in self.decoder(memory, [self._with_mask_head(group)], residual)]
+        return self._classified(select_layers(layers, which))
 
     def decode_groups(self, memory: Memory) -> list[QueryOutput]:
         """The answer (the last layer) of every group, bit for bit that of decoding it alone, in much less time."""
@@ -150,17 +153,9 @@ class Mask2Former(Segmenter):
             for row, state in zip(logits, states, strict=True)
         ]
 
-    def decode(
-        self, memory: Memory, group: int = 0, prediction_layers: str = "all", prompt: Tensor | None = None
-    ) -> list[Output]:
-        """Decode one query group.
-
-        Args:
-            group: index into ``groups``.
-            prediction_layers: ``all`` (before the first layer and after each), ``first_last``, or ``last``.
-            prompt: [N, D], added to the value of every self-attention (CRISP, equation 2).
-        """
-        return self.with_masks(memory, self.decode_queries(memory, group, prediction_layers, prompt))
+    def decode(self, memory: Memory, group: int = 0, prediction_layers: str = "all") -> list[Output]:
+        """One query group with its masks; ``prediction_layers``: see :func:`select_layers`."""
+        return self.with_masks(memory, self._decode(memory, group, prediction_layers))
 
     def with_masks(self, memory: Memory, layers: Sequence[QueryOutput]) -> list[Output]:
         """Prediction layers of one group with their masks."""
@@ -170,6 +165,14 @@ class Mask2Former(Segmenter):
             Output(layer.logits, layer.queries, layer.mask_embeddings, layer.state, mask)
             for layer, mask in zip(layers, masks, strict=True)
         ]  # fmt: skip
+
+    def mask_embedding(self, queries: Tensor) -> Tensor:
+        """By the base group's mask head."""
+        return self._with_mask_head(0)[1](queries)
+
+    def losses(self, clip: Clip, maps: Maps | None = None) -> dict[str, Tensor]:
+        memory = self.encode(self.extract(clip.frames, clip.sizes) if maps is None else maps)
+        return self.criterion(self.decode(memory), clip.targets)
 
     def criterion(
         self,
@@ -192,6 +195,34 @@ class Mask2Former(Segmenter):
         """The Hungarian matching of every prediction layer."""
         return self._criterion.match(outputs, self._columns(targets), pad_tracks(self._masks(targets)))
 
+    @torch.no_grad()
+    def matched_to(self, output: Output, targets: Sequence[Targets], category_ids: Sequence[int]) -> Tensor:
+        matching = self.match([output], targets)
+        ids = torch.cat([target.category_ids for target in targets])
+        wanted = torch.isin(ids, ids.new_tensor(list(category_ids))) & (matching.query[0] >= 0)
+        matched = torch.zeros(output.logits.shape[:2], dtype=torch.bool, device=output.logits.device)
+        matched[matching.clip[wanted], matching.query[0][wanted]] = True
+        return matched
+
+    @torch.no_grad()
+    def clip_tracks(self, clip: Clip, maps: Maps | None = None) -> list[ProposedTracks]:
+        memory = self.encode(self.extract(clip.frames, clip.sizes) if maps is None else maps)
+        answer = self.with_masks(memory, self.decode_queries(memory)[-1:])[0]
+        return self.proposals(answer, memory, clip.frames.shape[-2:])
+
+    @torch.no_grad()
+    def proposals(self, output: Output, memory: Memory, size: Sequence[int]) -> list[ProposedTracks]:
+        """Of queries whose best is a class; ``size``: height and width of the clips, padding among them."""
+        height, width = size
+        proposals = []
+        for logits, masks in zip(output.logits, output.masks, strict=True):
+            probabilities = logits.softmax(-1)
+            # resizing the masks of queries that propose nothing would cost the most
+            proposing = (~no_object.is_no_object(probabilities.argmax(-1), logits)).nonzero().squeeze(1)
+            large = resize(masks[proposing].float(), memory.size)[..., :height, :width].sigmoid()
+            proposals.append(ProposedTracks(no_object.split(probabilities[proposing].float())[0], large))
+        return proposals
+
     def add_query_group(self, num_queries: int, step: int, own_mask_head: bool = True) -> QueryGroup:
         """Append a group with one position embedding per decoder layer; see :class:`QueryGroup`."""
         dim = self.class_heads.dim
@@ -201,14 +232,17 @@ class Mask2Former(Segmenter):
         return group
 
     @torch.inference_mode()
-    def predict(self, video: Video) -> Tracks:
-        """Find the tracks of one video of any length; the score of a track is its class probability.
-
-        The caller chooses the mode: call ``eval()`` first.
+    def predict(self, video: Video, read: Callable[[Memory], Sequence[Answers]] | None = None) -> Tracks:
+        """Find the tracks of one video; without ``read`` those of the base group, whose scores are the classes'
+        probabilities. The caller chooses the mode: call ``eval()`` first.
         """
         memory = self.video_features(video)
-        answer = self.decode_queries(memory, prediction_layers="last")[0]
-        return self.tracks(video, memory, answer.logits[0].softmax(-1)[:, :-1], answer.mask_embeddings[0])
+        answers = read(memory) if read is not None else [self._base_answers(memory)]
+        return self.inference.tracks(video, memory, answers, self.classes)
+
+    def _base_answers(self, memory: Memory) -> Answers:
+        answer = self._decode(memory, 0, "last")[0]
+        return Answers(no_object.class_probabilities(answer.logits[0]), answer.mask_embeddings[0])
 
     def video_features(self, video: Video) -> Memory:
         """:meth:`features` of a whole video [1, T, ...], window by window."""
@@ -220,11 +254,18 @@ class Mask2Former(Segmenter):
             windows[0].size,
         )
 
-    def tracks(
-        self, video: Video, memory: Memory, scores: Tensor, mask_embeddings: Tensor, soft_masks: bool = False
-    ) -> Tracks:
-        """The best (query, class) pairs as tracks: ``scores`` [Q, K], -inf: no answer; ``mask_embeddings`` [Q, D]."""
-        return self.inference.tracks(video, memory, scores, mask_embeddings, self.classes, soft_masks)
+    def grow(self, num_classes: int, init: str = "default", head: nn.Module | None = None) -> None:
+        """See :meth:`ClassHeads.add`."""
+        self.class_heads.add(num_classes, init, head)
+
+    def renamed(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Of mmdet's Mask2Former and Mask2FormerVideo, of all versions, and of torchvision's ResNets."""
+        return renamed(weights)
+
+    def group(self, index: int) -> QueryGroup:
+        member = self.groups[index]
+        assert isinstance(member, QueryGroup)
+        return member
 
     def _columns(self, targets: Sequence[Targets]) -> list[Tensor]:
         column = {category: index for index, category in enumerate(self.classes)}

@@ -32,16 +32,3 @@ def uncertain_points(masks: Tensor, num_points: int, oversample: float, importan
     chosen = candidates.gather(1, chosen[..., None].expand(-1, -1, 2))
     random = torch.rand(len(masks), num_points - num_uncertain, 2, device=masks.device, dtype=masks.dtype)
     return torch.cat([chosen, random], dim=1)
-
-
-def compete(masks: Tensor) -> Tensor:
-    """Log-odds of the softmax over queries (CoMFormer's soft masks): a pixel is one query's, or in doubt.
-
-    Args:
-        masks: logits, queries in the second axis [B, Q, ...].
-
-    Returns:
-        x with sigmoid(x) = softmax of ``masks`` over Q, so that all that reads mask logits can read it.
-    """
-    share = masks.log_softmax(1).clamp(max=-1e-6)  # a lone winner has finite odds
-    return share - torch.log(-torch.expm1(share))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from cvis.errors import UserError
-from cvis.learners.prompts.clip_weights import KEY, find_weights, load_text_side
+from cvis.learners.crisp_parts.clip_weights import KEY, find_weights, load_text_side
 from cvis.segmenters.weights import sha256
 
 if TYPE_CHECKING:

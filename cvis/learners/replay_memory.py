@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from cvis.data.videoset import VideoSet
-from cvis.errors import UserError
 from cvis.scenario import Task
 
 NONE = -1
@@ -23,15 +22,10 @@ class ReplayMemory(nn.Module):
 
     Args:
         tracks_per_class: k; a class with fewer tracks gives all of them.
-
-    Raises:
-        UserError: k is not a whole number of at least 0.
     """
 
     def __init__(self, tracks_per_class: int) -> None:
         super().__init__()
-        if isinstance(tracks_per_class, bool) or not isinstance(tracks_per_class, int) or tracks_per_class < 0:
-            raise UserError(f"learner.tracks_per_class: {tracks_per_class!r}: must be a whole number of at least 0")
         self.tracks_per_class = tracks_per_class
         self._tasks: list[Task] = []
 

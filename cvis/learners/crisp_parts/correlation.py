@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from cvis.errors import UserError
 
-TARGETS = ("first_block", "identity")
+Target = Literal["first_block", "identity"]
 SHORTEST = 1e-6
 """A vector with no entry as large as this points nowhere: its cosines fade to 0, which keeps gradients finite."""
 
@@ -37,7 +38,7 @@ def correlation_loss(layers: Sequence[Tensor], target: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def correlation_target(base: Tensor, num_prompts: int, kind: str = "first_block") -> Tensor:
+def correlation_target(base: Tensor, num_prompts: int, kind: Target = "first_block") -> Tensor:
     """What the cosines of a step's queries are pulled towards.
 
     Equation 6 names the cosine matrix of the base queries, which has more rows than there are prompts.
@@ -54,10 +55,8 @@ def correlation_target(base: Tensor, num_prompts: int, kind: str = "first_block"
         [N_p, N_p] in float32.
 
     Raises:
-        UserError: an unknown kind, or fewer base queries than prompts.
+        UserError: fewer base queries than prompts.
     """
-    if kind not in TARGETS:
-        raise UserError(f"learner.ic_target: {kind!r}: unknown; use one of {', '.join(TARGETS)}")
     if kind == "identity":
         return torch.eye(num_prompts, device=base.device)
     if num_prompts > len(base):

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cvis.errors import UserError
-from cvis.learners.prompts.clip_weights import KEY
-from cvis.learners.prompts.text import TextTower
+from cvis.learners.crisp_parts.clip_weights import KEY
+from cvis.learners.crisp_parts.text import TextTower
 
 Similarity = Literal["cosine", "dot"]
 TEMPLATE = "X {name}."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import torch
 from sklearn.decomposition import PCA
@@ -10,11 +12,11 @@ from torch import Tensor
 
 from cvis.errors import UserError
 
-SELECTIONS = ("top_variance", "reference_norm")
+Selection = Literal["top_variance", "reference_norm"]
 
 
 @torch.no_grad()
-def pca_queries(old: Tensor, num_prompts: int, selection: str = "top_variance") -> Tensor:
+def pca_queries(old: Tensor, num_prompts: int, selection: Selection = "top_variance") -> Tensor:
     """First values of a step's queries (CRISP, Algorithm 1).
 
     PCA of the old queries gives orthonormal directions; ``num_prompts`` of them, lengthened to the mean length
@@ -32,10 +34,8 @@ def pca_queries(old: Tensor, num_prompts: int, selection: str = "top_variance") 
         [num_prompts, D], of the type and on the device of ``old``.
 
     Raises:
-        UserError: fewer directions than prompts, an unknown selection, or queries that are not finite.
+        UserError: fewer directions than prompts, or queries that are not finite.
     """
-    if selection not in SELECTIONS:
-        raise UserError(f"learner.pca_selection: {selection!r}: unknown; use one of {', '.join(SELECTIONS)}")
     directions = min(len(old) - 1, old.shape[1])
     if num_prompts > directions:
         raise UserError(

@@ -1,0 +1,75 @@
+"""A learner's settings are the arguments of its constructor: read there, and checked by their annotations, once."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Mapping
+from typing import Annotated, Any, get_type_hints
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from cvis.errors import UserError
+
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+"""Of a loss, or a factor."""
+Count = Annotated[int, Field(ge=1)]
+Real = Annotated[float, Field(allow_inf_nan=False)]
+
+NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+def parameters_of(learner: type) -> dict[str, inspect.Parameter]:
+    """Settings by name: the arguments of the constructor after ``segmenter``, each with its annotation evaluated.
+
+    A constructor that takes ``**settings`` hands them on to the next class, whose arguments come first.
+    """
+    chain: list[dict[str, inspect.Parameter]] = []
+    for kind in learner.__mro__:
+        if "__init__" not in vars(kind):
+            continue
+        arguments = list(inspect.signature(kind.__init__).parameters.values())[1:]
+        hints = _hints(kind)
+        chain.append({
+            a.name: a.replace(annotation=hints.get(a.name, Any))
+            for a in arguments if a.kind in NAMED and a.name != "segmenter"
+        })  # fmt: skip
+        if not any(a.kind is inspect.Parameter.VAR_KEYWORD for a in arguments):
+            break
+    return {name: parameter for arguments in reversed(chain) for name, parameter in arguments.items()}
+
+
+def check_settings(learner: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as the constructor wants them, a whole number as a float where it asks for one.
+
+    Raises:
+        UserError: a setting that does not exist or is missing, or a value that does not fit its annotation.
+    """
+    parameters = parameters_of(learner)
+    for name in values:
+        if name not in parameters:
+            close = difflib.get_close_matches(name, parameters, n=1)
+            known = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(parameters) or 'none'}"
+            raise UserError(f"learner.{name}: no such setting of {learner.__name__}; {known}")
+    for name, parameter in parameters.items():
+        if parameter.default is inspect.Parameter.empty and name not in values:
+            raise UserError(f"learner.{name}: has no default; give it with --set learner.{name}=VALUE")
+    return {name: _checked(name, parameters[name].annotation, value) for name, value in values.items()}
+
+
+def _checked(name: str, annotation: Any, value: Any) -> Any:
+    try:
+        return TypeAdapter(annotation, config=ConfigDict(strict=True)).validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(["learner", name, *map(str, first["loc"])])
+        what = first["msg"][0].lower() + first["msg"][1:]
+        raise UserError(f"{key}: {first['input']!r:.60}: {what}; see cvis learners") from error
+
+
+def _hints(kind: type) -> dict[str, Any]:
+    """Annotations that cannot be evaluated, as those of names imported for type checkers only, say nothing."""
+    try:
+        return get_type_hints(kind.__init__, include_extras=True)  # type: ignore[misc]
+    except (NameError, TypeError, AttributeError):
+        return {}

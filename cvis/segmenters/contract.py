@@ -1,0 +1,243 @@
+"""What every segmenter can do, and what only some can: a small core, and abilities that learners require by name.
+
+A model inherits from the abilities that it has; a learner names those that it needs in ``requires``. So a dense model
+without queries is a :class:`Segmenter` that learners such as fine-tuning and replay train as they are, and a method
+that needs what it lacks is refused before anything is trained.
+
+==================  ====================================================================  =========================
+ability             what it gives                                                         who builds on it
+==================  ====================================================================  =========================
+(core)              losses of a batch, tracks of a video, growing classes                 finetune, joint, replay
+``ClipTracks``      the tracks that a model sees in a training clip                       pseudo
+``SharedFeatures``  what the frozen part says of a batch, once for a model and its copy   every learner with a teacher
+``ClassSlots``      class logits of a fixed set of queries, locations or pixels           unbiased losses
+``AlignedQueries``  slots that are queries, layer by layer, in one order in every copy    mib, comformer, combo, ...
+``QueryGroups``     further groups of queries, which do not see each other                eclipse, crisp
+==================  ====================================================================  =========================
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, Literal
+
+from torch import Tensor, nn
+
+from cvis.errors import UserError
+from cvis.segmenters.groups import QueryGroup
+from cvis.segmenters.heads import ClassHeads
+from cvis.segmenters.outputs import Answers, Maps, Memory, Output, ProposedTracks, QueryOutput
+from cvis.types import Clip, Targets, Tracks, Video
+
+Classify = Callable[[Tensor, Tensor, float], Tensor]
+"""A classification loss: (logits [B, N, K+1], target columns [B, N] int64, weight of no-object) -> scalar."""
+
+Cost = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+"""What a match costs: (logits, mask logits, columns, targets) -> [..., Q, N], as Mask2Former's ``pairwise_cost``."""
+
+
+class Segmenter(nn.Module, ABC):
+    """A video instance segmentation model whose classes grow.
+
+    Shapes depend on the configuration and on the calls of :meth:`add_classes` (and other growth) alone, so replaying
+    them and loading a state dict strictly restores any state.
+
+    Attributes:
+        classes: data-set category ids, in the order in which they were added.
+        backbone: what :meth:`freeze_backbone` freezes; a model without one of that name overrides the method.
+        weights: URLs of pre-trained weights, by the name that ``--init`` gives them.
+        new_weights: prefixes of weights that a checkpoint need not hold, or may hold for nothing: of other classes.
+    """
+
+    new_weights: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.classes: list[int] = []
+        self.weights: dict[str, str] = {}
+        self.backbone_frozen = False
+        self.backbone: nn.Module
+
+    @abstractmethod
+    def losses(self, clip: Clip, maps: Maps | None = None) -> dict[str, Tensor]:
+        """Named, weighted scalars of plain training on a batch.
+
+        Args:
+            maps: what :meth:`SharedFeatures.extract` said of the batch; None: find out.
+
+        Raises:
+            UserError: a target of a class that was not added: the data leaked it.
+        """
+
+    @abstractmethod
+    def predict(self, video: Video) -> Tracks:
+        """Find the tracks of one video of any length. The caller calls ``eval()`` first."""
+
+    @abstractmethod
+    def grow(self, num_classes: int) -> None:
+        """Make room for that many more classes; :meth:`add_classes` keeps the ids. It may take keywords of its own."""
+
+    def add_classes(self, category_ids: Sequence[int], **how: object) -> None:
+        """Grow by the classes of a step, new ones behind the old.
+
+        Args:
+            how: of :meth:`grow`, for models that can begin a class in several ways.
+
+        Raises:
+            UserError: no id, or an id that is there already.
+        """
+        ids = [int(category) for category in category_ids]
+        if not ids:
+            raise UserError("add_classes: category_ids: []: a step without classes; give each step at least one")
+        for index, category in enumerate(ids):
+            if category in self.classes or category in ids[:index]:
+                raise UserError(f"add_classes: category_ids: {category}: added twice; each class belongs to one step")
+        self.grow(len(ids), **how)
+        self.classes.extend(ids)
+
+    def freeze_backbone(self) -> None:
+        """No gradients for the backbone, and its eval mode whatever :meth:`train` says, from now on."""
+        self.backbone_frozen = True
+        self.backbone.requires_grad_(False)
+        self.backbone.eval()
+
+    def train(self, mode: bool = True) -> Segmenter:
+        """As any module's, but a frozen backbone stays in eval mode."""
+        super().train(mode)
+        if self.backbone_frozen:
+            self.backbone.eval()
+        return self
+
+    def renamed(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors of a checkpoint of other software under the names of this model's own."""
+        return dict(weights)
+
+
+class ClipTracks(Segmenter):
+    """The model can say which tracks it sees in a training clip."""
+
+    @abstractmethod
+    def clip_tracks(self, clip: Clip, maps: Maps | None = None) -> list[ProposedTracks]:
+        """For each of the B clips its tracks of a class; what the model takes for background is none.
+
+        Args:
+            maps: see :meth:`Segmenter.losses`.
+        """
+
+
+class SharedFeatures(Segmenter):
+    """The part before the heads can be run by itself, so that a model and its frozen copy run it once."""
+
+    @abstractmethod
+    def extract(self, frames: Tensor, sizes: Tensor | None = None) -> Maps:
+        """The backbone. ``frames`` uint8 RGB [B, T, 3, H, W]; ``sizes`` [B, 2] before padding."""
+
+    @abstractmethod
+    def encode(self, maps: Maps) -> Memory:
+        """The pixel decoder, on what :meth:`extract` answered."""
+
+    def features(self, frames: Tensor, sizes: Tensor | None = None) -> Memory:
+        """Backbone and pixel decoder: :meth:`extract` and :meth:`encode`."""
+        return self.encode(self.extract(frames, sizes))
+
+
+class ClassSlots(SharedFeatures):
+    """Classes are told apart in slots, the N queries, locations or pixels of a clip; slot i of a copy is slot i.
+
+    Attributes:
+        background: where what is no class shows: in a ``column`` of its own (see :mod:`cvis.segmenters.background`),
+            or in that the ``sigmoid`` of every class is small.
+        class_heads: logits [B, N, C] of slots, one head for each step.
+    """
+
+    background: ClassVar[Literal["column", "sigmoid"]] = "column"
+    class_heads: ClassHeads
+
+    @abstractmethod
+    def criterion(
+        self,
+        outputs: Sequence[Output],
+        targets: Sequence[Targets],
+        classify: Classify | Sequence[Classify] | None = None,
+        class_weight: float | None = None,
+        cost: Cost | None = None,
+    ) -> dict[str, Tensor]:
+        """Named, weighted scalar losses of what the model answered for a batch.
+
+        ``classify``, ``class_weight`` and ``cost`` replace the classification loss (of all prediction layers, or
+        one for each), its weight, and what the matching of slots and targets minimises.
+        """
+
+
+class AlignedQueries(ClassSlots):
+    """Slots are queries, in every prediction layer, and no step adds or drops one: copies compare them by index."""
+
+    @abstractmethod
+    def decode_queries(self, memory: Memory) -> list[QueryOutput]:
+        """All prediction layers, the last is the answer, without masks."""
+
+    @abstractmethod
+    def with_masks(self, memory: Memory, layers: Sequence[QueryOutput]) -> list[Output]:
+        """The masks of what :meth:`decode_queries` answered."""
+
+    @abstractmethod
+    def mask_embedding(self, queries: Tensor) -> Tensor:
+        """What :class:`QueryOutput` calls so, of any queries: [..., D] -> [..., D]."""
+
+    @abstractmethod
+    def matched_to(self, output: Output, targets: Sequence[Targets], category_ids: Sequence[int]) -> Tensor:
+        """[B, Q] bool: queries that are matched to a target of these classes, with all targets in the matching."""
+
+    @abstractmethod
+    def proposals(self, output: Output, memory: Memory, sizes: Sequence[Sequence[int]]) -> list[ProposedTracks]:
+        """The tracks that an answer proposes in each clip, at the height and width that ``sizes`` gives for it."""
+
+    @abstractmethod
+    def predict(self, video: Video, read: Callable[[Memory], Sequence[Answers]] | None = None) -> Tracks:
+        """As any segmenter's, or with what ``read`` makes of the video: a list of the best tracks for each of its
+        answers, one behind the other."""
+
+
+class QueryGroups(AlignedQueries):
+    """Queries come in groups that do not see one another; adding and training one changes nothing in the others.
+
+    Attributes:
+        groups: module list of :class:`~cvis.segmenters.groups.QueryGroup`; ``groups[0]`` is the base group.
+    """
+
+    groups: nn.ModuleList
+
+    @abstractmethod
+    def group(self, index: int) -> QueryGroup:
+        """``groups[index]``, typed."""
+
+    @abstractmethod
+    def add_query_group(self, num_queries: int, step: int, own_mask_head: bool = True) -> QueryGroup:
+        """Append a query group."""
+
+    @abstractmethod
+    def decode_queries(self, memory: Memory, group: int = 0, residual: Tensor | None = None) -> list[QueryOutput]:
+        """All prediction layers of one group; ``residual`` [N, D] is added to the values of its self-attention."""
+
+    @abstractmethod
+    def decode_groups(self, memory: Memory) -> list[QueryOutput]:
+        """The answer of every group, bit for bit that of decoding it alone, in much less time."""
+
+
+ABILITIES: tuple[type[Segmenter], ...] = (ClipTracks, SharedFeatures, ClassSlots, AlignedQueries, QueryGroups)
+
+
+def ability_name(ability: type[Segmenter]) -> str:
+    """As users read it.
+
+    >>> ability_name(QueryGroups)
+    'query_groups'
+    """
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", ability.__name__).lower()
+
+
+def abilities_of(segmenter: type[Segmenter]) -> list[str]:
+    """The names of all that a segmenter can do beside the core."""
+    return [ability_name(ability) for ability in ABILITIES if issubclass(segmenter, ability)]

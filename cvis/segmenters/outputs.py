@@ -1,0 +1,81 @@
+"""What passes between the parts of a query model: maps of the backbone, memory of the pixel decoder, answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+from torch import Tensor
+
+from cvis.errors import UserError
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What a backbone says of B clips of T frames; models with the same frozen backbone can share it."""
+
+    levels: tuple[Tensor, ...]  # each [B * T, C_i, h_i, w_i], fine to coarse
+    length: int  # T
+    size: tuple[int, int]  # height and width of the padded frames in pixels
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the queries read of B videos of T frames."""
+
+    levels: tuple[Tensor, ...]  # each [B, T, D, h_i, w_i], coarse to fine
+    mask_features: Tensor  # [B, T, D, h, w]
+    size: tuple[int, int]  # height and width of the padded frames in pixels
+
+
+@dataclass(frozen=True)
+class QueryOutput:
+    """A prediction layer without its masks, which are the large part."""
+
+    logits: Tensor  # [B, Q, K+1], in the order of cvis.segmenters.background
+    queries: Tensor  # [B, Q, D], after the decoder's last norm
+    mask_embeddings: Tensor  # [B, Q, D]; a mask logit is its inner product with a mask feature
+    state: Tensor  # [B, Q, D], before that norm: what the next decoder layer reads
+
+
+@dataclass(frozen=True)
+class Output(QueryOutput):
+    """One prediction layer."""
+
+    masks: Tensor  # [B, Q, T, h, w] logits
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What queries answer for one video; each instance has a list of the best tracks of its own."""
+
+    scores: Tensor  # [Q, K], -inf: this query does not answer with this class
+    mask_embeddings: Tensor  # [Q, D]
+    masks: Callable[[Tensor], Tensor] | None = None
+    """Mask logits of all queries [B, Q, T, h, w] -> the same shape, where queries see each other's masks."""
+
+
+class ProposedTracks(NamedTuple):
+    """N tracks that a model sees in one clip: what pseudo-labels are made of."""
+
+    probabilities: Tensor  # [N, K], of the classes alone
+    masks: Tensor  # [N, T, H, W] probabilities, at the size of the clip
+
+
+PREDICTION_LAYERS = ("all", "first_last", "last")
+T = TypeVar("T")
+
+
+def select_layers(layers: Sequence[T], which: str) -> list[T]:
+    """``all`` prediction layers (before the first decoder layer and after each), ``first_last``, or ``last``.
+
+    >>> select_layers("abcd", "first_last")
+    ['a', 'd']
+
+    Raises:
+        UserError: ``which`` is none of them.
+    """
+    if which not in PREDICTION_LAYERS:
+        raise UserError(f"prediction layers: {which!r}: unknown; use one of {', '.join(PREDICTION_LAYERS)}")
+    return list(layers) if which == "all" else [*layers[:1], layers[-1]][-1 if which == "last" else 0 :]
