@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Sequence
 
-from cvis.data.datasets import plain_name
+from cvis.data.dataset import plain_name
 from cvis.data.videoset import VideoSet
 from cvis.errors import UserError
 from cvis.types import Category

@@ -143,7 +143,11 @@ def test_data_root_moves_the_files_of_a_custom_stream(tmp_path, data):
         (MINE.replace("base = 2", "base = 0"), "base: 0: Input should be greater than or equal to 1"),
         (MINE.replace("base = 2", "base = true"), "base: True: Input should be a valid integer"),
         (MINE.replace("base = 2\n", ""), "base: missing"),
-        (MINE.replace('"custom"', '"coco"'), "dataset: 'coco': Input should be 'ytvis2019'"),
+        (MINE.replace('"custom"', '"coco"'), "dataset: 'coco': there is no such data set; choose one of custom, ovis"),
+        (
+            MINE.replace('"custom"', '"ytvis2020"'),
+            "dataset: 'ytvis2020': there is no such data set; did you mean 'ytvis20",
+        ),
         (MINE.replace('"same"', '"half"'), "split: 'half': Input should be 'holdout'"),
         (MINE.replace('"same"', '"test-file"'), "test_annotations: missing"),
         (MINE + "test_fraction = 1.5\n", "test_fraction: 1.5: Input should be less than 1"),
