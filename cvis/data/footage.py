@@ -57,10 +57,10 @@ def natural(name: str) -> list[tuple[int, int | str]]:
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    found = [p for p in folder.iterdir() if p.suffix.lower() in FRAMES and p.is_file() and not p.name.startswith(".")]
-    if not found:
+    frames = [p for p in folder.iterdir() if p.suffix.lower() in FRAMES and p.is_file() and not p.name.startswith(".")]
+    if not frames:
         raise UserError(f"{folder}: has no frames; give a film, or a folder with {', '.join(FRAMES)} files in it")
-    return [path.absolute() for path in sorted(found, key=lambda p: natural(p.name))]
+    return [path.absolute() for path in sorted(frames, key=lambda p: natural(p.name))]
 
 
 def _decoded(path: Path, folder: Path, every: int) -> list[Path]:

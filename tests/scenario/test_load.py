@@ -219,7 +219,7 @@ def test_make_takes_an_order_file_and_a_folder_elsewhere(tmp_path, data):
         data, tmp_path / "JPEGImages", 1, [2, 1], out, order=str(order), other_class_policy="empty_target", split="same"
     )
     made = load_scenario(out)
-    assert made.groups == ((4,), (2, 3), (1,))
+    assert made.classes_by_step == ((4,), (2, 3), (1,))
     assert made.protocol["other_class_policy"] == "empty_target"
 
 
