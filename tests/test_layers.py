@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 PACKAGE = Path(__file__).resolve().parents[1] / "cvis"
 LAYERS = ("data", "scenario", "segmenters", "learners", "evaluation", "runs", "engine", "report", "cli")
 FOUNDATION = {"types", "errors", "files", "atomic", "discovery"}
@@ -95,9 +97,17 @@ def test_light_layers_never_name_torch():
     assert {file for file in users if file.split("/")[0] in LIGHT} == TRAINING_DATA
 
 
-def test_light_layers_load_no_torch():
-    code = "import sys, cvis.data.check, cvis.evaluation, cvis.runs, cvis.report; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+@pytest.mark.parametrize(
+    ("modules", "heavy"),
+    [
+        ("cvis.evaluation", "torch mmengine mmcv mmdet typer numba"),
+        ("cvis.data.check, cvis.runs, cvis.report", "torch"),
+    ],
+)
+def test_light_layers_load_nothing_heavy(modules, heavy):
+    code = f"import sys, {modules}; sys.exit(' '.join(set('{heavy}'.split()) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == ""
 
 
 def test_a_file_holds_one_idea():

@@ -187,35 +187,24 @@ def intersections(
 
 
 def track_ious(
-    detections: Sequence[Sequence[RLE | None]],
-    ground_truth: Sequence[Sequence[RLE | None]],
-    areas: np.ndarray,
-    gt_areas: np.ndarray,
+    detections: Sequence[Sequence[RLE | None]], ground_truth: Sequence[Sequence[RLE | None]], num_frames: int
 ) -> np.ndarray:
-    """IoU of every detection with every ground-truth track: float64 [D, G].
+    """IoU of every detection (D x T masks) with every ground-truth track (G x T): float64 [D, G].
 
     ``IoU = sum_t |d_t & g_t| / sum_t |d_t | g_t|``, 0 where both tracks are empty. An IoU below the lowest
     threshold may be given as 0: nothing reads it.
-
-    Args:
-        detections: D x T masks.
-        ground_truth: G x T masks.
-        areas: [D, T] from :func:`mask_areas`.
-        gt_areas: [G, T], likewise.
 
     >>> from pycocotools import mask as rle
     >>> def full(height): return {"size": [4, 2], "counts": [0, 4 + height, 4 - height]}
     >>> masks = [rle.frPyObjects(full(height), 4, 2) for height in (4, 2)]
     >>> track = [masks, [masks[0], None]]
-    >>> track_ious(track, track, mask_areas(track, 2), mask_areas(track, 2))[0].round(4).tolist()
+    >>> track_ious(track, track, num_frames=2)[0].round(4).tolist()
     [1.0, 0.5714]
     """
     ious = np.zeros((len(detections), len(ground_truth)))
     d, g = np.nonzero(np.ones_like(ious))
     if d.size:
-        num_frames = areas.shape[1]
-        predicted, annotated = decoded(detections, num_frames), decoded(ground_truth, num_frames)
-        pairs = pair_ious(predicted, annotated, d, g)
+        pairs = pair_ious(decoded(detections, num_frames), decoded(ground_truth, num_frames), d, g)
         ious[pairs.detection, pairs.track] = pairs.iou
     return ious
 

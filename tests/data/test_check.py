@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from annotation_files import HEIGHT, REALVIS, WIDTH, needs_realvis, small
+from annotation_files import HEIGHT, WIDTH, small
 from PIL import Image
+from realvis import REALVIS, needs_realvis
 
 from cvis.data.check import check
 from cvis.data.datasets import DATASETS, locate, locate_part

@@ -7,9 +7,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from annotation_files import REALVIS, needs_realvis, small, write
+from annotation_files import small, write
 from hypothesis import given
 from hypothesis import strategies as st
+from realvis import REALVIS, needs_realvis
 
 from cvis.data.datasets import DATASETS
 from cvis.data.split import expected_sha256, frames_split, holdout_split, make_split, read_splits, split_of

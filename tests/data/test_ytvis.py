@@ -6,10 +6,11 @@ import re
 
 import numpy as np
 import pytest
-from annotation_files import HEIGHT, REALVIS, WIDTH, mask, needs_realvis, rle, small, write
+from annotation_files import HEIGHT, WIDTH, mask, rle, small, write
 from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask as coco
+from realvis import REALVIS, needs_realvis
 
 from cvis.data import cache
 from cvis.data.rle import RLEError, decode_runs, read_segmentation

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 from pycocotools import mask as rle
+from realvis import REALVIS, needs_realvis
 
 from cvis.evaluation.overlap import intersections, mask_areas
 
-GOLDENS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "realvis" / "goldens"
 SEQUENCES = ("car-shadow", "drift-straight", "motocross-jump")
 
 pytestmark = [
-    pytest.mark.skipif(not GOLDENS.is_dir(), reason="the published IoUs are not beside the checkout"),
+    needs_realvis,
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # pycocotools
 ]
 
 
 @pytest.fixture(params=SEQUENCES)
 def frames(request):
-    frames = json.loads((GOLDENS / f"davis16_stm_{request.param}.json").read_text())["frames"]
+    frames = json.loads((REALVIS / "goldens" / f"davis16_stm_{request.param}.json").read_text())["frames"]
     assert len(frames) >= 10
     return frames
 

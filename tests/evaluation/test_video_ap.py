@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from scored_sets import encode, random_set, set_of, track_of, tracks_of, video_of
 
 from cvis.errors import UserError
-from cvis.evaluation import Result, VideoAP, score
+from cvis.evaluation import VideoAP, score
 from cvis.evaluation.protocol import METRICS
 from cvis.types import Tracks
 
@@ -314,17 +311,6 @@ def test_ground_truth_is_decoded_again_once_forgotten(monkeypatch):
     assert metric.digest().pair_iou.tolist() == [1.0] * 3
 
 
-def test_importing_the_evaluation_loads_no_deep_learning():
-    code = (
-        "import sys, cvis.evaluation\n"
-        "heavy = {'torch', 'mmdet', 'mmengine', 'mmcv', 'typer', 'numba'} & {m.split('.')[0] for m in sys.modules}\n"
-        "sys.exit(', '.join(heavy) or 0)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
 def test_undefined_numbers_are_none_and_others_floats():
     result = score(*random_set(3))
-    assert isinstance(result, Result)
     assert all(value is None or type(value) is float for value in result.summary().values())

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from realvis import REALVIS, needs_realvis
 
 from cvis.data.datasets import DATASETS, DataFiles
 from cvis.errors import UserError
@@ -13,9 +14,6 @@ from cvis.scenario import describe, list_scenarios, load_scenario, make_scenario
 from cvis.scenario.load import read_data
 from cvis.scenario.order import divide
 from cvis.scenario.spec import find_scenario, read_spec
-
-REALVIS = Path(__file__).resolve().parents[3] / "shared" / "data" / "realvis"
-needs_realvis = pytest.mark.skipif(not REALVIS.is_dir(), reason="the mini set of real videos is not here")
 
 SHIPPED = {
     "ytvis2019-20-4": (40, 6),
@@ -68,11 +66,6 @@ def write_data(path: Path, contents: dict[int, list[str]], names: tuple[str, ...
     categories = [{"id": i, "name": n, "supercategory": "thing"} for i, n in enumerate(names, start=1)]
     path.write_text(json.dumps({"videos": videos, "annotations": annotations, "categories": categories}))
     return path
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("CVIS_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture
