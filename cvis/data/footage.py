@@ -22,8 +22,8 @@ FRAMES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 def footage(paths: Sequence[Path], every: int = 1) -> Iterator[list[Video]]:
     """The videos at ``paths``, with ids 1, 2, ... in that order, named by their files or folders.
 
-    A video file is decoded into a temporary folder, which is removed when the block ends; it needs room for all frames as
-    PNG. Frames of a folder are taken in natural order (2 before 10) and stay where they are.
+    A video file is decoded into a temporary folder, which is removed when the block ends; it needs room for all
+    frames as PNG. Frames of a folder are taken in natural order (2 before 10) and stay where they are.
 
     Args:
         every: take only every n-th frame.

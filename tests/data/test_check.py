@@ -147,17 +147,17 @@ def test_every_problem_is_listed(tmp_path):
     (frames / "b/1.jpg").write_bytes((frames / "b/1.jpg").read_bytes()[:-40])
     report = check(tmp_path, "custom")
     assert not report.ok
-    found = listed(report)
-    assert ("error", "annotations[0].segmentations[1].size", "[6, 4]") in found
-    assert ("error", "annotations[1].category_id", "77") in found
-    assert ("error", "annotations[3].id", "9") in found
-    assert ("warning", "annotations[4].segmentations", "'all null'") in found
-    assert ("warning", "videos", "8") in found
+    problems = listed(report)
+    assert ("error", "annotations[0].segmentations[1].size", "[6, 4]") in problems
+    assert ("error", "annotations[1].category_id", "77") in problems
+    assert ("error", "annotations[3].id", "9") in problems
+    assert ("warning", "annotations[4].segmentations", "'all null'") in problems
+    assert ("warning", "videos", "8") in problems
     at = {problem.file: problem for problem in report.problems}
     assert "does not exist" in at[str(frames / "a/1.jpg")].what
     assert at[str(frames / "b/0.jpg")].value == f"{HEIGHT}x{WIDTH}"
     assert "cannot be read" in at[str(frames / "b/1.jpg")].what
-    assert len(found) == 8
+    assert len(problems) == 8
     assert json.loads(json.dumps(report.to_json()))["problems"][0]["remedy"]
 
 

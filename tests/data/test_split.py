@@ -84,7 +84,7 @@ def test_a_fraction_out_of_range(fraction):
 def test_youtube_vis_2019():
     if not CLASSES_2019.is_file():
         pytest.skip("the classes of the 2019 videos are not on this machine")
-    classes = {int(i): own for i, own in json.loads(CLASSES_2019.read_text()).items()}
+    classes = {int(i): indices for i, indices in json.loads(CLASSES_2019.read_text()).items()}
     assert len(classes) == DATASETS["ytvis2019"].train_videos
     split = holdout_split(classes)
     assert split.sha256 == expected_sha256("ytvis2019")
@@ -93,7 +93,7 @@ def test_youtube_vis_2019():
     assert len(total) == 40
     assert all(test[c] >= 3 for c in total)
     assert all(abs(test[c] - total[c] / 5) <= 1 for c in total)
-    with_ids = holdout_split({i: [c + 1 for c in own] for i, own in classes.items()})
+    with_ids = holdout_split({i: [c + 1 for c in indices] for i, indices in classes.items()})
     assert with_ids == split
 
 

@@ -37,7 +37,7 @@ def test_the_published_iou_of_every_frame_is_reproduced_exactly(frames):
 def test_areas_and_intersections_are_those_of_the_decoded_pixels(frames):
     predicted, annotated = [[f["pred"] for f in frames]], [[f["gt"] for f in frames]]
     areas, gt_areas = mask_areas(predicted, len(frames)), mask_areas(annotated, len(frames))
-    pixels, gt_pixels = (np.stack([rle.decode(m) for m in own[0]]).astype(bool) for own in (predicted, annotated))
+    pixels, gt_pixels = (np.stack([rle.decode(m) for m in tracks[0]]).astype(bool) for tracks in (predicted, annotated))
     assert areas[0].tolist() == pixels.sum(axis=(1, 2)).tolist()
     assert gt_areas[0].tolist() == gt_pixels.sum(axis=(1, 2)).tolist()
     common = intersections(predicted, annotated, areas, gt_areas)[0, 0]

@@ -32,11 +32,11 @@ def test_the_twelve_numbers_equal_the_oracle(ground_truth, model):
 
 
 def test_perfect_predictions_score_100(ground_truth, tmp_path):
-    own = [_perfect(video.id, ground_truth.tracks[video.id]) for video in ground_truth.videos]
-    write_results(tmp_path / "perfect.json.gz", own)
+    perfect = [_perfect(video.id, ground_truth.tracks[video.id]) for video in ground_truth.videos]
+    write_results(tmp_path / "perfect.json.gz", perfect)
     summary = score_files(REALVIS / "instances_uncompressed_rle.json", tmp_path / "perfect.json.gz").summary()
     assert summary["mAP"] == summary["AR10"] == pytest.approx(100)
-    assert summary == score(ground_truth, own).summary()
+    assert summary == score(ground_truth, perfect).summary()
 
 
 def _perfect(video_id, tracks):

@@ -63,8 +63,8 @@ def test_a_track_with_id_0_can_be_found():
 
 def test_limits_hold_per_video_and_class():
     tracks = [track_of(1, 1, 3, [LEFT]), track_of(2, 1, 3, [RIGHT]), track_of(3, 1, 7, [LEFT])]
-    found = tracks_of(1, (3, 0.9, [LEFT]), (3, 0.8, [RIGHT]), (7, 0.1, [LEFT]))
-    assert score(set_of([video_of(1, 1)], tracks), [found]).summary()["AR1"] == 75.0
+    predicted = tracks_of(1, (3, 0.9, [LEFT]), (3, 0.8, [RIGHT]), (7, 0.1, [LEFT]))
+    assert score(set_of([video_of(1, 1)], tracks), [predicted]).summary()["AR1"] == 75.0
 
 
 def test_the_101st_detection_of_a_class_is_not_seen():
@@ -124,8 +124,8 @@ def test_a_detection_within_a_crowd_below_the_threshold_is_a_false_positive():
     corner = np.zeros((8, 8), dtype=bool)
     corner[0, 4:] = True  # inside the crowd; the image evaluator would ignore it
     tracks = [track_of(1, 1, 3, [LEFT]), track_of(2, 1, 3, [RIGHT], iscrowd=True)]
-    found = [(3, 0.9, [corner]), (3, 0.5, [LEFT])]
-    assert score(set_of([video_of(1, 1)], tracks), [tracks_of(1, *found)]).summary()["mAP"] == pytest.approx(50)
+    predicted = [(3, 0.9, [corner]), (3, 0.5, [LEFT])]
+    assert score(set_of([video_of(1, 1)], tracks), [tracks_of(1, *predicted)]).summary()["mAP"] == pytest.approx(50)
 
 
 def test_a_class_with_ground_truth_and_no_detection_counts_as_zero():
@@ -152,8 +152,8 @@ def test_of_equal_scores_within_a_video_the_first_in_the_file_is_ranked_first():
 def test_of_equal_scores_in_two_videos_the_lower_video_id_is_ranked_first():
     for first, expected in ((1, 100), (2, 50)):
         ground_truth = set_of([video_of(1, 1), video_of(2, 1)], [track_of(1, first, 3, [LEFT])])
-        found = [tracks_of(3 - first, (3, 0.5, [LEFT])), tracks_of(first, (3, 0.5, [LEFT]))]
-        for order in (found, found[::-1]):
+        predicted = [tracks_of(3 - first, (3, 0.5, [LEFT])), tracks_of(first, (3, 0.5, [LEFT]))]
+        for order in (predicted, predicted[::-1]):
             assert score(ground_truth, order).summary()["mAP"] == pytest.approx(expected)
 
 
