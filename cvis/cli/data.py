@@ -37,7 +37,7 @@ SYNTH = examples("cvis data synth synthetic", "cvis data synth tiny --seed 1 --t
 @app.command("check", epilog=CHECK)
 def check(
     root: Annotated[Path, typer.Argument(help="The data set's folder.")],
-    dataset: Annotated[str, typer.Option(help="ytvis2019, ytvis2021, ovis, synthetic or custom.")],
+    dataset: Annotated[str, typer.Option(help="Its name, such as ytvis2019; custom for one of your own.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check a data set: layout, ids, masks, and whether every frame opens. Exit code 1 if an error was found."""

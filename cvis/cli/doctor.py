@@ -30,7 +30,6 @@ REQUIRED = {  # import name -> name on PyPI
 }
 CLIP_REPOSITORY = "timm/vit_base_patch32_clip_224.openai"
 CLIP_URL = f"https://huggingface.co/{CLIP_REPOSITORY}/resolve/main/open_clip_model.safetensors"
-DATASETS = ("ytvis2019", "ytvis2021", "ovis")
 NEEDED_GB = 1.0  # of free disk: a synthetic run with its checkpoints and the shared step-0 model
 
 
@@ -59,7 +58,9 @@ def examine(online: bool = False) -> dict[str, Any]:
 
     versions = {name: _version(package) for name, package in REQUIRED.items()}
     missing = [
-        f"{name}: is not installed; run: pip install {REQUIRED[name]}" for name, found in versions.items() if not found
+        f"{name}: is not installed; run: pip install {REQUIRED[name]}"
+        for name, version in versions.items()
+        if not version
     ]
     missing += [reason for name in ("cv2", "torch") if versions[name] and (reason := _import_error(name))]
     disk = _disk()
@@ -125,10 +126,10 @@ def _clip(online: bool) -> dict[str, Any]:
 
     folder = Path(HF_HUB_CACHE) / f"models--{CLIP_REPOSITORY.replace('/', '--')}" / "snapshots"
     files = [*folder.glob("*/open_clip_*")]  # where the text tower looks; OpenAI's own .pt file is a program, not read
-    found: dict[str, Any] = {"cached": str(files[0]) if files else None}
+    weights: dict[str, Any] = {"cached": str(files[0]) if files else None}
     if online:
-        found["online"] = _reachable(CLIP_URL)
-    return found
+        weights["online"] = _reachable(CLIP_URL)
+    return weights
 
 
 def _reachable(url: str) -> bool | str:
@@ -142,18 +143,15 @@ def _reachable(url: str) -> bool | str:
         return str(error)
 
 
-def _data() -> dict[str, str | None]:
-    """Where each data set was found: the folder of its train annotations."""
-    from cvis.data.datasets import locate
-    from cvis.errors import UserError
+def _data() -> dict[str, Any]:
+    """The train annotations of each data set that must be fetched; None if they are not here."""
+    from cvis.data.datasets import BROKEN, DATASETS, load_plugins, locate_part
 
-    found: dict[str, str | None] = {}
-    for name in DATASETS:
-        try:
-            found[name] = str(locate(name, None).train_annotations)
-        except UserError:
-            found[name] = None
-    return found
+    load_plugins()
+    fetched = [name for name, dataset in DATASETS.items() if not (dataset.own_files or dataset.make)]
+    files = {name: locate_part(name, None, "train") for name in fetched}
+    here = {name: str(part[0]) if part else None for name, part in files.items()}
+    return {**here, **{name: {"error": f"does not load: {reason}"} for name, reason in BROKEN.items()}}
 
 
 def _cache() -> str:
@@ -168,14 +166,15 @@ def _disk() -> dict[str, Any]:
 
 
 def _show(content: dict[str, Any]) -> None:
-    rows: list[list[Cell]] = [[name, found or Styled("missing", "red")] for name, found in content["versions"].items()]
+    rows: list[list[Cell]] = [
+        [name, version or Styled("missing", "red")] for name, version in content["versions"].items()
+    ]
     rows.append(["device", _device_text(content["device"])])
     ops, clip = content["mmcv_ops"], content["clip"]
     compiled = "yes" if ops.get("compiled") else "no (not needed: cvis has its own)"
     rows.append(["mmcv's compiled operators", ops.get("error") or compiled])
     rows.append(["CLIP weights", clip.get("error") or _clip_text(clip)])
-    data = content["data"]
-    rows += [[name, data[name] or f"not found; set CVIS_DATA to the folder that holds {name}"] for name in data]
+    rows += [[name, _data_text(name, place)] for name, place in content["data"].items()]
     rows.append(["cache", content["cache"]])
     rows.append(["free disk", f"{content['disk']['free_gb']:.1f} GB at {content['disk']['path']}"])
     show_table(["part", "found"], rows, left=2)
@@ -188,6 +187,12 @@ def _device_text(device: dict[str, Any]) -> str:
         return device["error"]
     gpus = ", ".join(f"{gpu['name']} ({gpu['memory_gb']} GB)" for gpu in device["cuda"])
     return f"{gpus or 'no CUDA device'}, {device['cpus']} CPUs"
+
+
+def _data_text(name: str, place: Any) -> str:
+    if isinstance(place, dict):
+        return place["error"]
+    return place or f"not found; set CVIS_DATA to the folder that holds {name}"
 
 
 def _clip_text(clip: dict[str, Any]) -> str:

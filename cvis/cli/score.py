@@ -155,15 +155,15 @@ def _watched(parts: Iterable[tuple[int, Tracks]], pred: Path, total: int) -> Ite
 
 
 def _groups(scenario: str, categories: tuple[Category, ...]) -> dict[str, tuple[int, ...]]:
-    """The groups of a stream by their names, from its file alone: the data set need not be there."""
-    from cvis.scenario.order import listed_groups
+    """Named groups of a stream's classes, from its file alone: the data set need not be there."""
+    from cvis.scenario.order import listed_steps
     from cvis.scenario.spec import find_scenario, read_spec
 
     path = find_scenario(scenario)
     spec = read_spec(path)
-    steps = listed_groups(spec.order, spec.base, spec.increment, categories, str(path))
-    later = {f"step {index}": own for index, own in enumerate(steps[1:], start=1)}
-    return {"all": tuple(c for own in steps for c in own), "base": steps[0], **later}
+    steps = listed_steps(spec.order, spec.base, spec.increment, categories, str(path))
+    later = {f"step {index}": classes for index, classes in enumerate(steps[1:], start=1)}
+    return {"all": tuple(c for classes in steps for c in classes), "base": steps[0], **later}
 
 
 def _as_json(
@@ -177,7 +177,8 @@ def _as_json(
     if per_class:
         content["per_class"] = {str(c): row.as_json() for c, row in scores.per_class().items()}
     if groups:
-        content["groups"] = {n: {"classes": list(own), **scores.row(own).as_json()} for n, own in groups.items()}
+        rows = {name: (classes, scores.row(classes)) for name, classes in groups.items()}
+        content["groups"] = {name: {"classes": list(classes), **row.as_json()} for name, (classes, row) in rows.items()}
     return {**content, **({"protocol": protocol} if protocol else {})}
 
 

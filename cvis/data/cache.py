@@ -79,11 +79,11 @@ def _unpack(arrays: dict[str, np.ndarray], sha256: str) -> VideoSet:
     for track_id, video_id, category_id, crowd in arrays["tracks"].tolist():
         video = videos[video_id]
         stop = start + len(video)
-        own = tuple(
+        segmentations = tuple(
             RLE(size=[video.height, video.width], counts=counts) if counts else None
             for counts in islice(masks, len(video))
         )
-        track = Track(track_id, video_id, category_id, own, tuple(areas[start:stop]), bool(crowd))
+        track = Track(track_id, video_id, category_id, segmentations, tuple(areas[start:stop]), bool(crowd))
         tracks[video_id].append(track)
         start = stop
     return VideoSet(categories, tuple(videos.values()), {i: tuple(t) for i, t in tracks.items()}, sha256)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cvis.data.datasets import data_root, differences, find, known, missing
+from cvis.data.datasets import data_root, known
 from cvis.data.frames import read_frame
 from cvis.data.problem import Problem
 from cvis.data.schema import parse
@@ -36,7 +36,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Report:
-    """What the checker found."""
+    """Everything that :func:`check` has to say."""
 
     dataset: str
     root: Path
@@ -77,19 +77,19 @@ def check(root: Path | str | None, dataset: str, progress: Progress | None = Non
     counts: dict[str, Counts] = {}
     scorable: list[str] = []
     for part in entry.layouts:
-        file, frames = find(dataset, folder, part)
+        file, frames = entry.find(folder, part)
         if file is None:
             if part == "train":
-                problems.append(missing(dataset, folder, part))
+                problems.append(entry.missing(folder, part))
             continue
         annotated, videos = _annotations(file, part, problems)
         if videos is not None:
             total = sum(map(len, videos.videos))
             counts[part] = Counts(len(videos), total, videos.num_tracks, len(videos.categories))
             scorable += [part] * annotated
-            problems += differences(videos, dataset, file, part)
+            problems += entry.differences(videos, file, part)
         if frames is None:
-            problems.append(missing(dataset, folder, part))
+            problems.append(entry.missing(folder, part))
         elif videos is not None:
             problems += _frames(videos, frames, progress)
     return Report(dataset, folder, counts, tuple(scorable), tuple(problems))
@@ -105,12 +105,12 @@ def _annotations(file: Path, part: str, problems: list[Problem]) -> tuple[bool, 
             private = part != "train" and isinstance(raw, dict) and not annotated
             if private:  # as the authors publish it: nothing is wrong with that
                 raw = {**raw, "annotations": None}
-            found: list[Problem] = []
-            videos = parse(raw, file, hashlib.sha256(data).hexdigest(), found.append)
+            faults: list[Problem] = []
+            videos = parse(raw, file, hashlib.sha256(data).hexdigest(), faults.append)
     except UserError as error:
         problems.append(error.args[0])
         return False, None
-    problems += [p for p in found if not (private and p.field == "annotations")]
+    problems += [p for p in faults if not (private and p.field == "annotations")]
     return annotated, videos
 
 

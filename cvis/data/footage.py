@@ -1,4 +1,4 @@
-"""A user's own videos, a film file or a folder of frames each, as the :class:`~cvis.types.Video` that models take."""
+"""A user's own videos, a video file or a folder of frames each, as the :class:`~cvis.types.Video` that models take."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ FRAMES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 def footage(paths: Sequence[Path], every: int = 1) -> Iterator[list[Video]]:
     """The videos at ``paths``, with ids 1, 2, ... in that order, named by their files or folders.
 
-    A film is decoded into a temporary folder, which is removed when the block ends; it needs room for all frames as
-    PNG. Frames of a folder are taken in natural order (2 before 10) and stay where they are.
+    A video file is decoded into a temporary folder, which is removed when the block ends; it needs room for all
+    frames as PNG. Frames of a folder are taken in natural order (2 before 10) and stay where they are.
 
     Args:
         every: take only every n-th frame.
@@ -57,19 +57,19 @@ def natural(name: str) -> list[tuple[int, int | str]]:
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    found = [p for p in folder.iterdir() if p.suffix.lower() in FRAMES and p.is_file() and not p.name.startswith(".")]
-    if not found:
-        raise UserError(f"{folder}: has no frames; give a film, or a folder with {', '.join(FRAMES)} files in it")
-    return [path.absolute() for path in sorted(found, key=lambda p: natural(p.name))]
+    frames = [p for p in folder.iterdir() if p.suffix.lower() in FRAMES and p.is_file() and not p.name.startswith(".")]
+    if not frames:
+        raise UserError(f"{folder}: has no frames; give a video file, or a folder with {', '.join(FRAMES)} files in it")
+    return [path.absolute() for path in sorted(frames, key=lambda p: natural(p.name))]
 
 
 def _decoded(path: Path, folder: Path, every: int) -> list[Path]:
-    """The frames of a film as files in ``folder``."""
+    """The frames of a video file as files in ``folder``."""
     if not path.is_file():
-        raise UserError(f"{path}: does not exist; give a film, or a folder of frames")
+        raise UserError(f"{path}: does not exist; give a video file, or a folder of frames")
     folder.mkdir()
     files = []
-    for n, frame in enumerate(_film(path)):
+    for n, frame in enumerate(_decode(path)):
         if n % every:
             continue
         files.append(folder / f"{n:06d}.png")
@@ -80,7 +80,7 @@ def _decoded(path: Path, folder: Path, every: int) -> list[Path]:
     return files
 
 
-def _film(path: Path) -> Iterator[np.ndarray]:
+def _decode(path: Path) -> Iterator[np.ndarray]:
     """RGB frames as they are meant to be seen: phones store them lying and note how to turn them."""
     try:
         import av
@@ -89,12 +89,14 @@ def _film(path: Path) -> Iterator[np.ndarray]:
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
-                raise UserError(f"{path}: has no video stream; give a film, or a folder of frames")
+                raise UserError(f"{path}: has no video stream; give a video file, or a folder of frames")
             for frame in container.decode(video=0):
                 yield np.rot90(frame.to_ndarray(format="rgb24"), getattr(frame, "rotation", 0) // 90)
     except (av.FFmpegError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise UserError(f"{path}: cannot be read as a video: {reason}; give a film, or a folder of frames") from error
+        raise UserError(
+            f"{path}: cannot be read as a video: {reason}; give a video file, or a folder of frames"
+        ) from error
 
 
 def _common_size(frames: Sequence[Path], source: Path) -> tuple[int, int]:

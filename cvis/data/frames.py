@@ -44,9 +44,9 @@ def read_frame(path: Path, height: int, width: int) -> np.ndarray:
     try:
         with Image.open(path) as image:
             if image.size != (width, height):
-                found = f"{image.width}x{image.height}"
+                size = f"{image.width}x{image.height}"
                 what = f"the annotation file says {width}x{height} (width x height)"
-                raise Problem(str(path), "size", found, what, "use the frames that belong to it").error()
+                raise Problem(str(path), "size", size, what, "use the frames that belong to it").error()
             return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
     except FileNotFoundError:
         remedy = "unpack the frames of the data set there, or point --data to them"

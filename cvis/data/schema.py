@@ -70,64 +70,64 @@ def parse(raw: Any, file: Path | str, sha256: str, report: Report) -> VideoSet:
         sha256: of the file.
         report: receives every :class:`~cvis.data.problem.Problem`; may raise.
     """
-    found = _Findings(str(file), report)
+    findings = _Findings(str(file), report)
     if not isinstance(raw, dict):
-        found.error("", type(raw).__name__, "the file does not hold an object with videos and categories")
+        findings.error("", type(raw).__name__, "the file does not hold an object with videos and categories")
         return VideoSet((), (), {}, sha256)
-    categories = tuple(_categories(raw, found))
+    categories = tuple(_categories(raw, findings))
     known_categories = {c.id for c in categories}
-    videos = {video.id: video for video in _videos(raw, found)}
+    videos = {video.id: video for video in _videos(raw, findings)}
     tracks: dict[int, list[Track]] = {video_id: [] for video_id in sorted(videos)}
-    for track in _tracks(raw, videos, known_categories, found):
+    for track in _tracks(raw, videos, known_categories, findings):
         tracks[track.video_id].append(track)
-    _warn_of_empty(tracks, raw, found)
-    full = {video_id: tuple(sorted(own, key=lambda t: t.id)) for video_id, own in tracks.items()}
-    return VideoSet(categories, tuple(videos[i] for i in sorted(videos)), full, sha256)
+    _warn_of_empty(tracks, raw, findings)
+    by_id = {i: tuple(sorted(annotated, key=lambda track: track.id)) for i, annotated in tracks.items()}
+    return VideoSet(categories, tuple(videos[i] for i in sorted(videos)), by_id, sha256)
 
 
-def _records(raw: Mapping, name: str, found: _Findings, remedy: str = _AGAIN) -> Iterator[tuple[str, dict]]:
+def _records(raw: Mapping, name: str, findings: _Findings, remedy: str = _AGAIN) -> Iterator[tuple[str, dict]]:
     """The objects of a top-level list, each with its field name and a whole-number id of its own."""
     records = raw.get(name)
     if not isinstance(records, list):
-        found.error(name, records, f"the file has no {name}", remedy)
+        findings.error(name, records, f"the file has no {name}", remedy)
         return
     seen: dict[int, str] = {}
     for i, record in enumerate(records):
         field = f"{name}[{i}]"
         if not isinstance(record, dict):
-            found.error(field, record, "is not an object")
-        elif found.has(record, field, id=int):
+            findings.error(field, record, "is not an object")
+        elif findings.has(record, field, id=int):
             if not 0 <= record["id"] <= _MAX_ID:
                 what = "is negative" if record["id"] < 0 else "does not fit 64 bits"
-                found.error(f"{field}.id", record["id"], what)
+                findings.error(f"{field}.id", record["id"], what)
             elif record["id"] in seen:
-                found.error(f"{field}.id", record["id"], f"is the id of {seen[record['id']]} too")
+                findings.error(f"{field}.id", record["id"], f"is the id of {seen[record['id']]} too")
             else:
                 seen[record["id"]] = field
                 yield field, record
 
 
-def _categories(raw: Mapping, found: _Findings) -> Iterator[Category]:
+def _categories(raw: Mapping, findings: _Findings) -> Iterator[Category]:
     names: dict[str, str] = {}
-    for field, record in _records(raw, "categories", found):
-        if not found.has(record, field, name=str):
+    for field, record in _records(raw, "categories", findings):
+        if not findings.has(record, field, name=str):
             continue
         name = record["name"]
         if name in names:
-            found.error(f"{field}.name", name, f"is the name of {names[name]} too")
+            findings.error(f"{field}.name", name, f"is the name of {names[name]} too")
         names.setdefault(name, field)
         yield Category(record["id"], name)
 
 
-def _videos(raw: Mapping, found: _Findings) -> Iterator[Video]:
-    for field, record in _records(raw, "videos", found):
-        if not found.has(record, field, height=int, width=int, file_names=list):
+def _videos(raw: Mapping, findings: _Findings) -> Iterator[Video]:
+    for field, record in _records(raw, "videos", findings):
+        if not findings.has(record, field, height=int, width=int, file_names=list):
             continue
         names = record["file_names"]
         wrong = [(f"{field}.{key}", record[key]) for key in ("height", "width") if not 1 <= record[key] <= _MAX_SIDE]
         for part, value in wrong:
-            found.error(part, value, f"is not a positive number of pixels, {_MAX_SIDE} at most")
-        if wrong or not _good_names(names, record.get("length"), field, found):
+            findings.error(part, value, f"is not a positive number of pixels, {_MAX_SIDE} at most")
+        if wrong or not _good_names(names, record.get("length"), field, findings):
             continue
         folder = names[0].rpartition("/")[0]
         name = record.get("name") or folder or str(record["id"])
@@ -135,39 +135,39 @@ def _videos(raw: Mapping, found: _Findings) -> Iterator[Video]:
         yield Video(record["id"], str(name), record["height"], record["width"], frames)
 
 
-def _good_names(names: list, length: Any, field: str, found: _Findings) -> bool:
+def _good_names(names: list, length: Any, field: str, findings: _Findings) -> bool:
     if not names:
-        found.error(f"{field}.file_names", names, "the video has no frames")
+        findings.error(f"{field}.file_names", names, "the video has no frames")
         return False
     if length is not None and length != len(names):
-        found.error(f"{field}.length", length, f"file_names lists {len(names)} frames")
+        findings.error(f"{field}.length", length, f"file_names lists {len(names)} frames")
         return False
     for t, name in enumerate(names):
         if not isinstance(name, str) or not name:
-            found.error(f"{field}.file_names[{t}]", name, "is not the name of a file")
+            findings.error(f"{field}.file_names[{t}]", name, "is not the name of a file")
             return False
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts:
-            found.error(f"{field}.file_names[{t}]", name, "leads out of the folder of the frames")
+            findings.error(f"{field}.file_names[{t}]", name, "leads out of the folder of the frames")
             return False
     if len(set(names)) < len(names):
         twice = next(name for t, name in enumerate(names) if name in names[:t])
-        found.warn(f"{field}.file_names", twice, "is listed twice", "check the order of the frames")
+        findings.warn(f"{field}.file_names", twice, "is listed twice", "check the order of the frames")
     return True
 
 
-def _tracks(raw: Mapping, videos: Mapping[int, Video], categories: set[int], found: _Findings) -> Iterator[Track]:
+def _tracks(raw: Mapping, videos: Mapping[int, Video], categories: set[int], findings: _Findings) -> Iterator[Track]:
     listed = _listed_ids(raw.get("videos"))
     remedy = "use the training annotations; those of the official valid and test parts are private"
-    for field, record in _records(raw, "annotations", found, remedy):
-        if not found.has(record, field, video_id=int, category_id=int, segmentations=list):
+    for field, record in _records(raw, "annotations", findings, remedy):
+        if not findings.has(record, field, video_id=int, category_id=int, segmentations=list):
             continue
         if record["video_id"] not in listed:
-            found.error(f"{field}.video_id", record["video_id"], "no video has this id")
+            findings.error(f"{field}.video_id", record["video_id"], "no video has this id")
         elif record["category_id"] not in categories:
-            found.error(f"{field}.category_id", record["category_id"], "no category has this id")
+            findings.error(f"{field}.category_id", record["category_id"], "no category has this id")
         elif record["video_id"] in videos:
-            track = _track(record, videos[record["video_id"]], field, found)
+            track = _track(record, videos[record["video_id"]], field, findings)
             if track is not None:
                 yield track
 
@@ -179,10 +179,10 @@ def _listed_ids(videos: Any) -> set[int]:
     return {i for i in ids if isinstance(i, int)}
 
 
-def _track(record: Mapping, video: Video, field: str, found: _Findings) -> Track | None:
+def _track(record: Mapping, video: Video, field: str, findings: _Findings) -> Track | None:
     given = record["segmentations"]
     if len(given) != len(video):
-        found.error(f"{field}.segmentations", len(given), f"video {video.id} has {len(video)} frames")
+        findings.error(f"{field}.segmentations", len(given), f"video {video.id} has {len(video)} frames")
         return None
     masks: list[RLE | None] = []
     sizes: list[int] = []
@@ -192,24 +192,24 @@ def _track(record: Mapping, video: Video, field: str, found: _Findings) -> Track
             try:
                 mask, size = read_segmentation(segmentation, video.height, video.width)
             except RLEError as error:
-                found.error(f"{field}.segmentations[{t}]{error.part}", error.value, error.what)
+                findings.error(f"{field}.segmentations[{t}]{error.part}", error.value, error.what)
         masks.append(mask if size else None)
         sizes.append(size)
-    areas = _areas(record, sizes, field, found)
+    areas = _areas(record, sizes, field, findings)
     crowd = record.get("iscrowd")
     if crowd is not None and (not isinstance(crowd, int) or crowd not in (0, 1)):
-        found.error(f"{field}.iscrowd", crowd, "is not 0 or 1")
+        findings.error(f"{field}.iscrowd", crowd, "is not 0 or 1")
         return None
-    _warn_of_boxes(record.get("bboxes"), len(video), field, found)
+    _warn_of_boxes(record.get("bboxes"), len(video), field, findings)
     if areas is None:
         return None
     if not any(sizes):
-        found.warn(f"{field}.segmentations", "all null", "is never visible and is left out", "drop it")
+        findings.warn(f"{field}.segmentations", "all null", "is never visible and is left out", "drop it")
         return None
     return Track(record["id"], video.id, record["category_id"], tuple(masks), areas, bool(crowd))
 
 
-def _areas(record: Mapping, sizes: Sequence[int], field: str, found: _Findings) -> tuple[float, ...] | None:
+def _areas(record: Mapping, sizes: Sequence[int], field: str, findings: _Findings) -> tuple[float, ...] | None:
     """The file's areas, or the masks' own if it has none at all; 0 where the track is absent.
 
     Also 0 where the file has null for a mask: official evaluators then leave that frame out of the mean area,
@@ -220,37 +220,37 @@ def _areas(record: Mapping, sizes: Sequence[int], field: str, found: _Findings) 
         return tuple(float(size) for size in sizes)
     if not isinstance(given, list) or len(given) != len(sizes):
         value = len(given) if isinstance(given, list) else given
-        found.error(f"{field}.areas", value, f"there are {len(sizes)} segmentations")
+        findings.error(f"{field}.areas", value, f"there are {len(sizes)} segmentations")
         return None
     for t, area in enumerate(given):
         if area is not None and (type(area) not in (int, float) or not 0 <= area <= _MAX_FLOAT):
-            found.error(f"{field}.areas[{t}]", area, "is not an area in pixels")
+            findings.error(f"{field}.areas[{t}]", area, "is not an area in pixels")
             return None
-    _warn_of_areas(given, sizes, field, found)
+    _warn_of_areas(given, sizes, field, findings)
     return tuple(float(a) if size and a is not None else 0.0 for a, size in zip(given, sizes, strict=True))
 
 
-def _warn_of_areas(given: Sequence[float | None], sizes: Sequence[int], field: str, found: _Findings) -> None:
+def _warn_of_areas(given: Sequence[float | None], sizes: Sequence[int], field: str, findings: _Findings) -> None:
     pairs = [(t, a, s) for t, (a, s) in enumerate(zip(given, sizes, strict=True)) if s and a is not None]
     off = [(abs(a - s), t, a, s) for t, a, s in pairs if abs(a - s) > max(10, AREA_TOLERANCE * s)]
     if off:
         _, t, area, size = max(off)
         what = f"the mask has {size} pixels ({len(off)} frames of this track differ)"
-        found.warn(f"{field}.areas[{t}]", area, what, "areas only decide small, medium, large")
+        findings.warn(f"{field}.areas[{t}]", area, what, "areas only decide small, medium, large")
 
 
-def _warn_of_boxes(boxes: Any, frames: int, field: str, found: _Findings) -> None:
+def _warn_of_boxes(boxes: Any, frames: int, field: str, findings: _Findings) -> None:
     """Nothing here reads boxes; other tools do."""
     remedy = "give null or [x, y, width, height] per frame; only other tools read it"
     if boxes is None:
         return
     if not isinstance(boxes, list) or len(boxes) != frames:
         value = len(boxes) if isinstance(boxes, list) else boxes
-        found.warn(f"{field}.bboxes", value, f"there are {frames} segmentations", remedy)
+        findings.warn(f"{field}.bboxes", value, f"there are {frames} segmentations", remedy)
         return
     for t, box in enumerate(boxes):
         if box is not None and not _is_box(box):
-            found.warn(f"{field}.bboxes[{t}]", box, "is not a box", remedy)
+            findings.warn(f"{field}.bboxes[{t}]", box, "is not a box", remedy)
 
 
 def _is_box(box: Any) -> bool:
@@ -259,9 +259,9 @@ def _is_box(box: Any) -> bool:
     )
 
 
-def _warn_of_empty(tracks: Mapping[int, Sequence[Track]], raw: Mapping, found: _Findings) -> None:
+def _warn_of_empty(tracks: Mapping[int, Sequence[Track]], raw: Mapping, findings: _Findings) -> None:
     if not isinstance(raw.get("annotations"), list):
         return
-    for video_id, own in tracks.items():
-        if not own:
-            found.warn("videos", video_id, "no visible instance is annotated in it", "no step will train on it")
+    for video_id, annotated in tracks.items():
+        if not annotated:
+            findings.warn("videos", video_id, "no visible instance is annotated in it", "no step will train on it")

@@ -68,9 +68,9 @@ def holdout_split(classes_of_video: Mapping[int, Collection[int]], fraction: flo
     """
     if not 0 < fraction <= 0.5:
         raise UserError(f"fraction: {fraction}: is not in (0, 0.5]; choose one, for instance {FRACTION}")
-    classes = {i: frozenset(own) or frozenset({_NO_CLASS}) for i, own in classes_of_video.items()}
+    classes = {i: frozenset(ids) or frozenset({_NO_CLASS}) for i, ids in classes_of_video.items()}
     order = sorted(classes, key=lambda i: hashlib.sha256(str(i).encode()).digest())
-    total = Counter(c for own in classes.values() for c in own)
+    total = Counter(c for ids in classes.values() for c in ids)
     share = {c: _share(n, fraction) for c, n in total.items()}
     taken: Counter[int] = Counter()
     test: set[int] = set()
@@ -86,8 +86,8 @@ def holdout_split(classes_of_video: Mapping[int, Collection[int]], fraction: flo
         return True
 
     for c in sorted(total, key=lambda c: (total[c], c)):
-        own = [i for i in order if c in classes[i]]
-        while taken[c] < share[c] and take(own):
+        candidates = [i for i in order if c in classes[i]]
+        while taken[c] < share[c] and take(candidates):
             pass
     while len(test) < round(fraction * len(order)) and take(order):
         pass

@@ -129,15 +129,15 @@ def _is_made(root: Path, parameters: _Parameters) -> bool:
             raise UserError(f"{root}: exists and is not a synthetic data set; choose another folder")
         return False
     try:
-        found = json.loads(marker.read_text(encoding="utf-8"))
+        marked = json.loads(marker.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{marker}: cannot be read ({error}); remove the folder or choose another") from error
     wanted = asdict(parameters)
-    if not isinstance(found, dict) or found.keys() != wanted.keys():
+    if not isinstance(marked, dict) or marked.keys() != wanted.keys():
         raise UserError(f"{marker}: not written by this generator; remove the folder or choose another")
     for field, value in wanted.items():
-        if found[field] != value:
-            what = f"made with {field}={found[field]}, asked for {value}"
+        if marked[field] != value:
+            what = f"made with {field}={marked[field]}, asked for {value}"
             raise UserError(f"{marker}: {field}: {what}; remove the folder or choose another")
     return True
 

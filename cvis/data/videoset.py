@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -34,8 +34,13 @@ class VideoSet:
         return {video.id: video for video in self.videos}
 
     @property
+    def all_tracks(self) -> Iterator[Track]:
+        """The tracks of all videos."""
+        return (track for video in self.videos for track in self.tracks[video.id])
+
+    @property
     def num_tracks(self) -> int:
-        return sum(len(self.tracks[video.id]) for video in self.videos)
+        return sum(1 for _ in self.all_tracks)
 
     def classes_of(self, video_id: int) -> frozenset[int]:
         """Category ids annotated in a video."""
@@ -55,7 +60,7 @@ class VideoSet:
     def with_tracks(self, tracks: Mapping[int, tuple[Track, ...]], why: str) -> VideoSet:
         """The same videos with other tracks; ``why`` enters the checksum."""
         full = {video.id: tuple(tracks.get(video.id, ())) for video in self.videos}
-        seen = [(v, t.id, t.category_id) for v, own in full.items() for t in own]
+        seen = [(v, t.id, t.category_id) for v, annotated in full.items() for t in annotated]
         return replace(self, tracks=full, sha256=_derive(self.sha256, why, seen))
 
     def slice_frames(self, ranges: Mapping[int, tuple[int, int]]) -> VideoSet:
@@ -90,7 +95,7 @@ class VideoSet:
     def num_tracks_of(self, category_ids: Collection[int]) -> int:
         """How many tracks belong to these categories."""
         wanted = set(category_ids)
-        return sum(t.category_id in wanted for own in self.tracks.values() for t in own)
+        return sum(track.category_id in wanted for track in self.all_tracks)
 
 
 def _derive(sha256: str, operation: str, detail: object) -> str:

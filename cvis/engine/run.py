@@ -274,7 +274,7 @@ def _summary(this: Run, steps: list[dict[str, Any]]) -> dict[str, Any]:
             "segmenter": config["segmenter"],
         },
         "classes": {str(c): scenario.categories[c] for c in scenario.classes},
-        "groups": [list(group) for group in scenario.groups],
+        "groups": [list(classes) for classes in scenario.classes_by_step],
         "upper_bound": this.stream.is_merged,
         "text_encoder": this.text_encoder,
         "steps": steps,

@@ -44,14 +44,14 @@ def _curves(hits: np.ndarray, misses: np.ndarray, num_gt: np.ndarray) -> tuple[n
 
     Between two hits precision falls and recall stays, so the curve is known from its values at the hits.
     """
-    found = hits.sum(axis=0)  # [A, T]
+    num_hits = hits.sum(axis=0)  # [A, T]
     area, threshold, row = np.nonzero(hits.transpose(1, 2, 0))
     right = 1 + places(area * len(THRESHOLDS) + threshold)
     wrong = np.cumsum(misses, axis=0)[row, area, threshold]
-    at_hit = np.zeros((*found.shape, 1 + max(found.max(initial=0), num_gt.max(initial=0))))
+    at_hit = np.zeros((*num_hits.shape, 1 + max(num_hits.max(initial=0), num_gt.max(initial=0))))
     at_hit[area, threshold, right - 1] = right / (right + wrong + np.spacing(1))
     envelope = np.maximum.accumulate(at_hit[..., ::-1], axis=-1)[..., ::-1]  # 0 at recalls that are never reached
     needed = [np.searchsorted(np.arange(n + 1) / n, RECALLS) for n in num_gt]  # hits up to each recall level
-    curves = [own[:, np.maximum(hits - 1, 0)] for own, hits in zip(envelope, needed, strict=True)]
+    curves = [precisions[:, np.maximum(hits - 1, 0)] for precisions, hits in zip(envelope, needed, strict=True)]
     shape = (len(num_gt), len(THRESHOLDS), len(RECALLS))
-    return np.reshape(curves, shape).transpose(1, 2, 0), (found / num_gt[:, None]).T
+    return np.reshape(curves, shape).transpose(1, 2, 0), (num_hits / num_gt[:, None]).T

@@ -19,7 +19,7 @@ from cvis.evaluation.targets import decode, targets_of
 from cvis.types import Tracks, Video
 
 
-class Found(NamedTuple):
+class Detections(NamedTuple):
     """Detections of one video, in the order in which they came."""
 
     category: np.ndarray  # int64 [N]
@@ -64,7 +64,7 @@ class VideoAP:
             raise UserError("classes: none: nothing to evaluate; name at least one class of the ground truth")
         self._wanted = frozenset(self.classes)
         self._targets = targets_of(ground_truth)
-        self._found: dict[int, list[Found]] = {}
+        self._detections: dict[int, list[Detections]] = {}
 
     def add(self, tracks: Tracks) -> None:
         """Take in all predictions of one video.
@@ -74,8 +74,8 @@ class VideoAP:
         Raises:
             UserError: an unknown or repeated video, or a malformed track; names the video, track and field.
         """
-        video = check_tracks(tracks, self.ground_truth, self._known, self._found)
-        self._found[video.id] = [self._compare(video, tracks)]
+        video = check_tracks(tracks, self.ground_truth, self._known, self._detections)
+        self._detections[video.id] = [self._compare(video, tracks)]
 
     def extend(self, tracks: Tracks, where: Callable[[int], str] | None = None) -> None:
         """Take in some predictions of a video, behind those that came before: for files in any order.
@@ -87,8 +87,8 @@ class VideoAP:
             UserError: an unknown video, or a malformed track; nothing of ``tracks`` is taken then.
         """
         video = check_tracks(tracks, self.ground_truth, self._known, (), where)
-        found = self._compare(video, tracks, where)
-        self._found.setdefault(video.id, []).append(found)
+        compared = self._compare(video, tracks, where)
+        self._detections.setdefault(video.id, []).append(compared)
 
     def add_masks(self, video_id: int, category_ids: Sequence[int], scores: Sequence[float], masks: np.ndarray) -> None:
         """Take in all predictions of one video as bitmaps; nothing is encoded.
@@ -101,19 +101,19 @@ class VideoAP:
         Raises:
             UserError: as :meth:`add`.
         """
-        video = check_video(video_id, self.ground_truth, self._found)
+        video = check_video(video_id, self.ground_truth, self._detections)
         if len(category_ids) != len(scores):
             lengths = f"{len(category_ids)}, {len(scores)}"
             raise UserError(f"video {video.id}: category_ids, scores: of lengths {lengths}; give one of each per track")
         for n, (category_id, score) in enumerate(zip(category_ids, scores, strict=True)):
             check_label(f"video {video.id}: track {n}", category_id, score, self._known)
         bitmaps = BitMasks(check_bitmaps(video, len(scores), masks))
-        self._found[video.id] = [self._reduce(video, category_ids, scores, bitmaps)]
+        self._detections[video.id] = [self._reduce(video, category_ids, scores, bitmaps)]
 
     @property
     def missing_videos(self) -> tuple[int, ...]:
         """Videos of the ground truth not added yet; they count as videos without predictions."""
-        return tuple(v.id for v in self.ground_truth.videos if v.id not in self._found)
+        return tuple(v.id for v in self.ground_truth.videos if v.id not in self._detections)
 
     def result(self, classes: Collection[int] | None = None, videos: Selection = "all") -> Result:
         """Evaluate what was added; see :meth:`Digest.result`."""
@@ -124,28 +124,28 @@ class VideoAP:
         targets = self._targets
         videos = targets.videos.tolist()
         evaluated = np.isin(targets.category, self.classes)
-        sizes = [sum(len(found.score) for found in self._found.get(i, ())) for i in videos]
-        chunks = [_NOTHING, *(found for i in videos for found in self._found.get(i, ()))]
+        sizes = [sum(len(part.score) for part in self._detections.get(i, ())) for i in videos]
+        chunks = [_NOTHING, *(part for i in videos for part in self._detections.get(i, ()))]
         pairs = _joined(chunks)
         return Digest(
             sha256=self.ground_truth.sha256,
             classes=np.array(self.classes, np.int64),
             videos=targets.videos,
-            added=np.array([i in self._found for i in videos], dtype=bool),
+            added=np.array([i in self._detections for i in videos], dtype=bool),
             gt_video=targets.video[evaluated],
             gt_class=targets.category[evaluated],
             gt_area=targets.area[evaluated],
             gt_crowd=targets.crowd[evaluated],
             **ordered(
                 video=np.repeat(targets.videos, sizes),
-                category=np.concatenate([found.category for found in chunks]),
-                score=np.concatenate([found.score for found in chunks]),
-                area=np.concatenate([found.area for found in chunks]),
+                category=np.concatenate([part.category for part in chunks]),
+                score=np.concatenate([part.score for part in chunks]),
+                area=np.concatenate([part.area for part in chunks]),
                 pairs=pairs._replace(track=np.cumsum(evaluated)[pairs.track] - 1),
             ),
         )
 
-    def _compare(self, video: Video, tracks: Tracks, where: Callable[[int], str] | None = None) -> Found:
+    def _compare(self, video: Video, tracks: Tracks, where: Callable[[int], str] | None = None) -> Detections:
         masks = decode(video, tracks.segmentations)
         if masks.damaged:
             track, _ = masks.damaged
@@ -155,28 +155,28 @@ class VideoAP:
 
     def _reduce(
         self, video: Video, category_ids: Sequence[int], scores: Sequence[float], masks: TrackMasks | BitMasks
-    ) -> Found:
+    ) -> Detections:
         """Areas of the detections of the evaluated classes, and their IoUs with the tracks of their class."""
-        own = [n for n, category_id in enumerate(category_ids) if category_id in self._wanted]
-        category, score = np.array(category_ids, np.int64)[own], np.array(scores, np.float64)[own]
+        wanted = [n for n, category_id in enumerate(category_ids) if category_id in self._wanted]
+        category, score = np.array(category_ids, np.int64)[wanted], np.array(scores, np.float64)[wanted]
         tracks = self._targets.of(video.id)
         d, g = np.nonzero(category[:, None] == self._targets.category[tracks])
         if not d.size:
-            return Found(category, score, mean_areas(masks.areas)[own], _NO_PAIRS)
-        pairs = pair_ious(masks, self._targets.masks(video), np.array(own)[d], g)
-        pairs = Pairs(np.searchsorted(own, pairs.detection), pairs.track + tracks.start, pairs.iou)
-        return Found(category, score, mean_areas(masks.areas)[own], pairs)
+            return Detections(category, score, mean_areas(masks.areas)[wanted], _NO_PAIRS)
+        pairs = pair_ious(masks, self._targets.masks(video), np.array(wanted)[d], g)
+        pairs = Pairs(np.searchsorted(wanted, pairs.detection), pairs.track + tracks.start, pairs.iou)
+        return Detections(category, score, mean_areas(masks.areas)[wanted], pairs)
 
 
 _NO_PAIRS = Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
-_NOTHING = Found(np.zeros(0, np.int64), np.zeros(0), np.zeros(0), _NO_PAIRS)
+_NOTHING = Detections(np.zeros(0, np.int64), np.zeros(0), np.zeros(0), _NO_PAIRS)
 
 
-def _joined(chunks: Sequence[Found]) -> Pairs:
+def _joined(chunks: Sequence[Detections]) -> Pairs:
     """All pairs, with indices into all detections."""
-    starts = np.cumsum([0, *(len(found.score) for found in chunks)])
+    starts = np.cumsum([0, *(len(part.score) for part in chunks)])
     return Pairs(
-        np.concatenate([found.pairs.detection + start for found, start in zip(chunks, starts, strict=False)]),
-        np.concatenate([found.pairs.track for found in chunks]),
-        np.concatenate([found.pairs.iou for found in chunks]),
+        np.concatenate([part.pairs.detection + start for part, start in zip(chunks, starts, strict=False)]),
+        np.concatenate([part.pairs.track for part in chunks]),
+        np.concatenate([part.pairs.iou for part in chunks]),
     )

@@ -23,11 +23,11 @@ class BitMasks:
         """Common pixels per frame of P pairs ``(detections[p], tracks[p])`` of indices: int64 [P, T]."""
         shared = np.zeros((len(detections), self.areas.shape[1]), np.int64)
         for track in np.unique(tracks):
-            own = np.flatnonzero(tracks == track)
+            pairs = np.flatnonzero(tracks == track)
             for frame in np.flatnonzero(ground_truth.areas[track]):
                 target = rle.decode(ground_truth.rle(track, frame)).astype(bool)
                 box = _box(target)
-                for p in own[self.areas[detections[own], frame] > 0]:
+                for p in pairs[self.areas[detections[pairs], frame] > 0]:
                     shared[p, frame] = np.count_nonzero(target[box] & (self._masks[detections[p], frame][box] != 0))
         return shared
 

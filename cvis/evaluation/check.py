@@ -70,13 +70,13 @@ def check_tracks(
 
 def _all_fit(video: Video, tracks: Tracks, known_categories: Collection[int]) -> bool:
     """Whether :func:`check_track` accepts every track, at once; unlike it, this cannot say what is wrong."""
-    masks = [m for own in tracks.segmentations for m in own if m is not None]
+    masks = [m for track in tracks.segmentations for m in track if m is not None]
     size, length = [video.height, video.width], len(video)
     try:
         return (
             [m["size"] for m in masks].count(size) == len(masks)
             and set(map(type, [m["counts"] for m in masks])) <= _TEXT
-            and all(len(own) == length for own in tracks.segmentations)
+            and all(len(track) == length for track in tracks.segmentations)
             and all(map(known_categories.__contains__, tracks.category_ids))
             and all(map(math.isfinite, tracks.scores))
         )
@@ -159,10 +159,10 @@ def _check_mask(where: str, video: Video, mask: object) -> None:
         raise UserError(
             f'{where}: {mask!r:.60}: not a compressed mask; give {{"size", "counts"}} of pycocotools, or None'
         )
-    found, size = mask["size"], [video.height, video.width]
-    if not isinstance(found, Iterable) or list(found) != size:
+    given, size = mask["size"], [video.height, video.width]
+    if not isinstance(given, Iterable) or list(given) != size:
         raise UserError(
-            f"{where}.size: {found}: video {video.id} is {size} (height, width); encode masks at the video's size"
+            f"{where}.size: {given}: video {video.id} is {size} (height, width); encode masks at the video's size"
         )
 
 
@@ -180,8 +180,8 @@ def check_runs(where: str, video: Video, segmentations: Sequence[RLE | None]) ->
             if mask is not None:
                 read_segmentation({**mask, "size": list(mask["size"])}, video.height, video.width)
         except RLEError as error:
-            found = error.value.decode("latin-1") if isinstance(error.value, bytes) else error.value
+            value = error.value.decode("latin-1") if isinstance(error.value, bytes) else error.value
             raise UserError(
-                f"{where}: segmentations[{frame}]{error.part}: {short(found)}: {error.what}; "
+                f"{where}: segmentations[{frame}]{error.part}: {short(value)}: {error.what}; "
                 "damaged, or of another frame size: encode the mask again"
             ) from None

@@ -67,7 +67,7 @@ class Digest:
         wanted = self._wanted(classes)
         chosen = self._chosen(wanted, videos)
         kept, gt_kept = np.isin(self.video, chosen), np.isin(self.gt_video, chosen)
-        curves = [self._curves(c, kept & (self.category == c), gt_kept & (self.gt_class == c)) for c in wanted]
+        curves = [self._curves(kept & (self.category == c), gt_kept & (self.gt_class == c)) for c in wanted]
         return Result(
             tuple(wanted.tolist()),
             np.stack([precision for precision, _ in curves], axis=2),
@@ -141,10 +141,10 @@ class Digest:
 
     def _check(self, path: Path | str) -> None:
         """Arrays of one length where they belong together, and indices that exist."""
-        groups = {"videos": "videos added", "gt_video": "gt_video gt_class gt_area gt_crowd",
+        lengths = {"videos": "videos added", "gt_video": "gt_video gt_class gt_area gt_crowd",
                   "video": "video category score area", "pair_iou": "pair_detection pair_track pair_iou"}  # fmt: skip
         fits = all(
-            getattr(self, n).shape == (getattr(self, one).size,) for one, all_ in groups.items() for n in all_.split()
+            getattr(self, n).shape == (getattr(self, one).size,) for one, all_ in lengths.items() for n in all_.split()
         )
         for index, target in ((self.pair_detection, self.score), (self.pair_track, self.gt_area)):
             fits = fits and (index.size == 0 or (index.min() >= 0 and index.max() < len(target)))
@@ -161,10 +161,10 @@ class Digest:
         pairs = Pairs(self.pair_detection, self.pair_track, self.pair_iou)
         return match(blocks(self.video, self.category), outside(self.area), pairs, gt_ignored, self.gt_crowd)
 
-    def _curves(self, category_id: int, own: np.ndarray, gt_own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        counted = ~outside(self.gt_area[gt_own]) & ~self.gt_crowd[gt_own][:, None]
-        outcomes = Outcomes(self._outcomes.matched[own], self._outcomes.ignored[own])
-        return accumulate(self.score[own], self._ranks[own], outcomes, counted.sum(axis=0))
+    def _curves(self, chosen: np.ndarray, gt_chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        counted = ~outside(self.gt_area[gt_chosen]) & ~self.gt_crowd[gt_chosen][:, None]
+        outcomes = Outcomes(self._outcomes.matched[chosen], self._outcomes.ignored[chosen])
+        return accumulate(self.score[chosen], self._ranks[chosen], outcomes, counted.sum(axis=0))
 
     def _wanted(self, classes: Collection[int] | None) -> np.ndarray:
         chosen = chosen_classes(classes, self.classes.tolist(), "among the evaluated classes")
@@ -193,16 +193,16 @@ def ordered(
     place = np.full(len(score), -1)
     place[order] = np.arange(len(order))
     detection = place[pairs.detection]
-    own = np.lexsort((pairs.track, detection))
-    own = own[detection[own] >= 0]
+    kept = np.lexsort((pairs.track, detection))
+    kept = kept[detection[kept] >= 0]
     return {
         "video": video[order],
         "category": category[order],
         "score": score[order],
         "area": area[order],
-        "pair_detection": detection[own],
-        "pair_track": pairs.track[own],
-        "pair_iou": pairs.iou[own],
+        "pair_detection": detection[kept],
+        "pair_track": pairs.track[kept],
+        "pair_iou": pairs.iou[kept],
     }
 
 

@@ -28,12 +28,12 @@ def decode(codes: np.ndarray, offsets: np.ndarray, pixels: int) -> Decoded:
     """See :func:`cvis.evaluation.kernel.decode`; without run ends, as pycocotools reads the strings again."""
     num = len(offsets) - 1
     areas, sound, lengths = np.zeros(num, np.int64), _well_formed(codes, offsets), np.diff(offsets)
-    own = np.flatnonzero(sound & (lengths > 0))
+    present = np.flatnonzero(sound & (lengths > 0))
     if not sound.all():
         codes = codes[np.repeat(sound, lengths)]
-    stops = np.cumsum(lengths[own])
+    stops = np.cumsum(lengths[present])
     borders = np.flatnonzero(np.diff(stops // _CHUNK)) + 1
-    for chunk, chunk_stops in zip(np.split(own, borders), np.split(stops, borders), strict=True):
+    for chunk, chunk_stops in zip(np.split(present, borders), np.split(stops, borders), strict=True):
         if chunk.size:
             begin = chunk_stops[0] - lengths[chunk[0]]
             areas[chunk], sound[chunk] = _measure(codes[begin : chunk_stops[-1]], chunk_stops - begin, pixels)
@@ -72,8 +72,8 @@ def _measure(codes: np.ndarray, stops: np.ndarray, pixels: int) -> tuple[np.ndar
         runs: np.ndarray = values[parity::2].astype(np.int32 if small else np.int64)
         if not runs.size:
             continue
-        own = heads[heads & 1 == parity] >> 1
-        runs[own[1:]] -= np.add.reduceat(runs, own)[:-1]  # each chain begins at 0
+        firsts = heads[heads & 1 == parity] >> 1
+        runs[firsts[1:]] -= np.add.reduceat(runs, firsts)[:-1]  # each chain begins at 0
         np.cumsum(runs, out=runs)
         first, stop = (starts + 1 - parity) >> 1, (stops + 1 - parity) >> 1
         some, low, high = rows[first < stop], int(runs.min()), int(runs.max())
@@ -100,37 +100,37 @@ def _numbers(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     values[2:] += digits[:-2] * third[2:]
     final = codes < _MORE
     last = np.flatnonzero(final)
-    found = values[last]
+    decoded = values[last]
     numbers = np.searchsorted(last, np.flatnonzero(final & (third & more[:-3]).view(bool)))  # of four codes or more
     if not numbers.size:
-        return found, last, numbers
+        return decoded, last, numbers
     first = last[numbers - 1] + 1
     first[numbers == 0] = 0
     size = last[numbers] - first + 1
     patch = np.zeros(len(numbers), np.int64)
     for place in range(min(int(size.max()), _LONGEST)):
-        own = np.flatnonzero(size > place)
-        patch[own] |= digits[first[own] + place].astype(np.int64) << (_BITS * place)
+        longer = np.flatnonzero(size > place)
+        patch[longer] |= digits[first[longer] + place].astype(np.int64) << (_BITS * place)
     patch -= (codes[last[numbers]] & _SIGN != 0).astype(np.int64) << (_BITS * np.minimum(size, _LONGEST))
-    found = found.astype(np.int64 if size.max() > 6 else np.int32)
-    found[numbers] = patch
-    return found, last, numbers[size > _LONGEST]
+    decoded = decoded.astype(np.int64 if size.max() > 6 else np.int32)
+    decoded[numbers] = patch
+    return decoded, last, numbers[size > _LONGEST]
 
 
-def intersect(own: TrackMasks, other: TrackMasks, detections: np.ndarray, tracks: np.ndarray) -> np.ndarray:
+def intersect(predicted: TrackMasks, annotated: TrackMasks, detections: np.ndarray, tracks: np.ndarray) -> np.ndarray:
     """See :func:`cvis.evaluation.kernel.common_pixels`."""
-    ratios = np.zeros((len(detections), own.areas.shape[1]))
+    ratios = np.zeros((len(detections), predicted.areas.shape[1]))
     d, row = np.unique(detections, return_inverse=True)
     g, column = np.unique(tracks, return_inverse=True)
-    seen, gt_seen = own.areas[d] > 0, other.areas[g] > 0
+    seen, gt_seen = predicted.areas[d] > 0, annotated.areas[g] > 0
     place, gt_place = np.cumsum(seen, axis=0) - 1, np.cumsum(gt_seen, axis=0) - 1  # among those in a frame
-    masks, gt_masks = _by_frame(own, d, seen), _by_frame(other, g, gt_seen)
+    masks, gt_masks = _by_frame(predicted, d, seen), _by_frame(annotated, g, gt_seen)
     for frame in np.flatnonzero(seen.any(axis=0) & gt_seen.any(axis=0)).tolist():
         crowd = [0] * len(gt_masks[frame])  # a crowd has no IoU of its own here, unlike in COCO
-        found = rle.iou(masks[frame], gt_masks[frame], crowd)
-        ratios[:, frame] = found[place[row, frame], gt_place[column, frame]]
+        ious = rle.iou(masks[frame], gt_masks[frame], crowd)
+        ratios[:, frame] = ious[place[row, frame], gt_place[column, frame]]
     # r = I / (sum - I), so I = r sum / (1 + r): exact, as I is an integer far below 2**52
-    shared = np.rint(ratios * (own.areas[detections] + other.areas[tracks]) / (1 + ratios))
+    shared = np.rint(ratios * (predicted.areas[detections] + annotated.areas[tracks]) / (1 + ratios))
     return np.where(seen[row] & gt_seen[column], shared, 0).astype(np.int64)
 
 
@@ -139,9 +139,9 @@ def _by_frame(masks: TrackMasks, tracks: np.ndarray, seen: np.ndarray) -> list[l
     codes, size, num_frames = masks.codes.tobytes(), [masks.height, masks.width], seen.shape[1]
     frames: list[list[RLE]] = [[] for _ in range(num_frames)]
     n, frame = np.nonzero(seen)
-    own = tracks[n] * num_frames + frame
+    index = tracks[n] * num_frames + frame
     for t, begin, stop in zip(
-        frame.tolist(), masks.offsets[own].tolist(), masks.offsets[own + 1].tolist(), strict=True
+        frame.tolist(), masks.offsets[index].tolist(), masks.offsets[index + 1].tolist(), strict=True
     ):
         frames[t].append({"size": size, "counts": codes[begin:stop]})
     return frames

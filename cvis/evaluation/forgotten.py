@@ -27,8 +27,6 @@ from cvis.types import Tracks
 
 NOBODY = -1  # no detection of another class lies on the track
 
-Groups = Sequence[Sequence[int]]
-
 
 @dataclass(frozen=True)
 class Sightings:
@@ -65,7 +63,7 @@ def sight(ground_truth: VideoSet, tracks: Iterable[Tracks]) -> Sightings:
     Raises:
         UserError: an unknown video, or a malformed track; names the video, track and field.
     """
-    seen = {found.video_id: _sight(compare(ground_truth, found)) for found in tracks}
+    seen = {predicted.video_id: _sight(compare(ground_truth, predicted)) for predicted in tracks}
     for video in ground_truth.videos:
         if video.id not in seen:
             seen[video.id] = _sight(compare(ground_truth, Tracks(video.id, (), (), ())))
@@ -73,16 +71,16 @@ def sight(ground_truth: VideoSet, tracks: Iterable[Tracks]) -> Sightings:
     return Sightings(*(np.concatenate(column) for column in columns))
 
 
-def fates(groups: Groups, introduced: Sequence[Sightings], now: Sightings) -> dict[int, Fate]:
+def fates(classes_by_step: Sequence[Sequence[int]], introduced: Sequence[Sightings], now: Sightings) -> dict[int, Fate]:
     """The fate of every old class, in learning order.
 
     Args:
-        groups: the classes of every step of the stream.
+        classes_by_step: category ids, of every step of the stream.
         introduced: sightings after step 0, 1, .., one for every step before ``now``'s.
         now: sightings after the step to compare with.
     """
-    step_of = {c: step for step, group in enumerate(groups) for c in group}
-    old = [c for group in groups[: len(introduced)] for c in group]
+    step_of = {c: step for step, classes in enumerate(classes_by_step) for c in classes}
+    old = [c for classes in classes_by_step[: len(introduced)] for c in classes]
     return {c: _fate(c, introduced[step_of[c]], now, step_of) for c in old}
 
 
@@ -90,38 +88,38 @@ def together(parts: Iterable[Fate]) -> Fate:
     """The fate of several classes as one: sums."""
     parts = list(parts)
     return Fate(
-        num_gt=sum(own.num_gt for own in parts),
-        found=sum(own.found for own in parts),
-        still=sum(own.still for own in parts),
-        newer=_most_first(sum((Counter(own.newer) for own in parts), Counter())),
-        older=_most_first(sum((Counter(own.older) for own in parts), Counter())),
-        poor=sum(own.poor for own in parts),
-        gone=sum(own.gone for own in parts),
+        num_gt=sum(fate.num_gt for fate in parts),
+        found=sum(fate.found for fate in parts),
+        still=sum(fate.still for fate in parts),
+        newer=_most_first(sum((Counter(fate.newer) for fate in parts), Counter())),
+        older=_most_first(sum((Counter(fate.older) for fate in parts), Counter())),
+        poor=sum(fate.poor for fate in parts),
+        gone=sum(fate.gone for fate in parts),
     )
 
 
 def _sight(overlaps: Overlaps) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    own = overlaps.classes[:, None] == overlaps.gt_classes  # [D, G]
+    same_class = overlaps.classes[:, None] == overlaps.gt_classes  # [D, G]
     taken_for = np.full(len(overlaps.gt_classes), NOBODY)
-    strangers = ~own & (overlaps.ious >= FOREGROUND)
+    strangers = ~same_class & (overlaps.ious >= FOREGROUND)
     for g in np.flatnonzero(strangers.any(axis=0)):
         surest = np.where(strangers[:, g], overlaps.scores, -np.inf).argmax()
         taken_for[g] = overlaps.classes[surest]
-    best = np.where(own, overlaps.ious, 0.0).max(axis=0, initial=0.0)
+    best = np.where(same_class, overlaps.ious, 0.0).max(axis=0, initial=0.0)
     real = ~overlaps.gt_crowd
     return overlaps.gt_classes[real], overlaps.found[real], taken_for[real], best[real]
 
 
 def _fate(category_id: int, then: Sightings, now: Sightings, step_of: Mapping[int, int]) -> Fate:
-    own = then.classes == category_id
-    found = own & then.found
+    of_class = then.classes == category_id
+    found = of_class & then.found
     lost = found & ~now.found
     stranger = now.taken_for != NOBODY
     takers = Counter(now.taken_for[lost & stranger].tolist())
     newer = {c: n for c, n in takers.items() if step_of.get(c, NOBODY) > step_of[category_id]}
     poor = lost & ~stranger & (now.own_iou >= BACKGROUND)
     return Fate(
-        num_gt=int(np.count_nonzero(own)),
+        num_gt=int(np.count_nonzero(of_class)),
         found=int(np.count_nonzero(found)),
         still=int(np.count_nonzero(found & now.found)),
         newer=_most_first(newer),

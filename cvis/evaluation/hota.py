@@ -62,8 +62,8 @@ class HOTACounts:
             "AssRe": _ratio(self.ass_re, self.tp),
             "AssPr": _ratio(self.ass_pr, self.tp),
         }
-        found = self.tp > 0
-        loc_a = float((self.loc[found] / self.tp[found]).mean()) if found.any() else None
+        matched = self.tp > 0
+        loc_a = float((self.loc[matched] / self.tp[matched]).mean()) if matched.any() else None
         return {**{name: float(curve.mean()) for name, curve in curves.items()}, "LocA": loc_a}
 
 
@@ -96,10 +96,10 @@ def count_hota(similarity: np.ndarray, predicted: np.ndarray, annotated: np.ndar
     loc = np.zeros(len(ALPHAS))
     for frame in np.flatnonzero(similarity.any(axis=(0, 1))):
         d, g = linear_sum_assignment(scores[..., frame], maximize=True)
-        found = similarity[d, g, frame]
-        reached = found >= ALPHAS[:, None]
+        ious = similarity[d, g, frame]
+        reached = ious >= ALPHAS[:, None]
         matches[:, d, g] += reached  # one to one: no pair occurs twice
-        loc += reached @ found
+        loc += reached @ ious
     joined = lengths + gt_lengths - matches
     return HOTACounts(
         tp=matches.sum(axis=(1, 2)),

@@ -60,12 +60,12 @@ class IdentityResult:
 
         As in :meth:`summary`, classes without ground truth, and predictions of them, are left out.
         """
-        own = (self.counts[c] for c in self._chosen(classes))
-        return _sum(counts for counts in own if counts.ids.num_gt).scores()
+        chosen = (self.counts[c] for c in self._chosen(classes))
+        return _sum(counts for counts in chosen if counts.ids.num_gt).scores()
 
     def per_class(self) -> dict[int, dict[str, float | None]]:
         """The numbers of each class."""
-        return {category_id: own.scores() for category_id, own in self.counts.items()}
+        return {category_id: counts.scores() for category_id, counts in self.counts.items()}
 
     def _chosen(self, classes: Collection[int] | None) -> tuple[int, ...]:
         return chosen_classes(classes, self.counts, "among the evaluated classes")
@@ -129,8 +129,8 @@ class Identity:
             raise UserError(f"videos: {videos}: no such selection; use all or with_gt")
         wanted = set(self.classes)
         ids = [v.id for v in self.ground_truth.videos if videos == "all" or wanted & self.ground_truth.classes_of(v.id)]
-        own = [self._counts[i] if i in self._counts else self._count(Tracks(i, (), (), ())) for i in ids]
-        counts = {c: _sum(video[c] for video in own if c in video) for c in self.classes}
+        per_video = [self._counts[i] if i in self._counts else self._count(Tracks(i, (), (), ())) for i in ids]
+        counts = {c: _sum(video[c] for video in per_video if c in video) for c in self.classes}
         return IdentityResult(counts, self.min_score)
 
     def _count(self, tracks: Tracks) -> dict[int, Counts]:
@@ -146,11 +146,11 @@ class Identity:
             for category_id in sorted(present & set(self.classes))
         }
 
-    def _compare(self, tracks: Tracks, own: Sequence[int], annotated: Sequence[Track]) -> Counts:
+    def _compare(self, tracks: Tracks, chosen: Sequence[int], annotated: Sequence[Track]) -> Counts:
         video = self.ground_truth.by_id[tracks.video_id]
         for track in annotated:
             check_masks(f"video {video.id}: ground-truth track {track.id}", video, track.segmentations)
-        masks, gt_masks = [tracks.segmentations[n] for n in own], [t.segmentations for t in annotated]
+        masks, gt_masks = [tracks.segmentations[n] for n in chosen], [t.segmentations for t in annotated]
         areas, gt_areas = mask_areas(masks, len(video)), mask_areas(gt_masks, len(video))
         common = intersections(masks, gt_masks, areas, gt_areas)
         unions = areas[:, None] + gt_areas[None] - common
@@ -163,7 +163,7 @@ _NONE = Counts(HOTACounts.zero(), IDCounts.zero())
 
 
 def _sum(counts: Iterable[Counts]) -> Counts:
-    return reduce(lambda total, own: Counts(*map(add, total, own)), counts, _NONE)
+    return reduce(lambda total, one: Counts(*map(add, total, one)), counts, _NONE)
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

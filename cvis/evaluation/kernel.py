@@ -127,7 +127,8 @@ def common_pixels(ends, starts, gt_ends, gt_starts, detections, tracks, num_fram
     return shared
 
 
-def intersect(own, other, detections: np.ndarray, tracks: np.ndarray) -> np.ndarray:
+def intersect(predicted, annotated, detections: np.ndarray, tracks: np.ndarray) -> np.ndarray:
     """:func:`common_pixels` of two :class:`cvis.evaluation.overlap.TrackMasks`."""
     pairs = np.ascontiguousarray(detections), np.ascontiguousarray(tracks)
-    return common_pixels(own.ends, own.starts, other.ends, other.starts, *pairs, own.areas.shape[1])
+    runs = predicted.ends, predicted.starts, annotated.ends, annotated.starts
+    return common_pixels(*runs, *pairs, predicted.areas.shape[1])

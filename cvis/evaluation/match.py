@@ -56,10 +56,10 @@ def match(
     matched = np.zeros((len(block), num_areas, len(_LIMITS)), dtype=bool)
     ignored = np.zeros_like(matched)
     free = np.ones((len(gt_crowd), num_areas, len(_LIMITS)), dtype=bool)
-    for own, among_ignored in _rounds(block, pairs):
-        d, g = pairs.detection[own], pairs.track[own]
+    for chosen, among_ignored in _rounds(block, pairs):
+        d, g = pairs.detection[chosen], pairs.track[chosen]
         eligible = gt_ignored[g] == among_ignored  # [P, A]
-        reached = pairs.iou[own][:, None] >= _LIMITS  # [P, T]
+        reached = pairs.iou[chosen][:, None] >= _LIMITS  # [P, T]
         takes = eligible[:, :, None] & reached[:, None] & free[g] & ~matched[d]
         matched[d] |= takes
         ignored[d] |= takes & among_ignored
@@ -72,23 +72,23 @@ def _rounds(block: np.ndarray, pairs: Pairs) -> Iterator[tuple[np.ndarray, bool]
 
     The first detection of every block tries its counted tracks, best first, then its ignored ones; then the second.
     """
-    own = np.flatnonzero(pairs.iou >= _LIMITS[0])
-    own = own[np.lexsort((-pairs.track[own], -pairs.iou[own], pairs.detection[own]))]
-    contenders, which = np.unique(pairs.detection[own], return_inverse=True)
+    candidates = np.flatnonzero(pairs.iou >= _LIMITS[0])
+    candidates = candidates[np.lexsort((-pairs.track[candidates], -pairs.iou[candidates], pairs.detection[candidates]))]
+    contenders, which = np.unique(pairs.detection[candidates], return_inverse=True)
     turn, place = np.tile(places(block[contenders])[which], 2), np.tile(places(which), 2)
-    among_ignored = np.repeat([False, True], len(own))
+    among_ignored = np.repeat([False, True], len(candidates))
     order = np.lexsort((place, among_ignored, turn))
     steps = np.stack([turn, among_ignored, place], axis=1)[order]
     for chosen in np.split(order, np.flatnonzero((steps[1:] != steps[:-1]).any(axis=1)) + 1):
         if chosen.size:
-            yield own[chosen % len(own)], bool(among_ignored[chosen[0]])
+            yield candidates[chosen % len(candidates)], bool(among_ignored[chosen[0]])
 
 
-def places(groups: np.ndarray) -> np.ndarray:
-    """The place of every element within its group, from 0; equal values stand together.
+def places(labels: np.ndarray) -> np.ndarray:
+    """The place of every element among those of its label, from 0; equal labels stand together.
 
     >>> places(np.array([4, 4, 4, 7, 9, 9])).tolist()
     [0, 1, 2, 0, 0, 1]
     """
-    starts = np.flatnonzero(np.append(True, groups[1:] != groups[:-1])) if len(groups) else np.zeros(0, int)
-    return np.arange(len(groups)) - np.repeat(starts, np.diff(np.append(starts, len(groups))))
+    starts = np.flatnonzero(np.append(True, labels[1:] != labels[:-1])) if len(labels) else np.zeros(0, int)
+    return np.arange(len(labels)) - np.repeat(starts, np.diff(np.append(starts, len(labels))))

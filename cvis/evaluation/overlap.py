@@ -128,9 +128,9 @@ def decoded(tracks: Sequence[Sequence[RLE | None]], num_frames: int) -> TrackMas
     masks = TrackMasks.of([None if m is None else m["counts"] for m in flat], num_frames, height, width)
     if masks.damaged:
         track, frame = masks.damaged
-        found = short(masks.rle(track, frame)["counts"].decode("latin-1"))
+        text = short(masks.rle(track, frame)["counts"].decode("latin-1"))
         raise UserError(
-            f"track {track}: segmentations[{frame}].counts: {found}: does not fill a frame of {height} x {width}; "
+            f"track {track}: segmentations[{frame}].counts: {text}: does not fill a frame of {height} x {width}; "
             "damaged, or of another frame size: encode the mask again"
         )
     return masks
@@ -154,7 +154,7 @@ def mean_areas(areas: np.ndarray) -> np.ndarray:
     visible = areas > 0
     if np.array_equal(areas, np.rint(areas)):  # integers may be added in any order
         return np.where(visible, areas, 0).sum(axis=1) / np.maximum(visible.sum(axis=1), 1)
-    return np.array([own[own > 0].mean() if (own > 0).any() else 0.0 for own in areas], dtype=np.float64)
+    return np.array([row[row > 0].mean() if (row > 0).any() else 0.0 for row in areas], dtype=np.float64)
 
 
 def intersections(
@@ -187,35 +187,24 @@ def intersections(
 
 
 def track_ious(
-    detections: Sequence[Sequence[RLE | None]],
-    ground_truth: Sequence[Sequence[RLE | None]],
-    areas: np.ndarray,
-    gt_areas: np.ndarray,
+    detections: Sequence[Sequence[RLE | None]], ground_truth: Sequence[Sequence[RLE | None]], num_frames: int
 ) -> np.ndarray:
-    """IoU of every detection with every ground-truth track: float64 [D, G].
+    """IoU of every detection (D x T masks) with every ground-truth track (G x T): float64 [D, G].
 
     ``IoU = sum_t |d_t & g_t| / sum_t |d_t | g_t|``, 0 where both tracks are empty. An IoU below the lowest
     threshold may be given as 0: nothing reads it.
-
-    Args:
-        detections: D x T masks.
-        ground_truth: G x T masks.
-        areas: [D, T] from :func:`mask_areas`.
-        gt_areas: [G, T], likewise.
 
     >>> from pycocotools import mask as rle
     >>> def full(height): return {"size": [4, 2], "counts": [0, 4 + height, 4 - height]}
     >>> masks = [rle.frPyObjects(full(height), 4, 2) for height in (4, 2)]
     >>> track = [masks, [masks[0], None]]
-    >>> track_ious(track, track, mask_areas(track, 2), mask_areas(track, 2))[0].round(4).tolist()
+    >>> track_ious(track, track, num_frames=2)[0].round(4).tolist()
     [1.0, 0.5714]
     """
     ious = np.zeros((len(detections), len(ground_truth)))
     d, g = np.nonzero(np.ones_like(ious))
     if d.size:
-        num_frames = areas.shape[1]
-        own, other = decoded(detections, num_frames), decoded(ground_truth, num_frames)
-        pairs = pair_ious(own, other, d, g)
+        pairs = pair_ious(decoded(detections, num_frames), decoded(ground_truth, num_frames), d, g)
         ious[pairs.detection, pairs.track] = pairs.iou
     return ious
 
@@ -229,13 +218,13 @@ class Comparable(Protocol):
     def intersect(self, ground_truth: TrackMasks, detections: np.ndarray, tracks: np.ndarray) -> np.ndarray: ...
 
 
-def pair_ious(own: Comparable, ground_truth: TrackMasks, detections: np.ndarray, tracks: np.ndarray) -> Pairs:
+def pair_ious(predicted: Comparable, ground_truth: TrackMasks, detections: np.ndarray, tracks: np.ndarray) -> Pairs:
     """IoUs of pairs of indices ``(detections[p], tracks[p])``, without the pairs below the lowest threshold."""
-    areas, gt_areas = own.areas[detections], ground_truth.areas[tracks]
+    areas, gt_areas = predicted.areas[detections], ground_truth.areas[tracks]
     # I <= sum min and U >= sum max: exact, and cheaper than an intersection
     hopeful = np.minimum(areas, gt_areas).sum(axis=1) >= THRESHOLDS[0] * np.maximum(areas, gt_areas).sum(axis=1)
     detections, tracks = detections[hopeful], tracks[hopeful]
-    shared = own.intersect(ground_truth, detections, tracks).sum(axis=1, dtype=np.float64)
+    shared = predicted.intersect(ground_truth, detections, tracks).sum(axis=1, dtype=np.float64)
     unions = (areas + gt_areas)[hopeful].sum(axis=1) - shared
     ious = np.divide(shared, unions, out=np.zeros_like(unions), where=unions > 0)
     kept = ious >= THRESHOLDS[0]

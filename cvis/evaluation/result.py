@@ -43,8 +43,8 @@ class Result:
         """The twelve numbers of each class, ``AP`` in place of ``mAP``; all None without ground truth."""
         table = {}
         for category_id in self.classes:
-            own = self.summary([category_id])
-            table[category_id] = {"AP": own.pop("mAP"), **own}
+            numbers = self.summary([category_id])
+            table[category_id] = {"AP": numbers.pop("mAP"), **numbers}
         return table
 
     def _mean(self, metric: Metric, columns: list[int]) -> float | None:

@@ -52,8 +52,8 @@ def group_entries(values: Iterable[object], path: Path | str, ground_truth: Vide
     """:func:`stream_results` of parsed JSON values; ``path`` is for messages."""
     first = 0
     entries = (_entry(path, n, value, ground_truth) for n, value in enumerate(values))
-    for video_id, own in groupby(entries, key=itemgetter(0)):
-        while some := tuple(islice(own, _TOGETHER)):
+    for video_id, entries_of_video in groupby(entries, key=itemgetter(0)):
+        while some := tuple(islice(entries_of_video, _TOGETHER)):
             yield first, _tracks(video_id, some)
             first += len(some)
 
@@ -71,14 +71,14 @@ def read_results(path: Path | str, ground_truth: VideoSet) -> Iterator[Tracks]:
     path = Path(path)
     entries = _fitting(path, ground_truth)
     if path.is_file() and _is_ascending(path):  # a pipe cannot be read twice
-        for video_id, own in groupby(entries, key=itemgetter(0)):
-            yield _tracks(video_id, own)
+        for video_id, entries_of_video in groupby(entries, key=itemgetter(0)):
+            yield _tracks(video_id, entries_of_video)
         return
-    groups: dict[int, list[_Entry]] = {}
+    by_video: dict[int, list[_Entry]] = {}
     for entry in entries:
-        groups.setdefault(entry[0], []).append(entry)
-    for video_id in sorted(groups):
-        yield _tracks(video_id, groups.pop(video_id))
+        by_video.setdefault(entry[0], []).append(entry)
+    for video_id in sorted(by_video):
+        yield _tracks(video_id, by_video.pop(video_id))
 
 
 def entry_name(path: Path | str, first: int, n: int = 0) -> str:

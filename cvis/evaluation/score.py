@@ -32,8 +32,8 @@ def score(
         UserError: see :meth:`VideoAP.add`.
     """
     metric = VideoAP(ground_truth, classes)
-    for own in tracks:
-        metric.extend(own)
+    for part in tracks:
+        metric.extend(part)
     return metric.result(videos=videos)
 
 

@@ -25,9 +25,9 @@ class Targets:
         self._tracks = ground_truth.tracks  # not the set itself: its end is the end of this
         self._masks: dict[int, TrackMasks] = {}
         self.videos = np.array(sorted(video.id for video in ground_truth.videos), np.int64)  # [V]
-        own = [self._tracks[i] for i in self.videos.tolist()]
-        tracks = [track for some in own for track in some]
-        self.video = np.repeat(self.videos, [len(some) for some in own])  # int64 [G]
+        per_video = [self._tracks[i] for i in self.videos.tolist()]
+        tracks = [track for annotated in per_video for track in annotated]
+        self.video = np.repeat(self.videos, [len(annotated) for annotated in per_video])  # int64 [G]
         self.category = np.array([t.category_id for t in tracks], np.int64)  # [G]
         self.area = np.concatenate([np.zeros(0), *(mean_areas(np.array([t.areas])) for t in tracks)])  # float64 [G]
         self.crowd = np.array([t.iscrowd for t in tracks], dtype=bool)  # [G]

@@ -28,20 +28,20 @@ def build(spec: Spec, annotated: VideoSet, test: VideoSet | None = None, where: 
         UserError: the classes, numbers or split do not fit the data, or a step has a class without a video.
     """
     classes = learning_order(spec.order, annotated, where, spec.exclude)
-    groups = divide(classes, spec.base, spec.increment, where)
+    classes_by_step = divide(classes, spec.base, spec.increment, where)
     parts = cut(spec, annotated, test, where)
     names = {category.id: category.name for category in annotated.categories}
-    tasks = make_tasks(parts.train, groups, spec.visibility, spec.other_class_policy)
+    tasks = make_tasks(parts.train, classes_by_step, spec.visibility, spec.other_class_policy)
     _refuse_empty_classes(tasks, names, spec, where)
-    protocol = _protocol(spec, groups, annotated, test, parts.sha256)
-    digest = stream_hash(groups, tasks, parts.test, protocol, parts.sha256)
+    protocol = _protocol(spec, classes_by_step, annotated, test, parts.sha256)
+    digest = stream_hash(classes_by_step, tasks, parts.test, protocol, parts.sha256)
     return Scenario(
-        spec.name, spec.dataset, groups, names, tasks, parts.train, parts.test, protocol, parts.sha256, digest
+        spec.name, spec.dataset, classes_by_step, names, tasks, parts.train, parts.test, protocol, parts.sha256, digest
     )
 
 
 def _protocol(
-    spec: Spec, groups: Sequence[Sequence[int]], annotated: VideoSet, test: VideoSet | None, split_sha256: str
+    spec: Spec, classes_by_step: Sequence[Sequence[int]], annotated: VideoSet, test: VideoSet | None, split_sha256: str
 ) -> Mapping[str, Any]:
     """``split_confirmed``: the split is the one under checksum; None where no checksum is published."""
     uses_fraction = spec.split in ("holdout", "frames")
@@ -55,7 +55,7 @@ def _protocol(
         "other_class_policy": spec.other_class_policy,
         "order": spec.order if isinstance(spec.order, str) else "listed",
         "base": spec.base,
-        "increments": [len(group) for group in groups[1:]],
+        "increments": [len(classes) for classes in classes_by_step[1:]],
         "exclude": list(spec.exclude),
         "annotations_sha256": annotated.sha256,
         "test_annotations_sha256": test.sha256 if uses_test and test is not None else None,
@@ -71,7 +71,7 @@ def _is_confirmed(spec: Spec, split_sha256: str) -> bool | None:
 
 def _refuse_empty_classes(tasks: Sequence[Task], names: Mapping[int, str], spec: Spec, where: str) -> None:
     # a crowd is not a training target, so a class of crowds is as empty as one without videos
-    shown = [{t.category_id for own in task.train.tracks.values() for t in own if not t.iscrowd} for task in tasks]
+    shown = [{track.category_id for track in task.train.all_tracks if not track.iscrowd} for task in tasks]
     empty = [(c, task.index) for task in tasks for c in task.new_classes if c not in shown[task.index]]
     if not empty:
         return

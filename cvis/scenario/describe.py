@@ -31,7 +31,7 @@ def describe(scenario: Scenario) -> dict[str, Any]:
 def _step(scenario: Scenario, task: Task) -> dict[str, Any]:
     """``test_videos`` are those with an instance of C_t; scores are always over all test videos."""
     new = set(task.new_classes)
-    visible = sum(t.category_id != NO_OBJECT for own in task.train.tracks.values() for t in own)
+    visible = sum(track.category_id != NO_OBJECT for track in task.train.all_tracks)
     return {
         "step": task.index,
         "classes": _named(scenario, task.new_classes),

@@ -6,8 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cvis.data.datasets import DataFiles, data_root, differences, locate, locate_part, missing
-from cvis.data.synthetic import synthetic_root
+from cvis.data.datasets import DataFiles, known, locate, require_part
 from cvis.data.videoset import VideoSet
 from cvis.data.ytvis import read_ytvis
 from cvis.errors import UserError
@@ -45,23 +44,19 @@ def read_data(spec: Spec, files: DataFiles) -> tuple[VideoSet, VideoSet | None]:
 
 def _read(spec: Spec, annotations: Path, frames: Path | None, part: str) -> VideoSet:
     videos = read_ytvis(annotations, frames)
-    for problem in differences(videos, spec.dataset, annotations, part):
+    for problem in known(spec.dataset).differences(videos, annotations, part):
         raise problem.error()
     return videos
 
 
 def _files(spec: Spec, path: Path, root: Path | None) -> DataFiles:
-    if spec.dataset == "custom":
+    if known(spec.dataset).own_files:
         return custom_files(spec, root or path.resolve().parent, str(path))
-    if spec.dataset == "synthetic" and root is None:
-        root = synthetic_root()
     files = locate(spec.dataset, root)
     if spec.split != "official-valid" or files.test_annotations is not None:
         return files
-    valid = locate_part(spec.dataset, data_root(spec.dataset, root), "valid")
-    if valid is None:
-        raise missing(spec.dataset, data_root(spec.dataset, root), "valid").error()
-    return replace(files, test_annotations=valid[0], test_frames=valid[1])
+    annotations, frames = require_part(spec.dataset, root, "valid")
+    return replace(files, test_annotations=annotations, test_frames=frames)
 
 
 def custom_files(spec: Spec, root: Path, where: str) -> DataFiles:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cvis.atomic import write_text
-from cvis.data.datasets import plain_name
+from cvis.data.dataset import plain_name
 from cvis.data.videoset import VideoSet
 from cvis.errors import UserError
 from cvis.scenario.build import build

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Sequence
 
-from cvis.data.datasets import plain_name
+from cvis.data.dataset import plain_name
 from cvis.data.videoset import VideoSet
 from cvis.errors import UserError
 from cvis.types import Category
@@ -31,7 +31,7 @@ def learning_order(
         UserError: an unknown, repeated or missing class, or an unknown kind of order.
     """
     out = set(_ids(exclude, videos.categories, f"{where}: exclude"))
-    present = _present(videos)
+    present = {track.category_id for track in videos.all_tracks}
     candidates = [c for c in videos.categories if c.id in present and c.id not in out]
     if isinstance(order, str):
         return _generate(order, candidates, videos, where)
@@ -48,7 +48,7 @@ def learning_order(
     return ids
 
 
-def listed_groups(
+def listed_steps(
     order: str | Sequence[str | int],
     base: int,
     increment: int | Sequence[int],
@@ -64,7 +64,7 @@ def listed_groups(
     """
     if isinstance(order, str):
         raise UserError(
-            f"{where}: order: {order!r}: is made from the training data, so the groups are not known without it; "
+            f"{where}: order: {order!r}: is made from the training data, and not known without it; "
             "list the classes (cvis scenario make writes them out)"
         )
     return divide(_ids(order, categories, f"{where}: order"), base, increment, where)
@@ -96,15 +96,11 @@ def divide(
             f"{where}: increment: {list(increment)}: adds up to {sum(increment)}, but {rest} classes remain "
             f"after base {base} of {total}; make the list add up to {rest}"
         )
-    groups, start = [], 0
+    steps, start = [], 0
     for size in (base, *increment):
-        groups.append(tuple(classes[start : start + size]))
+        steps.append(tuple(classes[start : start + size]))
         start += size
-    return tuple(groups)
-
-
-def _present(videos: VideoSet) -> set[int]:
-    return {track.category_id for own in videos.tracks.values() for track in own}
+    return tuple(steps)
 
 
 def _generate(kind: str, candidates: Sequence[Category], videos: VideoSet, where: str) -> tuple[int, ...]:
@@ -135,13 +131,13 @@ def _ids(classes: Sequence[str | int], categories: Collection[Category], field: 
     known = {category.id for category in categories}
     ids: list[int] = []
     for entry in classes:
-        found = by_name.get(plain_name(entry), []) if isinstance(entry, str) else [entry] if entry in known else []
-        if not found:
+        matches = by_name.get(plain_name(entry), []) if isinstance(entry, str) else [entry] if entry in known else []
+        if not matches:
             names = ", ".join(c.name for c in categories)
             raise UserError(f"{field}: {entry!r}: not a class of the annotation file; its classes: {names}")
-        if len(found) > 1:
-            raise UserError(f"{field}: {entry!r}: the name of categories {found}; give the id instead")
-        if found[0] in ids:
+        if len(matches) > 1:
+            raise UserError(f"{field}: {entry!r}: the name of categories {matches}; give the id instead")
+        if matches[0] in ids:
             raise UserError(f"{field}: {entry!r}: named twice; remove one")
-        ids += found
+        ids += matches
     return tuple(ids)

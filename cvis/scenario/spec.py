@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from cvis.data.datasets import known
 from cvis.errors import UserError
 from cvis.files import shipped
 from cvis.scenario.visibility import OtherClassPolicy, Visibility
@@ -19,7 +20,6 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-Dataset = Literal["ytvis2019", "ytvis2021", "ovis", "synthetic", "custom"]
 SplitName = Literal["holdout", "official-valid", "test-file", "frames", "same"]
 SPLITS: tuple[str, ...] = get_args(SplitName)
 Count = Annotated[int, Field(ge=1, strict=True)]
@@ -35,7 +35,7 @@ class Spec(BaseModel):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")  # becomes a folder; default: the file's name
     description: str = ""
-    dataset: Dataset
+    dataset: str  # a name in cvis.data.datasets
     base: Count  # classes of step 0
     increment: Count | list[Count]  # classes of every later step, or one number per later step
     order: str | list[str | int] = "file"
@@ -44,7 +44,7 @@ class Spec(BaseModel):
     other_class_policy: OtherClassPolicy = "drop"
     split: SplitName = "holdout"
     test_fraction: float = Field(default=0.2, gt=0, lt=1)  # of the videos (holdout) or of the frames (frames)
-    annotations: Path | None = None  # custom only, as the three below; relative to the toml file
+    annotations: Path | None = None  # with own_files only, as the three below; relative to the toml file
     frames: Path | None = None
     test_annotations: Path | None = None
     test_frames: Path | None = None
@@ -106,7 +106,14 @@ def parse_spec(fields: Mapping[str, Any], where: str) -> Spec:
         spec = Spec.model_validate(dict(fields))
     except ValidationError as error:
         raise UserError(f"{where}: {_explain(error)}") from error
-    _check_paths(spec, where)
+    try:
+        own_files = known(spec.dataset).own_files
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
+    if own_files:
+        _check_own_files(spec, where)
+    else:
+        _refuse_own_files(spec, where)
     return spec
 
 
@@ -116,25 +123,26 @@ def _explain(error: ValidationError) -> str:
     value = first["input"]
     if first["type"] == "extra_forbidden":
         close = difflib.get_close_matches(field, Spec.model_fields, n=1)
-        known = f"did you mean {close[0]!r}?" if close else f"the fields are {', '.join(Spec.model_fields)}"
-        return f"{field}: {value!r}: no such field; {known}"
+        hint = f"did you mean {close[0]!r}?" if close else f"the fields are {', '.join(Spec.model_fields)}"
+        return f"{field}: {value!r}: no such field; {hint}"
     if first["type"] == "missing":
         return f"{field}: missing; add it"
     return f"{field}: {value!r}: {first['msg']}; correct it"
 
 
-def _check_paths(spec: Spec, where: str) -> None:
-    paths = ("annotations", "frames", "test_annotations", "test_frames")
-    given = [field for field in paths if getattr(spec, field) is not None]
-    if spec.dataset != "custom":
-        if given:
+def _refuse_own_files(spec: Spec, where: str) -> None:
+    for field in ("annotations", "frames", "test_annotations", "test_frames"):
+        path = getattr(spec, field)
+        if path is not None:
             raise UserError(
-                f'{where}: {given[0]}: {str(getattr(spec, given[0]))!r}: only for dataset = "custom"; '
+                f'{where}: {field}: {str(path)!r}: only for dataset = "custom"; '
                 f"remove it (the files of {spec.dataset} are found under the data root)"
             )
-        return
+
+
+def _check_own_files(spec: Spec, where: str) -> None:
     if spec.annotations is None:
-        raise UserError(f'{where}: annotations: missing: dataset = "custom" needs it; add the JSON file\'s path')
+        raise UserError(f"{where}: annotations: missing: dataset = {spec.dataset!r} needs it; add the JSON file's path")
     if spec.split in ("test-file", "official-valid") and spec.test_annotations is None:
         raise UserError(
             f"{where}: test_annotations: missing: split = {spec.split!r} needs it; "

@@ -18,7 +18,7 @@ class Scenario(Sequence[Task]):
     """A class-incremental stream: ``scenario[t]`` is step t, a slice is a tuple of steps.
 
     Attributes:
-        groups: C_1 .. C_T, category ids in learning order. A merged stream keeps the groups of the stream
+        classes_by_step: C_1 .. C_T, category ids in learning order. A merged stream keeps those of the stream
             that it is the upper bound of, so that both are scored alike.
         categories: id -> name, every category of the annotation file.
         train: the train videos with all annotations; what steps may see of them is in the tasks.
@@ -31,7 +31,7 @@ class Scenario(Sequence[Task]):
 
     name: str
     dataset: str
-    groups: tuple[tuple[int, ...], ...]
+    classes_by_step: tuple[tuple[int, ...], ...]
     categories: Mapping[int, str]
     tasks: tuple[Task, ...]
     train: VideoSet
@@ -57,17 +57,17 @@ class Scenario(Sequence[Task]):
     @property
     def classes(self) -> tuple[int, ...]:
         """All classes of the stream, in learning order."""
-        return tuple(c for group in self.groups for c in group)
+        return tuple(c for classes in self.classes_by_step for c in classes)
 
     @property
     def base_classes(self) -> tuple[int, ...]:
         """C_1, the classes of step 0."""
-        return self.groups[0]
+        return self.classes_by_step[0]
 
     @property
     def classes_without_test(self) -> tuple[int, ...]:
         """Classes without an instance in the test part: they have no AP and enter no mean."""
-        present = {t.category_id for own in self.test.tracks.values() for t in own}
+        present = {track.category_id for track in self.test.all_tracks}
         return tuple(c for c in self.classes if c not in present)
 
     def merged(self) -> Scenario:
@@ -80,7 +80,7 @@ class Scenario(Sequence[Task]):
 
 
 def stream_hash(
-    groups: Sequence[Sequence[int]],
+    classes_by_step: Sequence[Sequence[int]],
     tasks: Sequence[Task],
     test: VideoSet,
     protocol: Mapping[str, Any],
@@ -88,7 +88,7 @@ def stream_hash(
 ) -> str:
     """sha256 of the canonical JSON of what a learner sees and is scored on; names and paths stay out."""
     content = {
-        "groups": [list(group) for group in groups],
+        "groups": [list(classes) for classes in classes_by_step],
         "visibility": protocol["visibility"],
         "other_class_policy": protocol["other_class_policy"],
         "split": split_sha256,

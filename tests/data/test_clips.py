@@ -41,7 +41,7 @@ def track(track_id: int, video_id: int, category_id: int, masks, iscrowd: bool =
 
 def video_set(*videos_and_tracks) -> VideoSet:
     videos = tuple(video for video, _ in videos_and_tracks)
-    tracks = {video.id: tuple(own) for video, own in videos_and_tracks}
+    tracks = {video.id: tuple(track_list) for video, track_list in videos_and_tracks}
     return VideoSet((Category(4, "cat"), Category(9, "dog")), videos, tracks, "0" * 64)
 
 

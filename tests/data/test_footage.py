@@ -1,4 +1,4 @@
-"""A user's films and folders of frames."""
+"""A user's video files and folders of frames."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ av = pytest.importorskip("av")
 GREYS = (20, 90, 160, 230)
 
 
-def film(path, rotation=0, size=(24, 40)):
+def video_file(path, rotation=0, size=(24, 40)):
     """One grey per frame; the upper left quarter is black."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=5, options={"crf": "10"})
@@ -35,8 +35,8 @@ def folder(path, names, size=(40, 24)):
     return path
 
 
-def test_a_film_becomes_frames_that_vanish_afterwards(tmp_path):
-    with footage([film(tmp_path / "walk.mp4")]) as (video,):
+def test_a_video_file_becomes_frames_that_vanish_afterwards(tmp_path):
+    with footage([video_file(tmp_path / "walk.mp4")]) as (video,):
         assert (video.id, video.name, video.height, video.width, len(video)) == (1, "walk", 24, 40, 4)
         frames = read_frames(video.frames, 24, 40)
         assert np.abs(frames[:, 16:, 26:].mean(axis=(1, 2, 3)) - GREYS).max() < 4
@@ -46,11 +46,11 @@ def test_a_film_becomes_frames_that_vanish_afterwards(tmp_path):
 
 
 @pytest.mark.parametrize(("rotation", "corner"), [(90, (-1, 0)), (-90, (0, -1)), (180, (-1, -1))])
-def test_a_film_is_turned_as_its_maker_held_the_phone(tmp_path, rotation, corner):
+def test_a_video_file_is_turned_as_its_maker_held_the_phone(tmp_path, rotation, corner):
     """``rotation`` turns the stored picture counter-clockwise; the black corner goes with it."""
     if not hasattr(av.video.stream.VideoStream, "set_display_rotation"):
         pytest.skip("this PyAV cannot write a rotation")
-    with footage([film(tmp_path / "phone.mp4", rotation)]) as (video,):
+    with footage([video_file(tmp_path / "phone.mp4", rotation)]) as (video,):
         assert (video.height, video.width) == ((24, 40) if rotation == 180 else (40, 24))
         frame = read_frames(video.frames[-1:], video.height, video.width)[0]
         dark = {(i, j) for i in (0, -1) for j in (0, -1) if frame[i, j].max() < 60}
@@ -58,20 +58,20 @@ def test_a_film_is_turned_as_its_maker_held_the_phone(tmp_path, rotation, corner
 
 
 def test_every_nth_frame(tmp_path):
-    own = folder(tmp_path / "own", [f"{n}.png" for n in range(7)])
-    with footage([film(tmp_path / "walk.mp4"), own], every=3) as (walk, frames):
+    pictures = folder(tmp_path / "pictures", [f"{n}.png" for n in range(7)])
+    with footage([video_file(tmp_path / "walk.mp4"), pictures], every=3) as (walk, frames):
         assert len(walk) == 2
         assert [path.name for path in frames.frames] == ["0.png", "3.png", "6.png"]
         assert np.abs(read_frames(walk.frames, 24, 40)[:, 20, 35, 0].astype(int) - [20, 230]).max() < 4
 
 
 def test_a_folder_is_sorted_as_people_count(tmp_path):
-    own = folder(tmp_path / "own", ["f10.jpg", "f9.jpg", "f1.JPG", "F2.png"])
-    (own / "notes.txt").write_text("x")
-    (own / ".hidden.png").write_text("x")
-    with footage([own]) as (video,):
+    pictures = folder(tmp_path / "pictures", ["f10.jpg", "f9.jpg", "f1.JPG", "F2.png"])
+    (pictures / "notes.txt").write_text("x")
+    (pictures / ".hidden.png").write_text("x")
+    with footage([pictures]) as (video,):
         assert [path.name for path in video.frames] == ["F2.png", "f1.JPG", "f9.jpg", "f10.jpg"]
-        assert (video.name, video.height, video.width) == ("own", 24, 40)
+        assert (video.name, video.height, video.width) == ("pictures", 24, 40)
     assert all(path.exists() for path in video.frames)
 
 
@@ -85,8 +85,8 @@ def test_equal_names_are_told_apart(tmp_path):
 
 def bad_inputs(tmp_path):
     text = tmp_path / "notes.mp4"
-    text.write_text("no film")
-    cut = film(tmp_path / "cut.mp4")
+    text.write_text("no video")
+    cut = video_file(tmp_path / "cut.mp4")
     cut.write_bytes(cut.read_bytes()[:300])
     mixed = folder(tmp_path / "mixed", ["1.png"])
     Image.new("RGB", (8, 8)).save(mixed / "2.png")

@@ -104,8 +104,8 @@ def test_masks_fit_the_pictures(document, small):
     for video in document["videos"]:
         image = np.asarray(Image.open(small / "train" / "JPEGImages" / video["file_names"][0]), int)
         colourful = image.max(axis=2) - image.min(axis=2) > 50
-        own = [a["segmentations"][0] for a in document["annotations"] if a["video_id"] == video["id"]]
-        rles = [coco_mask.frPyObjects(s, 64, 96) for s in own if s is not None]
+        segmentations = [a["segmentations"][0] for a in document["annotations"] if a["video_id"] == video["id"]]
+        rles = [coco_mask.frPyObjects(s, 64, 96) for s in segmentations if s is not None]
         masks = [coco_mask.decode(rle).astype(bool) for rle in rles]
         shown = np.any(masks, axis=0) if masks else np.zeros((64, 96), bool)
         inside.extend(colourful[shown])
@@ -122,7 +122,7 @@ def test_the_reader_understands_the_files(small):
         assert videos.num_tracks == len(written)
         assert 36 <= len(written) <= 44  # two a video, on average
         categories = {a["id"]: a["category_id"] for a in written}
-        assert {t.id: t.category_id for own in videos.tracks.values() for t in own} == categories
+        assert {t.id: t.category_id for segmentations in videos.tracks.values() for t in segmentations} == categories
         assert all(frame.is_file() for video in videos.videos for frame in video.frames)
         assert [category.name for category in videos.categories] == [category_name(i) for i in range(40)]
 

@@ -6,10 +6,11 @@ import re
 
 import numpy as np
 import pytest
-from annotation_files import HEIGHT, REALVIS, WIDTH, mask, needs_realvis, rle, small, write
+from annotation_files import HEIGHT, WIDTH, mask, rle, small, write
 from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask as coco
+from realvis import REALVIS, needs_realvis
 
 from cvis.data import cache
 from cvis.data.rle import RLEError, decode_runs, read_segmentation
@@ -308,9 +309,9 @@ def test_a_cache_damaged_anywhere_is_absent_or_right(tmp_path):
     absent = 0
     for at, value in list(enumerate(flips))[::3]:
         cached.write_bytes(good[:at] + bytes([good[at] ^ value]) + good[at + 1 :])
-        found = cache.load(first.sha256)
-        absent += found is None
-        assert found in (None, first), at
+        loaded = cache.load(first.sha256)
+        absent += loaded is None
+        assert loaded in (None, first), at
     assert absent > 0.5 * len(flips[::3])
 
 
@@ -337,7 +338,7 @@ def test_real_videos_in_both_encodings_are_the_same():
     assert compressed.tracks == uncompressed.tracks
     assert all(path.is_file() for video in compressed.videos for path in video.frames)
     raw = json.loads((REALVIS / "instances.json").read_text())
-    read = {track.id: track for own in compressed.tracks.values() for track in own}
+    read = {track.id: track for track in compressed.all_tracks}
     for annotation in raw["annotations"]:
         track = read[annotation["id"]]
         assert (track.video_id, track.category_id) == (annotation["video_id"], annotation["category_id"])

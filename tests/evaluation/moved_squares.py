@@ -30,13 +30,13 @@ def moving(*parts):
 
 def annotated(*tracks, videos=(1,), crowd=()):
     """Ground truth from (category id, masks[, video id])."""
-    own = [
+    annotations = [
         track_of(n, *(rest or (videos[0],)), category_id, masks, n in crowd)
         for n, (category_id, masks, *rest) in enumerate(tracks)
     ]
-    return set_of([video_of(v, FRAMES, 4, 60) for v in videos], own)
+    return set_of([video_of(v, FRAMES, 4, 60) for v in videos], annotations)
 
 
-def detected(*found, video=1):
+def detected(*predicted, video=1):
     """Predictions from (category id, score, masks)."""
-    return tracks_of(video, *found)
+    return tracks_of(video, *predicted)

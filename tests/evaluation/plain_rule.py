@@ -37,14 +37,14 @@ def _video(ground_truth, by_video, video, category_id):
         for t in ground_truth.tracks[video.id]
         if t.category_id == category_id
     ]
-    tracks, found = by_video.get(video.id), []
+    tracks, detections = by_video.get(video.id), []
     for n in range(len(tracks) if tracks else 0):
         if tracks.category_ids[n] == category_id:
             masks = _decode(tracks.segmentations[n])
             area = _mean([0 if m is None else int(m.sum()) for m in masks])
-            found.append({"masks": masks, "area": area, "score": tracks.scores[n]})
-    found.sort(key=lambda d: -d["score"])  # stable
-    return targets, found, [[_iou(d["masks"], g["masks"]) for g in targets] for d in found]
+            detections.append({"masks": masks, "area": area, "score": tracks.scores[n]})
+    detections.sort(key=lambda d: -d["score"])  # stable
+    return targets, detections, [[_iou(d["masks"], g["masks"]) for g in targets] for d in detections]
 
 
 def _iou(one, other):
@@ -58,13 +58,13 @@ def _iou(one, other):
     return intersection / union if union else 0.0
 
 
-def match_one(targets, found, ious, area_range, threshold):
+def match_one(targets, detections, ious, area_range, threshold):
     """For each detection: "hit", "miss" or "ignored"."""
     low, high = area_range
     ignored = [g["crowd"] or g["area"] < low or g["area"] > high for g in targets]
     order = sorted(range(len(targets)), key=lambda g: ignored[g])
     taken, outcomes = set(), []
-    for d, detection in enumerate(found):
+    for d, detection in enumerate(detections):
         best, choice = min(threshold, 1 - 1e-10), None
         for g in order:
             if g in taken and not targets[g]["crowd"]:
@@ -83,10 +83,10 @@ def match_one(targets, found, ious, area_range, threshold):
 
 def _curve(pairs, area_range, limit, threshold):
     total, ranked = 0, []
-    for targets, found, ious in pairs:
-        outcomes, counted = match_one(targets, found[:100], ious, area_range, threshold)
+    for targets, detections, ious in pairs:
+        outcomes, counted = match_one(targets, detections[:100], ious, area_range, threshold)
         total += counted
-        ranked += [(d["score"], o) for d, o in zip(found[:limit], outcomes[:limit], strict=True)]
+        ranked += [(d["score"], o) for d, o in zip(detections[:limit], outcomes[:limit], strict=True)]
     if total == 0:
         return None
     ranked.sort(key=lambda pair: -pair[0])

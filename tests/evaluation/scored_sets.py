@@ -29,15 +29,15 @@ def track_of(track_id: int, video_id: int, category_id: int, masks, iscrowd: boo
     return Track(track_id, video_id, category_id, segmentations, areas, iscrowd)
 
 
-def tracks_of(video_id: int, *found) -> Tracks:
+def tracks_of(video_id: int, *predicted) -> Tracks:
     """Predictions from (category id, score, bool masks or None per frame)."""
-    segmentations = tuple(tuple(None if m is None else encode(m) for m in masks) for _, _, masks in found)
-    return Tracks(video_id, tuple(c for c, _, _ in found), tuple(s for _, s, _ in found), segmentations)
+    segmentations = tuple(tuple(None if m is None else encode(m) for m in masks) for _, _, masks in predicted)
+    return Tracks(video_id, tuple(c for c, _, _ in predicted), tuple(s for _, s, _ in predicted), segmentations)
 
 
 def set_of(videos, tracks, classes=CLASSES) -> VideoSet:
-    own = {v.id: tuple(t for t in tracks if t.video_id == v.id) for v in videos}
-    return VideoSet(tuple(Category(c, f"class {c}") for c in classes), tuple(videos), own, sha256="")
+    by_video = {v.id: tuple(t for t in tracks if t.video_id == v.id) for v in videos}
+    return VideoSet(tuple(Category(c, f"class {c}") for c in classes), tuple(videos), by_video, sha256="")
 
 
 def random_set(seed: int, crowds: bool = False) -> tuple[VideoSet, list[Tracks]]:
@@ -47,26 +47,26 @@ def random_set(seed: int, crowds: bool = False) -> tuple[VideoSet, list[Tracks]]
     for video_id in rng.choice(90, size=rng.integers(1, 5), replace=False).tolist():
         video = video_of(video_id, *(int(n) for n in rng.integers((1, 5, 5), (5, 16, 16))))
         videos.append(video)
-        own = [_random_masks(rng, video) for _ in range(rng.integers(0, 4))]
-        labels = rng.choice(CLASSES[:-1], size=len(own)).tolist()
-        for masks, category_id in zip(own, labels, strict=True):
+        annotated = [_random_masks(rng, video) for _ in range(rng.integers(0, 4))]
+        labels = rng.choice(CLASSES[:-1], size=len(annotated)).tolist()
+        for masks, category_id in zip(annotated, labels, strict=True):
             crowd = crowds and rng.random() < 0.3
             tracks.append(track_of(len(tracks), video_id, category_id, masks, crowd))
         if rng.random() < 0.9:
             many = 130 if rng.random() < 0.1 else int(rng.integers(0, 9))
-            found = [_random_detection(rng, video, own, labels) for _ in range(many)]
-            predictions.append(tracks_of(video_id, *found))
+            predicted = [_random_detection(rng, video, annotated, labels) for _ in range(many)]
+            predictions.append(tracks_of(video_id, *predicted))
     return set_of(sorted(videos, key=lambda v: v.id), tracks), predictions
 
 
-def _random_detection(rng, video, own, labels):
+def _random_detection(rng, video, annotated, labels):
     score = float(rng.random()) if rng.random() < 0.5 else float(rng.integers(0, 4)) / 4  # many ties
-    if not own or rng.random() < 0.2:
+    if not annotated or rng.random() < 0.2:
         return int(rng.choice(CLASSES)), score, _random_masks(rng, video)
-    copied = int(rng.integers(len(own)))
+    copied = int(rng.integers(len(annotated)))
     category_id = labels[copied] if rng.random() < 0.85 else int(rng.choice(CLASSES))
     noise = float(rng.choice([0.0, 0.02, 0.1, 0.3]))
-    masks = [None if m is None else m ^ (rng.random(m.shape) < noise) for m in own[copied]]
+    masks = [None if m is None else m ^ (rng.random(m.shape) < noise) for m in annotated[copied]]
     return category_id, score, [None if rng.random() < 0.1 else m for m in masks]
 
 

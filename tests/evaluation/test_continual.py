@@ -46,7 +46,7 @@ def collapse(tasks) -> APMatrix:
     """Every class is learned at 30 and lost with the next step; the last task is kept."""
     values = []
     for t, new in enumerate(tasks):
-        values.append({c: 30.0 if c in new else 0.0 for own in tasks[: t + 1] for c in own})
+        values.append({c: 30.0 if c in new else 0.0 for task in tasks[: t + 1] for c in task})
     return APMatrix(tasks, tuple(values))
 
 
@@ -80,8 +80,8 @@ def test_intransigence_leaves_out_what_the_joint_run_has_no_ap_of(missing):
 
 @pytest.mark.parametrize("missing", [None, math.nan, -1.0])
 def test_missing_values_are_none_nan_negative_or_absent_alike(missing):
-    values = tuple({c: missing if c == 5 else v for c, v in own.items()} for own in WORKED.values)
-    absent = tuple({c: v for c, v in own.items() if c != 5} for own in WORKED.values)
+    values = tuple({c: missing if c == 5 else v for c, v in aps.items()} for aps in WORKED.values)
+    absent = tuple({c: v for c, v in aps.items() if c != 5} for aps in WORKED.values)
     for measure in (*MEASURES, average_incremental_map, num_never_learned, classwise_forgetting):
         expected = measure(WORKED)
         assert measure(APMatrix(WORKED.tasks, values)) == measure(APMatrix(WORKED.tasks, absent)) == expected
@@ -91,11 +91,11 @@ def test_missing_values_are_none_nan_negative_or_absent_alike(missing):
 @pytest.mark.parametrize("step", [0, 1, 2])
 def test_a_class_undefined_at_one_step_only_is_left_out_of_all(step, missing):
     """The complete-case rule: c1's AP is unknown after one step, so c1 might as well not be in the stream."""
-    holed = [dict(own) for own in WORKED.values]
+    holed = [dict(aps) for aps in WORKED.values]
     holed[step].pop(1)
     if missing != "absent":
         holed[step][1] = missing
-    without = APMatrix(((2, 3), (4, 5), (6,)), tuple({c: v for c, v in own.items() if c != 1} for own in WORKED.values))
+    without = APMatrix(((2, 3), (4, 5), (6,)), tuple({c: v for c, v in aps.items() if c != 1} for aps in WORKED.values))
     matrix = APMatrix(WORKED.tasks, tuple(holed))
     assert matrix.scored == ((2, 3), (4,), (6,))
     for measure in (*MEASURES, average_incremental_map, num_never_learned, classwise_forgetting):
@@ -179,7 +179,7 @@ def matrices(draw) -> APMatrix:
     starts = [sum(sizes[:t]) for t in range(len(sizes))]
     tasks = tuple(tuple(range(s, s + n)) for s, n in zip(starts, sizes, strict=True))
     ap = st.floats(0, 100, width=32, allow_subnormal=False)  # no underflow when scaled
-    values = tuple({c: draw(ap) for own in tasks[: t + 1] for c in own} for t in range(len(tasks)))
+    values = tuple({c: draw(ap) for task in tasks[: t + 1] for c in task} for t in range(len(tasks)))
     return APMatrix(tasks, values)
 
 
@@ -190,13 +190,13 @@ def test_bounds(matrix):
     assert 0 <= relative_drop(matrix) <= 100 + 1e-9
     assert forgetting(matrix) >= -backward_transfer(matrix) - 1e-9
     assert 0 <= plasticity(matrix) <= 100
-    old = [c for own in matrix.tasks[:-1] for c in own]
+    old = [c for task in matrix.tasks[:-1] for c in task]
     assert list(classwise_forgetting(matrix)) == old
 
 
 @given(matrices(), st.randoms(use_true_random=False))
 def test_the_order_of_the_classes_inside_a_task_changes_nothing(matrix, random):
-    tasks = tuple(tuple(random.sample(own, len(own))) for own in matrix.tasks)
+    tasks = tuple(tuple(random.sample(task, len(task))) for task in matrix.tasks)
     shuffled = APMatrix(tasks, matrix.values)
     for measure in (*MEASURES, average_incremental_map, num_never_learned, classwise_forgetting):
         assert measure(shuffled) == measure(matrix), measure.__name__
@@ -205,7 +205,7 @@ def test_the_order_of_the_classes_inside_a_task_changes_nothing(matrix, random):
 @given(matrices(), st.integers(-6, 6))
 def test_rates_do_not_depend_on_the_unit_of_the_ap_and_points_follow_it(matrix, exponent):
     unit = 2.0**exponent  # exact in floating point
-    scaled = APMatrix(matrix.tasks, tuple({c: v * unit for c, v in own.items()} for own in matrix.values))
+    scaled = APMatrix(matrix.tasks, tuple({c: v * unit for c, v in aps.items()} for aps in matrix.values))
     for measure in (*RATES, num_never_learned):
         assert measure(scaled) == measure(matrix), measure.__name__
     for measure in (*POINTS, average_incremental_map):
@@ -216,8 +216,8 @@ def test_rates_do_not_depend_on_the_unit_of_the_ap_and_points_follow_it(matrix, 
 def test_a_copy_that_keeps_every_class_forgets_nothing(matrix):
     kept: dict[int, float] = {}
     values = []
-    for own, new in zip(matrix.values, matrix.tasks, strict=True):
-        kept = {**kept, **{c: own[c] for c in new}}
+    for aps, new in zip(matrix.values, matrix.tasks, strict=True):
+        kept = {**kept, **{c: aps[c] for c in new}}
         values.append(kept)
     frozen = APMatrix(matrix.tasks, tuple(values))
     assert forgetting_rate(frozen) == relative_drop(frozen) == 0

@@ -31,12 +31,12 @@ def many():
     """Ten videos with ties within and across them, and more than 100 detections of a class in some."""
     sets = [random_set(seed) for seed in (1, 4, 5, 6, 13, 17)]
     videos, tracks, predictions = {}, [], {}
-    for ground_truth, found in sets:
+    for ground_truth, predicted in sets:
         for video in ground_truth.videos:
             if video.id not in videos:
                 videos[video.id] = video
                 tracks += ground_truth.tracks[video.id]
-                predictions.update({t.video_id: t for t in found if t.video_id == video.id})
+                predictions.update({t.video_id: t for t in predicted if t.video_id == video.id})
     assert len(videos) >= 10
     return set_of([videos[i] for i in sorted(videos)], tracks), list(predictions.values())
 
@@ -66,8 +66,8 @@ def test_tracks_that_come_in_pieces_keep_their_order(many):
     metric = VideoAP(ground_truth)
     for start in range(0, 130, 7):
         for tracks in predictions[::-1]:
-            own = slice(start, start + 7)
-            piece = (tracks.category_ids[own], tracks.scores[own], tracks.segmentations[own])
+            part = slice(start, start + 7)
+            piece = (tracks.category_ids[part], tracks.scores[part], tracks.segmentations[part])
             if start == 0 or piece[0]:
                 metric.extend(type(tracks)(tracks.video_id, *piece))
     assert same(metric.digest(), digest_of(ground_truth, predictions))
@@ -75,8 +75,8 @@ def test_tracks_that_come_in_pieces_keep_their_order(many):
 
 def test_a_digest_keeps_of_every_class_in_a_video_the_best_hundred():
     ground_truth = set_of([video_of(1, 1)], [track_of(1, 1, 3, [LEFT])])
-    found = [(3, float(n % 120), [LEFT]) for n in range(300)] + [(7, 0.5, [LEFT])]
-    digest = digest_of(ground_truth, [tracks_of(1, *found)])
+    predicted = [(3, float(n % 120), [LEFT]) for n in range(300)] + [(7, 0.5, [LEFT])]
+    digest = digest_of(ground_truth, [tracks_of(1, *predicted)])
     assert digest.category.tolist() == [3] * 100 + [7]
     assert digest.score[:100].tolist() == [float(n) for n in range(119, 69, -1) for _ in range(2)]
     assert len(digest.pair_iou) == 100
@@ -164,8 +164,8 @@ def test_a_damaged_or_missing_file_is_named(many, tmp_path):
 
 def test_classes_and_selections_must_exist(many):
     digest = digest_of(*many)
-    for classes, found in (([99], "99: not among"), ([], "none: nothing to evaluate")):
-        with pytest.raises(UserError, match=f"classes: {found}"):
+    for classes, message in (([99], "99: not among"), ([], "none: nothing to evaluate")):
+        with pytest.raises(UserError, match=f"classes: {message}"):
             digest.result(classes)
     with pytest.raises(UserError, match="videos: some: no such selection; use all or with_gt"):
         digest.result(videos="some")

@@ -16,9 +16,9 @@ DOG, CAT, COW = 3, 7, 12
 HERE, THERE = steady(0, 10), steady(20, 30)
 
 
-def kinds(truth, *found):
+def kinds(truth, *predicted):
     """Kinds and targets of detections, both in their given order (one class only), and which tracks are missed."""
-    kinds, targets, missed = classify(compare(truth, detected(*found)))
+    kinds, targets, missed = classify(compare(truth, detected(*predicted)))
     return list(kinds), targets.tolist(), missed.tolist()
 
 
@@ -173,8 +173,8 @@ def test_seen_as_another_class_is_not_missed_but_nearly_so_is():
 HALF = 100 * 51 / 101
 
 
-def losses(truth, *found):
-    return explain(truth, [detected(*found)]).per_class
+def losses(truth, *predicted):
+    return explain(truth, [detected(*predicted)]).per_class
 
 
 def test_poor_masks_cost_what_a_right_detection_would_win():
@@ -215,8 +215,8 @@ def test_a_track_is_won_once():
 
 def test_the_surest_wins_it():
     """Ahead of a background dog stands the cow, not the cat."""
-    found = [(DOG, 0.7, steady(50, 60)), (CAT, 0.5, HERE), (COW, 0.8, HERE)]
-    assert losses(annotated((DOG, HERE)), *found)[DOG].dap50["wrong_class"] == pytest.approx(100)
+    predicted = [(DOG, 0.7, steady(50, 60)), (CAT, 0.5, HERE), (COW, 0.8, HERE)]
+    assert losses(annotated((DOG, HERE)), *predicted)[DOG].dap50["wrong_class"] == pytest.approx(100)
 
 
 def test_an_error_on_a_found_track_is_removed():
@@ -264,8 +264,8 @@ def test_losses_do_not_add_up():
 
 def test_classes_choose_rows_and_not_what_is_compared():
     truth = annotated((DOG, HERE), (CAT, THERE))
-    found = [detected((CAT, 0.9, HERE), (CAT, 0.8, THERE))]
-    all_, dogs = explain(truth, found), explain(truth, found, [DOG])
+    predicted = [detected((CAT, 0.9, HERE), (CAT, 0.8, THERE))]
+    all_, dogs = explain(truth, predicted), explain(truth, predicted, [DOG])
     assert list(dogs.per_class) == [DOG]
     assert dogs.per_class[DOG] == all_.per_class[DOG]
     assert dogs.per_class[DOG].dap50["wrong_class"] == pytest.approx(100)
@@ -283,23 +283,28 @@ def test_nobody_predicts_anything_and_nothing_is_annotated():
 
 @pytest.mark.parametrize("seed", range(0, 120, 6))
 def test_ap_is_that_of_the_evaluator_to_the_last_bit(seed):
-    for own_seed in range(seed, seed + 6):
-        truth, found = random_set(own_seed, crowds=bool(own_seed % 2))
-        result = score(truth, found)
-        explained = explain(truth, iter(found))
+    for each in range(seed, seed + 6):
+        truth, predicted = random_set(each, crowds=bool(each % 2))
+        result = score(truth, predicted)
+        explained = explain(truth, iter(predicted))
         for category_id, numbers in result.per_class().items():
-            own = explained.per_class[category_id]
-            assert (own.ap, own.ap50) == (numbers["AP"], numbers["AP50"])
+            losses_of_class = explained.per_class[category_id]
+            assert (losses_of_class.ap, losses_of_class.ap50) == (numbers["AP"], numbers["AP50"])
         assert explained.mean.ap50 == result.summary()["AP50"]
-        assert explain(truth, reversed(found)) == explained
-        gains = [v for own in explained.per_class.values() for v in own.dap50.values() if v is not None]
+        assert explain(truth, reversed(predicted)) == explained
+        gains = [
+            v
+            for losses_of_class in explained.per_class.values()
+            for v in losses_of_class.dap50.values()
+            if v is not None
+        ]
         assert all(-1e-9 <= v <= 100 for v in gains)  # a correction never hurts
 
 
 def test_every_listed_detection_has_one_kind():
     for seed in range(40):
-        truth, found = random_set(seed, crowds=True)
-        for tracks in found:
+        truth, predicted = random_set(seed, crowds=True)
+        for tracks in predicted:
             kinds, targets, missed = classify(compare(truth, tracks))
             listed = sum(min(100, tracks.category_ids.count(c)) for c in set(tracks.category_ids))
             assert len(kinds) == len(targets) == listed

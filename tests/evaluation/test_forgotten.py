@@ -11,11 +11,11 @@ from cvis.evaluation.forgotten import Fate, fates, sight, together
 
 DOG, CAT, COW = 3, 7, 12
 HERE, THERE = steady(0, 10), steady(20, 30)
-GROUPS = ((DOG,), (CAT,), (COW,))
+CLASSES_BY_STEP = ((DOG,), (CAT,), (COW,))
 
 
-def fate_of_dogs(truth, *now, groups=GROUPS, then=((DOG, 0.9, HERE), (DOG, 0.8, THERE))):
-    return fates(groups, [sight(truth, [detected(*then)])], sight(truth, [detected(*now)]))[DOG]
+def fate_of_dogs(truth, *now, classes_by_step=CLASSES_BY_STEP, then=((DOG, 0.9, HERE), (DOG, 0.8, THERE))):
+    return fates(classes_by_step, [sight(truth, [detected(*then)])], sight(truth, [detected(*now)]))[DOG]
 
 
 @pytest.mark.parametrize(
@@ -40,10 +40,10 @@ def test_fates(now, fate):
 
 def test_learned_before_or_with_it_is_older():
     truth = annotated((DOG, HERE))
-    assert fate_of_dogs(truth, (CAT, 0.9, HERE), groups=((DOG, CAT), (COW,))).older == {CAT: 1}
+    assert fate_of_dogs(truth, (CAT, 0.9, HERE), classes_by_step=((DOG, CAT), (COW,))).older == {CAT: 1}
     now = sight(truth, [detected((CAT, 0.9, HERE))])
-    found = sight(truth, [detected((DOG, 0.9, HERE))])
-    earlier = fates(((CAT,), (DOG,), (COW,)), [now, found], now)
+    right = sight(truth, [detected((DOG, 0.9, HERE))])
+    earlier = fates(((CAT,), (DOG,), (COW,)), [now, right], now)
     assert list(earlier) == [CAT, DOG]
     assert (earlier[DOG].older, earlier[DOG].newer) == ({CAT: 1}, {})
 
@@ -58,7 +58,7 @@ def test_a_class_is_judged_from_the_step_that_brought_it():
     """The cat was found at step 1; that step 0 knew no cats is no matter."""
     truth = annotated((CAT, HERE))
     steps = [sight(truth, []), sight(truth, [detected((CAT, 0.9, HERE))]), sight(truth, [detected((COW, 0.9, HERE))])]
-    of_all = fates(GROUPS, steps[:2], steps[2])
+    of_all = fates(CLASSES_BY_STEP, steps[:2], steps[2])
     assert of_all[CAT] == Fate(1, 1, still=0, newer={COW: 1})
     assert COW not in of_all  # new at this step
 
@@ -87,14 +87,14 @@ def test_videos_without_predictions_count():
     truth = annotated((DOG, HERE, 1), (DOG, THERE, 2), videos=(1, 2))
     then = sight(truth, [detected((DOG, 0.9, THERE), video=2), detected((DOG, 0.9, HERE))])
     now = sight(truth, [detected((DOG, 0.9, THERE), video=2)])
-    assert fates(GROUPS, [then], now)[DOG] == Fate(2, 2, still=1, gone=1)
+    assert fates(CLASSES_BY_STEP, [then], now)[DOG] == Fate(2, 2, still=1, gone=1)
 
 
 def test_fates_add_up():
     lost = 0
     for seed in range(60):
-        truth, found = random_set(seed, crowds=True)
-        then, now = sight(truth, found), sight(truth, found[1:])
+        truth, right = random_set(seed, crowds=True)
+        then, now = sight(truth, right), sight(truth, right[1:])
         for fate in fates(((3, 7), (12,), (40,)), [then, then], now).values():
             parts = (fate.still, *fate.newer.values(), *fate.older.values(), fate.poor, fate.gone)
             assert fate.found == sum(parts)

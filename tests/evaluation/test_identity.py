@@ -27,11 +27,11 @@ def box(left: int, width: int = 4) -> np.ndarray:
 LEFT, RIGHT = box(0), box(4)
 
 
-def evaluate(num_frames, annotated, found, **options):
+def evaluate(num_frames, annotated, predicted, **options):
     """One video; ``annotated`` and ``found`` are lists of masks per frame, of class CAT."""
     tracks = [track_of(i, 1, CAT, masks) for i, masks in enumerate(annotated)]
     metric = Identity(set_of([video_of(1, num_frames)], tracks), **options)
-    metric.add(tracks_of(1, *((CAT, 0.9, masks) for masks in found)))
+    metric.add(tracks_of(1, *((CAT, 0.9, masks) for masks in predicted)))
     return metric.result().summary()
 
 
@@ -253,8 +253,8 @@ class Plain:
     def __init__(self, num_frames, predicted, annotated):
         self.num_frames = num_frames
         self.masks, self.gt_masks = predicted, annotated
-        self.predicted = [[bool(m is not None and m.any()) for m in own] for own in predicted]
-        self.annotated = [[bool(m is not None and m.any()) for m in own] for own in annotated]
+        self.predicted = [[bool(m is not None and m.any()) for m in masks] for masks in predicted]
+        self.annotated = [[bool(m is not None and m.any()) for m in masks] for masks in annotated]
 
     def at(self, d, g, t):
         if not (self.predicted[d][t] and self.annotated[g][t]):
@@ -277,9 +277,9 @@ def decode(masks):
 def plain_of(ground_truth, predictions, category_id, min_score):
     by_video = {p.video_id: p for p in predictions}
     for video in ground_truth.videos:
-        own = by_video.get(video.id)
-        found = [] if own is None else zip(own.category_ids, own.scores, own.segmentations, strict=True)
-        masks = [decode(m) for c, s, m in found if c == category_id and s >= min_score]
+        tracks = by_video.get(video.id, tracks_of(video.id))
+        fields = zip(tracks.category_ids, tracks.scores, tracks.segmentations, strict=True)
+        masks = [decode(m) for c, s, m in fields if c == category_id and s >= min_score]
         annotated = [decode(t.segmentations) for t in ground_truth.tracks[video.id] if t.category_id == category_id]
         yield Plain(len(video), masks, annotated)
 

@@ -80,8 +80,8 @@ def test_equals_one_loop_per_detection_and_track(seed):
     gt_areas, areas = rng.choice(sizes, num_gt), rng.choice(sizes, num)
     outcomes = outcomes_of(ious, crowd, gt_areas, areas)
     targets = [{"crowd": c, "area": a} for c, a in zip(crowd, gt_areas, strict=True)]
-    found = [{"area": a} for a in areas]
+    detections = [{"area": a} for a in areas]
     for a, area_range in enumerate(AREAS.tolist()):
         for t, threshold in enumerate(THRESHOLDS.tolist()):
-            expected, _ = match_one(targets, found, ious, area_range, threshold)
+            expected, _ = match_one(targets, detections, ious, area_range, threshold)
             assert named(outcomes, t, a) == expected

@@ -39,8 +39,8 @@ def _content(ground_truth) -> dict:
             "areas": [area or None for area in track.areas],
             "segmentations": [mask and {"size": mask["size"], "counts": _runs(mask)} for mask in track.segmentations],
         }
-        for own in ground_truth.tracks.values()
-        for track in own
+        for annotated in ground_truth.tracks.values()
+        for track in annotated
     ]
     return {"videos": videos, "categories": [{"id": c.id} for c in ground_truth.categories], "annotations": annotations}
 
@@ -95,8 +95,8 @@ def test_generated_masks_fill_the_frame_and_are_compressed_as_coco_does(benchmar
 
     blob = data._object(np.random.default_rng(3), length=12)
     runs = data._runs(blob)
-    for own, text in zip(runs, data.compressed(runs), strict=True):
-        assert own.sum() == data.PIXELS
-        assert own[1:].min() > 0
-        uncompressed = {"size": [data.HEIGHT, data.WIDTH], "counts": own.tolist()}
+    for lengths, text in zip(runs, data.compressed(runs), strict=True):
+        assert lengths.sum() == data.PIXELS
+        assert lengths[1:].min() > 0
+        uncompressed = {"size": [data.HEIGHT, data.WIDTH], "counts": lengths.tolist()}
         assert rle.frPyObjects(uncompressed, data.HEIGHT, data.WIDTH)["counts"].decode() == text

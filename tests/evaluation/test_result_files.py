@@ -55,8 +55,8 @@ def test_tracks_of_a_video_are_grouped_in_the_order_of_the_file(tmp_path):
     ground_truth = set_of([video_of(1, 2), video_of(2, 2)], [])
     entries = [{**GOOD, "video_id": v, "score": s} for v, s in ((2, 0.1), (1, 0.2), (2, 0.3))]
     (tmp_path / "r.json").write_text(json.dumps(entries))
-    found = [(t.video_id, t.scores) for t in read_results(tmp_path / "r.json", ground_truth)]
-    assert found == [(1, (0.2,)), (2, (0.1, 0.3))]
+    scores = [(t.video_id, t.scores) for t in read_results(tmp_path / "r.json", ground_truth)]
+    assert scores == [(1, (0.2,)), (2, (0.1, 0.3))]
 
 
 def scored(path, ground_truth):
@@ -93,8 +93,8 @@ def test_a_streamed_file_in_any_order_scores_as_its_tracks_do(tmp_path, monkeypa
     np.testing.assert_array_equal(scored(tmp_path / name, ground_truth).precision, expected.precision)
     entries = [e for t in read(tmp_path / name, ground_truth) for e in _entries(t)]
     chosen = np.random.default_rng(seed).permutation(sorted({e["video_id"] for e in entries})).tolist()
-    rounds = [[e for e in entries if e["video_id"] == v] for v in chosen]
-    mixed = [own[n] for n in range(max(map(len, rounds), default=0)) for own in rounds if n < len(own)]
+    turns = [[e for e in entries if e["video_id"] == v] for v in chosen]
+    mixed = [turn[n] for n in range(max(map(len, turns), default=0)) for turn in turns if n < len(turn)]
     text = json.dumps(mixed).encode()
     (tmp_path / name).write_bytes(gzip.compress(text) if name.endswith("gz") else text)
     np.testing.assert_array_equal(scored(tmp_path / name, ground_truth).precision, expected.precision)

@@ -15,9 +15,9 @@ VIDEO = video_of(1, 1)
 GROUND_TRUTH = set_of([VIDEO], [track_of(i, 1, c, [LEFT]) for i, c in enumerate((CAT, DOG, EMU))])
 
 
-def step(found: dict, old, new) -> dict:
+def step(right_or_wrong: dict, old, new) -> dict:
     """A step at which the classes in ``found`` are predicted: True rightly, False wrongly."""
-    tracks = tracks_of(1, *((c, 0.5, [LEFT if right else RIGHT]) for c, right in found.items()))
+    tracks = tracks_of(1, *((c, 0.5, [LEFT if right else RIGHT]) for c, right in right_or_wrong.items()))
     return step_metrics(score(GROUND_TRUTH, [tracks]), CLASSES, base=(CAT, DOG), old=old, new=new)
 
 

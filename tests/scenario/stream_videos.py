@@ -35,13 +35,13 @@ def video_set(
     for video_id in sorted(classes_of_video):
         files = tuple(Path(f"/frames/{video_id}/{t}.jpg") for t in range(frames))
         videos.append(Video(video_id, f"v{video_id}", *SIZE, files))
-        own = []
+        annotated = []
         for category_id in classes_of_video[video_id]:
             hole = absent if next_id % 2 and frames > 1 else None
             masks = tuple(None if t == hole else one_pixel(t) for t in range(frames))
             areas = tuple(0.0 if m is None else 1.0 for m in masks)
-            own.append(Track(next_id, video_id, category_id, masks, areas))
+            annotated.append(Track(next_id, video_id, category_id, masks, areas))
             next_id += 1
-        tracks[video_id] = tuple(own)
+        tracks[video_id] = tuple(annotated)
     text = repr((sorted((v, tuple(c)) for v, c in classes_of_video.items()), names))
     return VideoSet(categories, tuple(videos), tracks, hashlib.sha256(text.encode()).hexdigest())

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from realvis import REALVIS, needs_realvis
 
 from cvis.data.datasets import DATASETS, DataFiles
 from cvis.errors import UserError
@@ -13,9 +14,6 @@ from cvis.scenario import describe, list_scenarios, load_scenario, make_scenario
 from cvis.scenario.load import read_data
 from cvis.scenario.order import divide
 from cvis.scenario.spec import find_scenario, read_spec
-
-REALVIS = Path(__file__).resolve().parents[3] / "shared" / "data" / "realvis"
-needs_realvis = pytest.mark.skipif(not REALVIS.is_dir(), reason="the mini set of real videos is not here")
 
 SHIPPED = {
     "ytvis2019-20-4": (40, 6),
@@ -68,11 +66,6 @@ def write_data(path: Path, contents: dict[int, list[str]], names: tuple[str, ...
     categories = [{"id": i, "name": n, "supercategory": "thing"} for i, n in enumerate(names, start=1)]
     path.write_text(json.dumps({"videos": videos, "annotations": annotations, "categories": categories}))
     return path
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("CVIS_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -143,7 +136,11 @@ def test_data_root_moves_the_files_of_a_custom_stream(tmp_path, data):
         (MINE.replace("base = 2", "base = 0"), "base: 0: Input should be greater than or equal to 1"),
         (MINE.replace("base = 2", "base = true"), "base: True: Input should be a valid integer"),
         (MINE.replace("base = 2\n", ""), "base: missing"),
-        (MINE.replace('"custom"', '"coco"'), "dataset: 'coco': Input should be 'ytvis2019'"),
+        (MINE.replace('"custom"', '"coco"'), "dataset: 'coco': there is no such data set; choose one of custom, "),
+        (
+            MINE.replace('"custom"', '"ytvis2020"'),
+            "dataset: 'ytvis2020': there is no such data set; did you mean 'ytvis20",
+        ),
         (MINE.replace('"same"', '"half"'), "split: 'half': Input should be 'holdout'"),
         (MINE.replace('"same"', '"test-file"'), "test_annotations: missing"),
         (MINE + "test_fraction = 1.5\n", "test_fraction: 1.5: Input should be less than 1"),
@@ -215,7 +212,7 @@ def test_make_takes_an_order_file_and_a_folder_elsewhere(tmp_path, data):
         data, tmp_path / "JPEGImages", 1, [2, 1], out, order=str(order), other_class_policy="empty_target", split="same"
     )
     made = load_scenario(out)
-    assert made.groups == ((4,), (2, 3), (1,))
+    assert made.classes_by_step == ((4,), (2, 3), (1,))
     assert made.protocol["other_class_policy"] == "empty_target"
 
 

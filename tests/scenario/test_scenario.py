@@ -72,7 +72,7 @@ def test_merged_is_one_step_that_sees_everything_and_is_scored_like_its_origin(v
     assert task.hidden == 0
     assert set(task.train.by_id) == {1, 2, 3, 4, 5, 6, 7}
     assert task.train.num_tracks == videos.num_tracks
-    assert joint.groups == scenario.groups
+    assert joint.classes_by_step == scenario.classes_by_step
     assert joint.base_classes == (1, 2)
     assert joint.hash == f"{scenario.hash}-joint"
     assert joint.merged() is joint

@@ -44,7 +44,7 @@ NONE = -1  # no target
 class Candidate:
     """One detection that finds no track, against G tracks."""
 
-    own: np.ndarray  # [G] bool: tracks of its class
+    same_class: np.ndarray  # [G] bool: tracks of its class
     ious: np.ndarray  # [G]
     frames: int  # in which it has a mask
     on: np.ndarray  # [G], in how many frames it lies on the track
@@ -71,7 +71,7 @@ def _candidate(overlaps: Overlaps, d: int) -> Candidate:
     on = frame_ious >= FOREGROUND
     hosts = frame_ious.argmax(axis=0)[on.any(axis=0)]
     return Candidate(
-        own=overlaps.gt_classes == overlaps.classes[d],
+        same_class=overlaps.gt_classes == overlaps.classes[d],
         ious=overlaps.ious[d],
         frames=int(overlaps.frames[d]),
         on=on.sum(axis=1),
@@ -94,24 +94,24 @@ def _best(applies: np.ndarray, values: np.ndarray) -> int | None:
 
 
 def _duplicate(c: Candidate) -> int | None:
-    return _best(c.own & (c.ious >= FOREGROUND), c.ious)
+    return _best(c.same_class & (c.ious >= FOREGROUND), c.ious)
 
 
 def _wrong_class(c: Candidate) -> int | None:
-    return _best(~c.own & (c.ious >= FOREGROUND), c.ious)
+    return _best(~c.same_class & (c.ious >= FOREGROUND), c.ious)
 
 
 def _broken(c: Candidate) -> int | None:
-    return _best(c.own & (2 * c.on > c.frames) & (2 * c.on < c.gt_frames), c.on)
+    return _best(c.same_class & (2 * c.on > c.frames) & (2 * c.on < c.gt_frames), c.on)
 
 
 def _switched(c: Candidate) -> int | None:
     jumps = 2 * c.hosted.sum() > c.frames and np.count_nonzero(c.hosted) >= 2
-    return _best(c.own & (c.hosted > 0) & jumps, c.hosted)
+    return _best(c.same_class & (c.hosted > 0) & jumps, c.hosted)
 
 
 def _poor_masks(c: Candidate) -> int | None:
-    return _best(c.own & ((c.ious >= BACKGROUND) | (2 * c.on > c.frames)), c.ious)
+    return _best(c.same_class & ((c.ious >= BACKGROUND) | (2 * c.on > c.frames)), c.ious)
 
 
 def _both(c: Candidate) -> int | None:

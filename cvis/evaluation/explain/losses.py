@@ -44,13 +44,13 @@ class Explanation:
 
     def worst_first(self) -> list[int]:
         """The classes with ground truth, by falling lost AP."""
-        aps = {c: own.ap for c, own in self.per_class.items() if own.ap is not None}
+        aps = {c: losses.ap for c, losses in self.per_class.items() if losses.ap is not None}
         return sorted(aps, key=lambda c: aps[c])
 
     def as_json(self) -> dict[str, Any]:
         return {
             "mean": asdict(self.mean),
-            "per_class": {str(c): asdict(own) for c, own in self.per_class.items()},
+            "per_class": {str(c): asdict(losses) for c, losses in self.per_class.items()},
             "missing_videos": list(self.missing_videos),
         }
 
@@ -94,9 +94,9 @@ def explain(ground_truth: VideoSet, tracks: Iterable[Tracks], classes: Collectio
     wanted = VideoAP(ground_truth, classes).classes
     metric = VideoAP(ground_truth)
     pages = {}
-    for found in tracks:
-        metric.add(found)
-        pages[found.video_id] = _page(ground_truth, found)
+    for predicted in tracks:
+        metric.add(predicted)
+        pages[predicted.video_id] = _page(ground_truth, predicted)
     for video in ground_truth.videos:
         if video.id not in pages:
             pages[video.id] = _page(ground_truth, Tracks(video.id, (), (), ()))
@@ -132,8 +132,8 @@ def ap50(ledger: Ledger, category_id: int) -> float | None:
     num_gt = np.count_nonzero(ledger.gt_counts & (ledger.gt_classes == category_id))
     if not num_gt:
         return None
-    own = np.flatnonzero((ledger.classes == category_id) & (ledger.kinds != IGNORED))
-    ranking = own[np.argsort(-ledger.scores[own], kind="stable")]
+    counted = np.flatnonzero((ledger.classes == category_id) & (ledger.kinds != IGNORED))
+    ranking = counted[np.argsort(-ledger.scores[counted], kind="stable")]
     return 100 * _average_precision(ledger.kinds[ranking] == RIGHT, num_gt)
 
 
@@ -165,25 +165,25 @@ def _bind(pages: Sequence[Ledger]) -> Ledger:
 
 
 def _losses(ledger: Ledger, category_id: int, ap: float | None, after: Mapping[str, Ledger]) -> Losses:
-    own, own_gt = ledger.classes == category_id, ledger.gt_classes == category_id
-    counts = {kind: int(np.count_nonzero(own & (ledger.kinds == kind))) for kind in KINDS}
-    counts["missed"] = int(np.count_nonzero(own_gt & ledger.gt_missed))
+    of_class, gt_of_class = ledger.classes == category_id, ledger.gt_classes == category_id
+    counts = {kind: int(np.count_nonzero(of_class & (ledger.kinds == kind))) for kind in KINDS}
+    counts["missed"] = int(np.count_nonzero(gt_of_class & ledger.gt_missed))
     before = ap50(ledger, category_id)
     gains: dict[str, float | None] = dict.fromkeys(KINDS)
     if before is not None:
         for kind in KINDS:
             better = ap50(after[kind], category_id)
             gains[kind] = (100.0 if better is None else better) - before  # None: every track was missed
-    return Losses(ap, before, int(np.count_nonzero(own_gt & ledger.gt_counts)), counts, gains)
+    return Losses(ap, before, int(np.count_nonzero(gt_of_class & ledger.gt_counts)), counts, gains)
 
 
 def _mean(losses: Sequence[Losses], ap: float | None, ap50: float | None) -> Losses:
     return Losses(
         ap=ap,
         ap50=ap50,
-        num_gt=sum(own.num_gt for own in losses),
-        counts={kind: sum(own.counts[kind] for own in losses) for kind in KINDS},
-        dap50={kind: _average(own.dap50[kind] for own in losses) for kind in KINDS},
+        num_gt=sum(one.num_gt for one in losses),
+        counts={kind: sum(one.counts[kind] for one in losses) for kind in KINDS},
+        dap50={kind: _average(one.dap50[kind] for one in losses) for kind in KINDS},
     )
 
 

@@ -76,7 +76,7 @@ def compare(ground_truth: VideoSet, tracks: Tracks) -> Overlaps:
 def _lists(classes: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Indices of the detections that AP looks at: of every class the 100 best."""
     best = [np.flatnonzero(classes == c) for c in np.unique(classes)]
-    best = [own[np.argsort(-scores[own], kind="stable")][: MAX_DETECTIONS[-1]] for own in best]
+    best = [members[np.argsort(-scores[members], kind="stable")][: MAX_DETECTIONS[-1]] for members in best]
     return np.concatenate([np.zeros(0, dtype=int), *best])
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cvis.evaluation.overlap import mask_areas, track_ious
+from cvis.evaluation.overlap import track_ious
 from cvis.types import RLE, Tracks
 
 MIN_IOU = 0.5
@@ -57,4 +57,4 @@ def _ious(tracks: Sequence[_Masks], others: Sequence[_Masks]) -> np.ndarray:
     if not tracks:
         return np.zeros((0, len(others)))
     frames = len(tracks[0])
-    return track_ious(tracks, others, mask_areas(tracks, frames), mask_areas(others, frames))
+    return track_ious(tracks, others, frames)

@@ -1,1 +1,0 @@
-learner = dict(type="comformer")

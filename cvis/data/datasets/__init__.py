@@ -1,0 +1,105 @@
+"""The data sets: every file of this folder declares one, and an installed package may bring more.
+
+A package offers a :class:`~cvis.data.dataset.Dataset` as an entry point in the group ``cvis.datasets``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from cvis.data.dataset import Dataset
+from cvis.discovery import modules_of
+from cvis.errors import UserError
+
+ENTRY_POINTS = "cvis.datasets"
+DATASETS: dict[str, Dataset] = {module.__name__.rpartition(".")[2]: module.DATASET for module in modules_of(__name__)}
+BROKEN: dict[str, str] = {}
+"""Data sets of installed packages that do not load: name -> why."""
+
+
+@dataclass(frozen=True)
+class DataFiles:
+    """Where a data set lies. Without a test part, a part of the training videos is held out."""
+
+    train_annotations: Path
+    train_frames: Path | None  # None: no frame will be read
+    test_annotations: Path | None = None
+    test_frames: Path | None = None
+
+
+@cache
+def load_plugins() -> None:
+    """Add what installed packages offer to :data:`DATASETS`; what does not load is in :data:`BROKEN`."""
+    for point in entry_points(group=ENTRY_POINTS):
+        try:
+            dataset = point.load()
+            if not isinstance(dataset, Dataset):
+                raise TypeError(f"{point.value} is not a cvis.data.dataset.Dataset")
+            if point.name in DATASETS:
+                raise ValueError("there is a data set of this name already")
+            DATASETS[point.name] = dataset
+        except Exception as error:  # a plugin may fail in any way, and must take nothing down
+            package = point.dist.name if point.dist else "?"
+            BROKEN[point.name] = f"{type(error).__name__}: {error} (package {package})"
+
+
+def known(dataset: str) -> Dataset:
+    """The data set of this name.
+
+    Raises:
+        UserError: there is none, or its package is broken.
+    """
+    if dataset not in DATASETS:
+        load_plugins()
+    if dataset in DATASETS:
+        return DATASETS[dataset]
+    if dataset in BROKEN:
+        raise UserError(f"dataset: {dataset!r}: does not load: {BROKEN[dataset]}; correct or uninstall the package")
+    close = difflib.get_close_matches(dataset, DATASETS, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(DATASETS)}"
+    raise UserError(f"dataset: {dataset!r}: there is no such data set; {hint}")
+
+
+def data_root(dataset: str, root: Path | str | None) -> Path:
+    """``root``; without one where the data set makes itself, else ``$CVIS_DATA/<dataset>`` or ``./data/<dataset>``."""
+    make = known(dataset).make
+    if root is not None:
+        return Path(root).expanduser()
+    return make() if make else Path(os.environ.get("CVIS_DATA") or "data").expanduser() / dataset
+
+
+def locate(dataset: str, root: Path | str | None) -> DataFiles:
+    """The files of a data set below ``root`` (see :func:`data_root`), in any of its usual layouts.
+
+    The official valid and test parts are not a test set here: their annotations are private. A user who has
+    labels for them finds them with :func:`locate_part`.
+
+    Raises:
+        UserError: nothing is there; says what was looked for and where to get the data set.
+    """
+    tests_on = known(dataset).tests_on
+    test = locate_part(dataset, root, tests_on) if tests_on else None
+    return DataFiles(*require_part(dataset, root, "train"), *(test or (None, None)))
+
+
+def require_part(dataset: str, root: Path | str | None, part: str) -> tuple[Path, Path]:
+    """As :func:`locate_part`.
+
+    Raises:
+        UserError: one of the two is not there; says what was looked for and where to get the data set.
+    """
+    files = locate_part(dataset, root, part)
+    if files is None:
+        raise known(dataset).missing(data_root(dataset, root), part).error()
+    return files
+
+
+def locate_part(dataset: str, root: Path | str | None, part: str) -> tuple[Path, Path] | None:
+    """Annotation file and folder of frames of one part ("train", "valid", "test"); ``None`` if not both are there."""
+    annotations, frames = known(dataset).find(data_root(dataset, root), part)
+    return (annotations, frames) if annotations and frames else None
