@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from cvis.errors import UserError
-from cvis.evaluation.measures import COLUMNS, METRICS
+from cvis.evaluation.measures import COLUMNS, MEASURES
 from cvis.report.published import PublishedRow, PublishedTable
 from cvis.report.rank import ranked
-from cvis.report.rows import Block, Cell, Group, Row
+from cvis.report.rows import Block, Group, Row, Statistic
 
 
 def with_published(
@@ -74,7 +74,7 @@ def _note(groups: list[Group], scenario: str, metric: str, note: str) -> None:
 
 
 def _block(table: PublishedTable, columns: Sequence[str], metric: str) -> Block:
-    better = {name: "higher" if metric else METRICS[name][1] for name in columns}
+    better = {name: "higher" if metric else MEASURES[name].direction for name in columns}
     rows = [_row(table, row, columns, metric) for row in table.rows]
     return Block({}, {}, ranked(rows, better), "paper", table.title, table.notes)
 
@@ -83,5 +83,5 @@ def _row(table: PublishedTable, row: PublishedRow, columns: Sequence[str], metri
     values: Mapping[str, float] = row.final
     if metric:
         values = {f"step {i}": value for i, value in enumerate(row.steps.get(metric, ()))}
-    cells = {name: Cell(values[name], n=1) if name in values else Cell(None) for name in columns}
+    cells = {name: Statistic(values[name], n=1) if name in values else Statistic(None) for name in columns}
     return Row(row.learner, (), table.init, cells, label=row.label, source="paper")
