@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from cvis.cli.output import emit_json, examples
-from cvis.cli.tables import demand
+from cvis.cli.tables import demand, finish
 from cvis.errors import UserError
 
 EXAMPLES = examples(
@@ -58,11 +58,7 @@ def reproducibility(
 
     store = load_runs(runs)
     demand(store, bool(store.runs), runs)
-    for word, items in (("left out", store.left_out), ("set apart", store.set_apart)):
-        for item in items:
-            typer.echo(f"{word}: {item}", err=True)
-        if strict and items:
-            raise UserError(f"{len(items)} runs were {word}, the first: {items[0]}")
+    finish(store, strict)
     ours = [info.name for info in available() if info.package == "cvis"]
     cells = build(store.runs, ours, _rebuild)
     if as_json:
@@ -92,6 +88,6 @@ def _deliver(text: str, out: Path | None, update: Path | None, check: bool) -> N
 
 
 def _rebuild(record: Mapping[str, Any], seeds: Sequence[int]) -> str | None:
-    from cvis.engine.command import rebuilt_command  # loads torch, which runs that keep their command do without
+    from cvis.engine.command import rebuilt_command
 
     return rebuilt_command(record, seeds)

@@ -51,47 +51,41 @@ class Measure:
         return f"{self.title or self.heading} ({self.unit})"
 
 
-ALL: tuple[Place, ...] = ("run", "step", "class")
+RUN: tuple[Place, ...] = ("run",)
+STEP: tuple[Place, ...] = ("step",)
+CLASS: tuple[Place, ...] = ("class",)
 
 MEASURES: dict[str, Measure] = {
     "mAP": Measure(
         "mAP",
         "Video average precision over all classes of the stream after the last step, mask IoU 0.50 to 0.95.",
-        default=("run",),
+        default=RUN,
     ),
     "mAP_all": Measure(
-        "mAP_all",
-        "mAP over all classes of the stream; those not learned yet count with 0.",
-        ("step",),
-        "mAP, all classes",
+        "mAP_all", "mAP over all classes of the stream; those not learned yet count with 0.", STEP, "mAP, all classes"
     ),
-    "mAP_seen": Measure("mAP_seen", "mAP over the classes seen so far.", ("step",), "mAP, classes seen so far"),
+    "mAP_seen": Measure("mAP_seen", "mAP over the classes seen so far.", STEP, "mAP, classes seen so far"),
     "mAP_base": Measure(
-        "mAP base",
-        "mAP over the classes of step 0.",
-        ("run", "step"),
-        "mAP, base classes",
-        default=("run",),
-        stability=True,
+        "mAP base", "mAP over the classes of step 0.", RUN + STEP, "mAP, base classes", default=RUN, stability=True
     ),
     "mAP_old": Measure(
-        "mAP old", "mAP over the classes of all earlier steps.", ("run", "step"), "mAP, old classes", default=("run",)
+        "mAP old", "mAP over the classes of all earlier steps.", RUN + STEP, "mAP, old classes", default=RUN
     ),
     "mAP_new": Measure(
         "mAP new",
         "mAP over the classes of this step; in the result table: of the last step.",
-        ("run", "step"),
+        RUN + STEP,
         "mAP, new classes",
-        default=("run",),
+        default=RUN,
     ),
-    "AP": Measure("AP", "Average precision of the class, mask IoU 0.50 to 0.95.", ("class",), default=("class",)),
-    "AP50": Measure("AP50", "Average precision at mask IoU 0.50.", ALL, default=("run",)),
-    "AP75": Measure("AP75", "Average precision at mask IoU 0.75.", ALL, default=("run",)),
-    "APs": Measure("APs", "mAP over small objects.", ("step",), "mAP, small objects", default=("step",)),
-    "APm": Measure("APm", "mAP over medium objects.", ("step",), "mAP, medium objects", default=("step",)),
-    "APl": Measure("APl", "mAP over large objects.", ("step",), "mAP, large objects", default=("step",)),
-    "AR1": Measure("AR1", "Average recall with one prediction per video.", ALL, default=("run",)),
-    "AR10": Measure("AR10", "Average recall with ten predictions per video.", ALL, default=("run",)),
+    "AP": Measure("AP", "Average precision of the class, mask IoU 0.50 to 0.95.", CLASS, default=CLASS),
+    "AP50": Measure("AP50", "Average precision at mask IoU 0.50.", RUN + STEP + CLASS, default=RUN),
+    "AP75": Measure("AP75", "Average precision at mask IoU 0.75.", RUN + STEP + CLASS, default=RUN),
+    "APs": Measure("APs", "mAP over small objects.", STEP, "mAP, small objects", default=STEP),
+    "APm": Measure("APm", "mAP over medium objects.", STEP, "mAP, medium objects", default=STEP),
+    "APl": Measure("APl", "mAP over large objects.", STEP, "mAP, large objects", default=STEP),
+    "AR1": Measure("AR1", "Average recall with one prediction per video.", RUN + STEP + CLASS, default=RUN),
+    "AR10": Measure("AR10", "Average recall with ten predictions per video.", RUN + STEP + CLASS, default=RUN),
     "FR": Measure(
         "FR",
         "Forgetting rate in percent (CRISP, eq. 8): relative drop of each old class, early classes weighted less. "
@@ -99,7 +93,7 @@ MEASURES: dict[str, Measure] = {
         title="forgetting rate FR",
         unit="% per step",
         direction="lower",
-        default=("run",),
+        default=RUN,
         stability=True,
         of=continual.forgetting_rate,
     ),
@@ -108,7 +102,7 @@ MEASURES: dict[str, Measure] = {
         "FR in percent of the FR of a model that loses everything: comparable between streams.",
         title="normalised forgetting rate",
         direction="lower",
-        default=("run",),
+        default=RUN,
         stability=True,
         of=continual.forgetting_rate_normalized,
     ),
@@ -130,7 +124,7 @@ MEASURES: dict[str, Measure] = {
         "Mean over old steps of (best mAP ever - mAP at the end), in points.",
         unit="points of AP",
         direction="lower",
-        default=("run",),
+        default=RUN,
         stability=True,
         of=continual.forgetting,
     ),
@@ -139,7 +133,7 @@ MEASURES: dict[str, Measure] = {
         "Backward transfer: mean over old steps of (mAP at the end - mAP when new), in points; negative is forgetting.",
         title="backward transfer",
         unit="points of AP",
-        default=("run",),
+        default=RUN,
         stability=True,
         of=continual.backward_transfer,
     ),
@@ -157,13 +151,11 @@ MEASURES: dict[str, Measure] = {
     "avg_incremental_mAP": Measure(
         "avg inc mAP",
         "Mean over all steps of the mAP over the classes seen so far.",
-        default=("run",),
+        default=RUN,
         of=continual.average_incremental_map,
     ),
     "avg_incremental_mAP_without_base": Measure(
-        "avg inc mAP no base",
-        "The same without step 0.",
-        of=partial(continual.average_incremental_map, base=False),
+        "avg inc mAP no base", "The same without step 0.", of=partial(continual.average_incremental_map, base=False)
     ),
     "intransigence": Measure(
         "intransigence",

@@ -52,7 +52,6 @@ class ClassTable:
 
     def records(self) -> Iterator[dict[str, Any]]:
         row, matrix = self._row(), self.matrix
-        row |= {key: " ".join(map(str, row[key])) for key in ("seeds", "run_ids")}
         for lost, values in zip(self.forgetting, matrix.values, strict=True):
             about = {"class_id": lost.category_id, "class": lost.name, "learned_at": lost.learned_at}
             about |= {"first_AP": _known(lost.first), "best_AP": _known(lost.best), "final_AP": _known(lost.final)}
@@ -83,7 +82,7 @@ class ClassTables:
     tables: Sequence[ClassTable]
     left_out: Sequence[LeftOut] = ()
 
-    legend = ""
+    legend: ClassVar[str] = ""
     fields: ClassVar[tuple[str, ...]] = (
         *("scenario", "segmenter", "block", "learner", "name", "seeds", "run_ids", "class_id", "class", "learned_at"),
         *("metric", "step", "value", "first_AP", "best_AP", "final_AP", "forgetting"),

@@ -39,15 +39,14 @@ def with_published(
     known = {table.scenario for table in tables}
     if unknown := [name for name in asked if name not in known]:
         raise UserError(f"--published {unknown[0]}: has no published numbers; choose of {', '.join(sorted(known))}")
-    found = {group.scenario for group in groups}
     joined = list(groups)
-    for scenario in sorted({*found, *asked}):
-        own = [table for table in tables if table.scenario == scenario]
-        fitting = [table for table in own if not metric or any(metric in row.steps for row in table.rows)]
+    for scenario in sorted({*(group.scenario for group in groups), *asked}):
+        of_stream = [table for table in tables if table.scenario == scenario]
+        fitting = [table for table in of_stream if not metric or any(metric in row.steps for row in table.rows)]
         for table in fitting:
             _place(joined, table, metrics, metric)
         if not fitting:
-            what = f"{metric} was not published per step" if own else "no published numbers are known"
+            what = f"{metric} was not published per step" if of_stream else "no published numbers are known"
             _note(joined, scenario, metric, f"{scenario}: {what}.")
     return sorted(joined, key=lambda group: (group.scenario, group.segmenter))
 
@@ -66,9 +65,9 @@ def _place(groups: list[Group], table: PublishedTable, metrics: Sequence[str], m
 
 
 def _note(groups: list[Group], scenario: str, metric: str, note: str) -> None:
-    own = [i for i, group in enumerate(groups) if group.scenario == scenario]
-    if own:
-        groups[own[-1]] = replace(groups[own[-1]], notes=(*groups[own[-1]].notes, note))
+    last = max((i for i, group in enumerate(groups) if group.scenario == scenario), default=None)
+    if last is not None:
+        groups[last] = replace(groups[last], notes=(*groups[last].notes, note))
     else:
         groups.append(Group(scenario, "", (), (), metric, (note,)))
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from cvis.report.published import load_published
 from cvis.report.published_rows import with_published
-from cvis.report.result_tables import metrics
 from cvis.report.rows import Block, Row
 from cvis.report.table import comparison
 from cvis.runs.protocol import describe
@@ -127,7 +126,7 @@ def as_json(report: Reproducibility) -> dict[str, Any]:
                 "name": entry.row.name,
                 "status": entry.status,
                 "runs": dict(zip(map(str, entry.row.seeds), entry.row.run_ids, strict=True)),
-                "metrics": metrics(entry.row.cells),
+                "metrics": entry.row.metrics(),
                 "text_encoder": entry.row.text_encoder and asdict(entry.row.text_encoder),
                 "commands": list(entry.commands),
                 "codes": list(entry.codes),

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from cvis.report import layout
-from cvis.report.rows import Baseline, Block, Group, Row, Statistic
+from cvis.report.rows import Baseline, Block, Group, Row
 from cvis.report.value import Section
 from cvis.runs.find import LeftOut
 from cvis.runs.protocol import describe
@@ -36,7 +36,7 @@ class ResultTables:
     set_apart: Sequence[LeftOut] = ()
     beside: Sequence[Group] = ()
 
-    legend = layout.LEGEND
+    legend: ClassVar[str] = layout.LEGEND
     fields: ClassVar[tuple[str, ...]] = (
         *("scenario", "segmenter", "block", "differs", "source", "learner", "name", "init", "upper_bound"),
         *("seeds", "run_ids", "metric", "step", "mean", "std", "n", "rank"),
@@ -87,24 +87,13 @@ def reasons(items: Iterable[LeftOut]) -> list[dict[str, str]]:
     return [{"path": str(item.path), "reason": item.reason} for item in items]
 
 
-def metrics(cells: dict[str, Statistic]) -> dict[str, dict[str, Any]]:
-    """A row's numbers, unrounded."""
-    return {name: {"mean": cell.mean, "std": cell.std, "n": cell.n} for name, cell in cells.items()}
-
-
 def _records(group: Group, index: int, block: Block, row: Row) -> Iterator[dict[str, Any]]:
     place = {
         "scenario": group.scenario,
         "segmenter": group.segmenter,
         "block": index,
         "differs": describe(block.differs, limit=len(block.differs)),
-        "source": row.source,
-        "learner": row.learner,
-        "name": row.name,
-        "init": row.init,
-        "upper_bound": int(row.upper_bound),
-        "seeds": " ".join(map(str, row.seeds)),
-        "run_ids": " ".join(row.run_ids),
+        **row.about(),
         "note": "; ".join([block.title, *block.notes]) if block.title else "",
     }
     gains = next((other.cells for other in block.baseline.rows if other.row is row), {}) if block.baseline else {}
@@ -142,15 +131,9 @@ def _block(block: Block) -> dict[str, Any]:
 
 def _row(row: Row) -> dict[str, Any]:
     return {
-        "learner": row.learner,
-        "name": row.name,
-        "source": row.source,
-        "seeds": list(row.seeds),
-        "run_ids": list(row.run_ids),
-        "init": row.init,
-        "upper_bound": row.upper_bound,
+        **row.about(),
         "text_encoder": row.text_encoder and asdict(row.text_encoder),
-        "metrics": metrics(row.cells),
+        "metrics": row.metrics(),
         "ranks": {name: cell.rank for name, cell in row.cells.items() if cell.rank},
     }
 

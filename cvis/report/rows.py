@@ -69,6 +69,22 @@ class Row:
         """How many runs it is made of; a paper's row is taken for one."""
         return len(self.seeds) or 1
 
+    def about(self) -> dict[str, Any]:
+        """What a program is told of it beside its numbers."""
+        return {
+            "learner": self.learner,
+            "name": self.name,
+            "source": self.source,
+            "seeds": list(self.seeds),
+            "run_ids": list(self.run_ids),
+            "init": self.init,
+            "upper_bound": self.upper_bound,
+        }
+
+    def metrics(self) -> dict[str, dict[str, Any]]:
+        """Its numbers, unrounded."""
+        return {name: {"mean": cell.mean, "std": cell.std, "n": cell.n} for name, cell in self.cells.items()}
+
 
 @dataclass(frozen=True)
 class DifferenceRow:

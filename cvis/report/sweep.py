@@ -8,7 +8,6 @@ from typing import Any
 
 from cvis.evaluation.measures import heading
 from cvis.report.layout import number, random_note
-from cvis.report.result_tables import metrics
 from cvis.report.table import Row, comparison, per_step
 from cvis.report.value import Cell, Table, numbers, texts, words
 from cvis.runs.find import RunResult
@@ -56,7 +55,7 @@ class SweepTable:
                 "seeds": list(row.seeds),
                 "text_encoder": row.text_encoder and asdict(row.text_encoder),
                 "protocol_differs": {k: list(pair) for k, pair in self.apart.get(row.learner, {}).items()},
-                "metrics": metrics(row.cells),
+                "metrics": row.metrics(),
             }
             for row, marks in zip(self.rows, self.marks, strict=True)
         ]

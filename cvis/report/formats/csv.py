@@ -22,9 +22,15 @@ def render(document: Document) -> str:
 
 
 def cell(value: Any) -> Any:
-    """Text that a spreadsheet would run as a formula begins with an apostrophe, which makes it text; numbers stay.
+    """Lists are separated by blanks, and yes is 1. Numbers stay.
 
-    >>> cell("=1+1"), cell("crisp"), cell(-2.5)
-    ("'=1+1", 'crisp', -2.5)
+    Text that a spreadsheet would run as a formula begins with an apostrophe, which makes it text.
+
+    >>> cell("=1+1"), cell([0, 1]), cell(True), cell(-2.5)
+    ("'=1+1", '0 1', 1, -2.5)
     """
+    if isinstance(value, list):
+        value = " ".join(map(str, value))
+    if isinstance(value, bool):
+        value = int(value)
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value

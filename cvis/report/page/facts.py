@@ -119,8 +119,8 @@ def _weights(record: Mapping[str, Any]) -> str | None:
 
 
 def _mapping(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = values.get(key)
-    return found if isinstance(found, Mapping) else {}
+    value = values.get(key)
+    return value if isinstance(value, Mapping) else {}
 
 
 def _word(value: Any) -> Cell:
