@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cvis.evaluation.measures import heading
+from cvis.report.baseline import compared, unpaired
 from cvis.report.paired import LEVEL, PairedDifference
-from cvis.report.rows import Baseline, Block, Group, Row, Statistic, printed
+from cvis.report.rows import Block, Group, Row, Statistic, printed
 from cvis.report.value import Cell, Section, Table, numbers, texts, words
 from cvis.runs.protocol import describe
 
@@ -24,11 +25,11 @@ def section(group: Group) -> Section:
     """A table per block, then the differences to a baseline."""
     title = "  ".join(part for part in (group.scenario, group.segmenter, group.metric) if part)
     tables = [_results(block, group.columns) for block in group.blocks]
-    tables += [_differences(block.baseline, block, group.columns) for block in group.blocks if block.baseline]
+    tables += [_differences(block, block.baseline, group.columns) for block in group.blocks if block.baseline]
     notes = list(group.notes)
     for block in group.blocks:
         notes += [f"{block.title}: {'; '.join(block.notes)}."] if block.notes else []
-        notes += _baseline_notes(block.baseline) if block.baseline else []
+        notes += _baseline_notes(block, block.baseline) if block.baseline else []
     notes += random_note([row for block in group.blocks for row in block.rows])
     return Section(title, tuple(tables), tuple(notes))
 
@@ -76,19 +77,15 @@ def _number(statistic: Statistic, n: int) -> Cell:
     return Cell(text if statistic.n in (0, n) else f"{text} (n={statistic.n})", rank=statistic.rank)
 
 
-def _differences(baseline: Baseline, block: Block, columns: Sequence[str]) -> Table:
-    said = f"differences to {baseline.row.name}, {LEVEL:.0%} interval"
+def _differences(block: Block, baseline: Row, columns: Sequence[str]) -> Table:
+    said = f"differences to {baseline.name}, {LEVEL:.0%} interval"
     under = f"{said}, under {', '.join(block.differs)}" if block.differs else said
-    return Table(
-        columns=(*words("learner"), *numbers("pairs", *map(heading, columns))),
-        rows=tuple(
-            texts(name(other.row), str(other.n), *(_gain(other.cells[c], other.n) for c in columns))
-            for other in baseline.rows
-        ),
-        title=under,
-        short=under,
-        kind="difference",
-    )
+    rows = []
+    for row in compared(block):
+        pairs = max(gain.n for gain in row.gains.values())
+        rows.append(texts(name(row), str(pairs), *(_gain(row.gains[column], pairs) for column in columns)))
+    heads = (*words("learner"), *numbers("pairs", *map(heading, columns)))
+    return Table(heads, tuple(rows), title=under, short=under, kind="difference")
 
 
 def _gain(gain: PairedDifference, n: int) -> str:
@@ -102,16 +99,14 @@ def _gain(gain: PairedDifference, n: int) -> str:
     return text if gain.n == n else f"{text} (n={gain.n})"
 
 
-def _baseline_notes(baseline: Baseline) -> list[str]:
-    against = baseline.row.name
+def _baseline_notes(block: Block, baseline: Row) -> list[str]:
+    against = baseline.name
     notes = [
         f"Differences: row minus {against}, mean over the seeds that both have, with the {LEVEL:.0%} interval of a "
         "paired Student t-test; one pair has none."
     ]
-    for other in baseline.rows:
-        if other.unpaired:
-            seeds = ", ".join(map(str, other.unpaired))
-            notes.append(
-                f"{other.row.name}: only one of the two has seed {seeds}, which is in no difference to {against}."
-            )
+    for row in compared(block):
+        if alone := unpaired(row, baseline):
+            seeds = ", ".join(map(str, alone))
+            notes.append(f"{row.name}: only one of the two has seed {seeds}, which is in no difference to {against}.")
     return notes

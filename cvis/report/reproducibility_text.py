@@ -7,9 +7,10 @@ import re
 from cvis.evaluation.measures import heading
 from cvis.report.formats.md import escape, table
 from cvis.report.layout import name
-from cvis.report.reproducibility import COLUMNS, SEEDS, VERIFIED, Entry, Part, Reproducibility, Section
-from cvis.report.rows import Block, Row
+from cvis.report.reproducibility import COLUMNS, SEEDS, VERIFIED, Entry, Reproducibility, rows_of
+from cvis.report.rows import Block, Group, Row
 from cvis.report.value import Cell, Column, Table, numbers, texts, words
+from cvis.runs.protocol import describe
 
 HEAD = "<!-- made by `cvis reproducibility`, not by hand: change the runs, and run it again -->"
 RULE = f"""\
@@ -21,46 +22,50 @@ sha256 of its `metrics.json`."""
 
 def markdown(report: Reproducibility) -> str:
     """An overview of all cells, a section per stream that has numbers, and the environments."""
-    sections = [_section(section) for section in report.sections if section.parts or section.published]
+    streams = dict.fromkeys(group.scenario for group in report.groups)
+    sections = [_section(report, stream) for stream in streams]
     return "\n\n".join([HEAD, RULE, _overview(report), *sections, *_environments(report)]) + "\n"
 
 
 def _overview(report: Reproducibility) -> str:
     """A new stream is a new line."""
-    streams = list(dict.fromkeys(scenario for scenario, _ in report.cells))
+    streams = dict.fromkeys(stream for stream, _ in report.cells)
     total, done = len(report.cells), report.count(VERIFIED)
     said = f"{done} of {total} cells are verified, {report.count('partly')} partly."
     rows = [
         (Cell(stream), *(_status(report.cells[stream, learner]) for learner in report.learners)) for stream in streams
     ]
-    entries = (entry for section in report.sections for part in section.parts for entry in part.entries)
-    labels = {entry.row.learner: entry.row.label for entry in entries}
+    labels = {row.learner: row.label for _, _, row in rows_of(report.groups)}
     titles = (labels.get(learner) or learner for learner in report.learners)
     return f"{said}\n\n{table(Table((*words('stream'), *numbers(*titles)), tuple(rows)))}"
 
 
-def _section(section: Section) -> str:
-    parts = [f"### {escape(section.scenario)}", *map(_part, section.parts), *map(_paper, section.published)]
-    if section.missing:
-        parts.append(f"Not verified, no finished run: {', '.join(map(escape, section.missing))}.")
+def _section(report: Reproducibility, stream: str) -> str:
+    groups = [group for group in report.groups if group.scenario == stream]
+    blocks = [(group, block) for group in groups for block in group.blocks]
+    parts = [f"### {escape(stream)}"]
+    parts += [_ours(report, group, block) for group, block in blocks if block.source == "ours"]
+    parts += [_paper(block) for _, block in blocks if block.source == "paper"]
+    finished = {row.learner for _, _, row in rows_of(groups)}
+    if missing := [name for name in report.learners if (stream, name) in report.cells and name not in finished]:
+        parts.append(f"Not verified, no finished run: {', '.join(map(escape, missing))}.")
     return "\n\n".join(parts)
 
 
-def _part(part: Part) -> str:
-    title = f"{part.segmenter}, initial weights: {part.init}"
-    if part.differs:
-        title += f"; another protocol, not comparable with the table above: {part.differs}"
+def _ours(report: Reproducibility, group: Group, block: Block) -> str:
+    title = f"{group.segmenter}, initial weights: {block.rows[0].init}"
+    if block.differs:
+        title += f"; another protocol, not comparable with the table above: {describe(block.differs)}"
+    entries = [(row, report.entries[row.run_ids]) for row in block.rows]
     rows = [
-        (Cell(name(entry.row)), _status(entry.status), Cell(str(len(entry.row.seeds))), *_numbers(entry.row))
-        for entry in part.entries
+        (Cell(name(row)), _status(entry.status), Cell(str(len(row.seeds))), *_numbers(row)) for row, entry in entries
     ]
     shown = table(Table(_columns("status"), tuple(rows)))
-    return "\n\n".join([f"_{escape(title)}_", shown, "\n".join(map(_made, part.entries))])
+    return "\n\n".join([f"_{escape(title)}_", shown, "\n".join(_made(row, entry) for row, entry in entries)])
 
 
-def _made(entry: Entry) -> str:
+def _made(row: Row, entry: Entry) -> str:
     """How a row came about, as an item of a list."""
-    row = entry.row
     commands = ", ".join(map(_code, entry.commands)) or "command not recorded, see config.py of the runs"
     runs = ", ".join(f"{_code(run)} (seed {seed})" for seed, run in zip(row.seeds, row.run_ids, strict=True))
     places = ", ".join(map(str, entry.environments))

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from cvis.report import layout
-from cvis.report.rows import Baseline, Block, Group, Row
+from cvis.report.baseline import compared, unpaired
+from cvis.report.rows import Block, Group, Row
 from cvis.report.value import Section
 from cvis.runs.find import LeftOut
 from cvis.runs.protocol import describe
@@ -96,14 +97,13 @@ def _records(group: Group, index: int, block: Block, row: Row) -> Iterator[dict[
         **row.about(),
         "note": "; ".join([block.title, *block.notes]) if block.title else "",
     }
-    gains = next((other.cells for other in block.baseline.rows if other.row is row), {}) if block.baseline else {}
     for step, column in enumerate(group.columns):
         record = {**place, "metric": group.metric, "step": step} if group.metric else {**place, "metric": column}
         cell = row.cells[column]
         record |= {"mean": cell.mean, "std": cell.std, "n": cell.n, "rank": cell.rank}
-        if block.baseline and column in gains:
-            gain = gains[column]
-            record |= {"baseline": block.baseline.row.name, "difference": gain.mean, "pairs": gain.n}
+        if block.baseline and row.gains:
+            gain = row.gains[column]
+            record |= {"baseline": block.baseline.name, "difference": gain.mean, "pairs": gain.n}
             record |= {"ci_low": gain.low, "ci_high": gain.high}
         yield record
 
@@ -125,7 +125,7 @@ def _block(block: Block) -> dict[str, Any]:
         "protocol": block.protocol,
         "differs": {key: {"here": here, "first": first} for key, (here, first) in block.differs.items()},
         "rows": [_row(row) for row in block.rows],
-        "baseline": block.baseline and _baseline(block.baseline),
+        "baseline": block.baseline and _baseline(block, block.baseline),
     }
 
 
@@ -138,13 +138,13 @@ def _row(row: Row) -> dict[str, Any]:
     }
 
 
-def _baseline(baseline: Baseline) -> dict[str, Any]:
+def _baseline(block: Block, baseline: Row) -> dict[str, Any]:
     rows = [
         {
-            "name": other.row.name,
-            "unpaired": list(other.unpaired),
-            "metrics": {name: asdict(gain) for name, gain in other.cells.items()},
+            "name": row.name,
+            "unpaired": unpaired(row, baseline),
+            "metrics": {name: asdict(gain) for name, gain in row.gains.items()},
         }
-        for other in baseline.rows
+        for row in compared(block)
     ]
-    return {"name": baseline.row.name, "rows": rows}
+    return {"name": baseline.name, "rows": rows}

@@ -58,6 +58,7 @@ class Row:
     label: str = ""
     source: Source = "ours"
     run_ids: tuple[str, ...] = ()  # of each seed
+    gains: dict[str, PairedDifference] = field(default_factory=dict)  # over the block's baseline, in each column
 
     @property
     def name(self) -> str:
@@ -87,28 +88,6 @@ class Row:
 
 
 @dataclass(frozen=True)
-class DifferenceRow:
-    """What a row gains over the baseline in each column, seed by seed."""
-
-    row: Row
-    cells: dict[str, PairedDifference]
-    unpaired: tuple[int, ...]  # seeds that only one of the two has
-
-    @property
-    def n(self) -> int:
-        """Seeds that both have."""
-        return max((cell.n for cell in self.cells.values()), default=0)
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """The rows of a block against one of them."""
-
-    row: Row
-    rows: tuple[DifferenceRow, ...]
-
-
-@dataclass(frozen=True)
 class Block:
     """Rows that may be compared with each other."""
 
@@ -118,7 +97,7 @@ class Block:
     source: Source = "ours"
     title: str = ""  # of published rows: where they were printed
     notes: tuple[str, ...] = ()  # of published rows: how they were measured
-    baseline: Baseline | None = None
+    baseline: Row | None = None  # that the others have gains over
 
 
 @dataclass(frozen=True)
