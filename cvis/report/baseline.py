@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from cvis.errors import UserError
 from cvis.report.paired import paired_difference
-from cvis.report.rows import Baseline, Block, DifferenceRow, Group, Row
+from cvis.report.rows import Block, Group, Row
 
 
 def with_baseline(groups: Sequence[Group], name: str) -> list[Group]:
@@ -18,15 +18,25 @@ def with_baseline(groups: Sequence[Group], name: str) -> list[Group]:
     Raises:
         UserError: no block has such a row, or one has several.
     """
-    compared = [_of_group(group, name) for group in groups]
-    if not any(block.baseline for group in compared for block in group.blocks):
+    against = [_of_group(group, name) for group in groups]
+    if not any(block.baseline for group in against for block in group.blocks):
         known = sorted({row.learner for group in groups for block in group.blocks for row in _ours(block)})
         raise UserError(f"--baseline {name}: no row is called that; choose of {', '.join(known) or 'none: no runs'}")
-    return compared
+    return against
+
+
+def compared(block: Block) -> list[Row]:
+    """The rows that have gains over the block's baseline."""
+    return [row for row in block.rows if row.gains]
+
+
+def unpaired(row: Row, baseline: Row) -> list[int]:
+    """Seeds that only one of the two has."""
+    return sorted({*row.seeds} ^ {*baseline.seeds})
 
 
 def _of_group(group: Group, name: str) -> Group:
-    blocks = [replace(block, baseline=_of_block(block, group.columns, name)) for block in group.blocks]
+    blocks = [_of_block(block, group.columns, name) for block in group.blocks]
     lacking = [i for i, block in enumerate(blocks) if _ours(block) and block.baseline is None]
     if not lacking:
         return replace(group, blocks=tuple(blocks))
@@ -39,18 +49,19 @@ def _ours(block: Block) -> tuple[Row, ...]:
     return block.rows if block.source == "ours" else ()
 
 
-def _of_block(block: Block, columns: Sequence[str], name: str) -> Baseline | None:
+def _of_block(block: Block, columns: Sequence[str], name: str) -> Block:
     rows = _ours(block)
-    found = [row for row in rows if row.name == name] or [row for row in rows if name in (row.learner, row.label)]
-    if len(found) > 1:
-        names = ", ".join(repr(row.name) for row in found)
-        raise UserError(f"--baseline {name}: {len(found)} rows are called that; give one of {names}")
-    if not found:
-        return None
-    (baseline,) = found
-    return Baseline(baseline, tuple(_difference(row, baseline, columns) for row in block.rows if row is not baseline))
+    called = [row for row in rows if row.name == name] or [row for row in rows if name in (row.learner, row.label)]
+    if len(called) > 1:
+        names = ", ".join(repr(row.name) for row in called)
+        raise UserError(f"--baseline {name}: {len(called)} rows are called that; give one of {names}")
+    if not called:
+        return block
+    (baseline,) = called
+    rows = tuple(row if row is baseline else _with_gains(row, baseline, columns) for row in block.rows)
+    return replace(block, rows=rows, baseline=baseline)
 
 
-def _difference(row: Row, baseline: Row, columns: Sequence[str]) -> DifferenceRow:
-    cells = {name: paired_difference(row.cells[name].by_seed, baseline.cells[name].by_seed) for name in columns}
-    return DifferenceRow(row, cells, tuple(sorted({*row.seeds} ^ {*baseline.seeds})))
+def _with_gains(row: Row, baseline: Row, columns: Sequence[str]) -> Row:
+    gains = {name: paired_difference(row.cells[name].by_seed, baseline.cells[name].by_seed) for name in columns}
+    return replace(row, gains=gains)

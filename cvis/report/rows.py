@@ -1,4 +1,4 @@
-"""What a result table is made of: cells, rows, blocks of rows that may be ranked together, groups of blocks."""
+"""What a result table is made of: statistics, rows, blocks of rows that may be ranked together, groups of blocks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Source = Literal["ours", "paper"]
 
 
 @dataclass(frozen=True)
-class Cell:
+class Statistic:
     """One number over the seeds. ``std`` is the sample deviation (n - 1), None for a single seed."""
 
     mean: float | None
@@ -27,7 +27,7 @@ class Cell:
     def text(self) -> str:
         """As printed: two decimals, ``-`` where the metric does not exist.
 
-        >>> Cell(12.0, 2.828, 2).text(), Cell(None).text()
+        >>> Statistic(12.0, 2.828, 2).text(), Statistic(None).text()
         ('12.00 ± 2.83', '-')
         """
         if self.mean is None:
@@ -51,13 +51,14 @@ class Row:
     learner: str
     seeds: tuple[int, ...]  # empty for a row of a paper that names none
     init: str
-    cells: dict[str, Cell]
+    cells: dict[str, Statistic]
     upper_bound: bool = False  # sees the whole stream at once: listed last, never ranked
     text_encoder: TextEncoder | None = None
     note: str = ""  # what the label alone would hide
     label: str = ""
     source: Source = "ours"
     run_ids: tuple[str, ...] = ()  # of each seed
+    gains: dict[str, PairedDifference] = field(default_factory=dict)  # over the block's baseline, in each column
 
     @property
     def name(self) -> str:
@@ -69,27 +70,21 @@ class Row:
         """How many runs it is made of; a paper's row is taken for one."""
         return len(self.seeds) or 1
 
+    def about(self) -> dict[str, Any]:
+        """What a program is told of it beside its numbers."""
+        return {
+            "learner": self.learner,
+            "name": self.name,
+            "source": self.source,
+            "seeds": list(self.seeds),
+            "run_ids": list(self.run_ids),
+            "init": self.init,
+            "upper_bound": self.upper_bound,
+        }
 
-@dataclass(frozen=True)
-class DifferenceRow:
-    """What a row gains over the baseline in each column, seed by seed."""
-
-    row: Row
-    cells: dict[str, PairedDifference]
-    unpaired: tuple[int, ...]  # seeds that only one of the two has
-
-    @property
-    def n(self) -> int:
-        """Seeds that both have."""
-        return max((cell.n for cell in self.cells.values()), default=0)
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """The rows of a block against one of them."""
-
-    row: Row
-    rows: tuple[DifferenceRow, ...]
+    def metrics(self) -> dict[str, dict[str, Any]]:
+        """Its numbers, unrounded."""
+        return {name: {"mean": cell.mean, "std": cell.std, "n": cell.n} for name, cell in self.cells.items()}
 
 
 @dataclass(frozen=True)
@@ -102,7 +97,7 @@ class Block:
     source: Source = "ours"
     title: str = ""  # of published rows: where they were printed
     notes: tuple[str, ...] = ()  # of published rows: how they were measured
-    baseline: Baseline | None = None
+    baseline: Row | None = None  # that the others have gains over
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from cvis.cli import app
 from cvis.errors import UserError
 from cvis.report import comparison, load_runs, per_step
-from cvis.report.baseline import with_baseline
+from cvis.report.baseline import compared, unpaired, with_baseline
 from cvis.report.paired import PairedDifference, paired_difference
 
 VALUES = st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)), min_size=2, max_size=8)
@@ -54,11 +54,11 @@ def differences(root, name, metrics=("mAP",)):
 
 def test_rows_are_compared_with_the_baseline(tmp_path):
     runs_of(tmp_path, base={0: 10.0, 1: 20.0, 3: 0.0}, better={0: 12.0, 1: 26.0, 2: 90.0}, other={4: 5.0})
-    baseline = differences(tmp_path, "base").blocks[0].baseline
-    better, other = baseline.rows
-    assert baseline.row.learner == "base"
-    assert (better.cells["mAP"].mean, better.n, better.unpaired) == (4.0, 2, (2, 3))
-    assert (other.cells["mAP"].mean, other.n, other.unpaired) == (None, 0, (0, 1, 3, 4))
+    (block,) = differences(tmp_path, "base").blocks
+    better, other = compared(block)
+    assert block.baseline.learner == "base"
+    assert (better.gains["mAP"].mean, better.gains["mAP"].n, unpaired(better, block.baseline)) == (4.0, 2, [2, 3])
+    assert (other.gains["mAP"].mean, other.gains["mAP"].n, unpaired(other, block.baseline)) == (None, 0, [0, 1, 3, 4])
 
 
 def test_the_steps_of_a_stream_are_compared_too(tmp_path):
@@ -66,16 +66,16 @@ def test_the_steps_of_a_stream_are_compared_too(tmp_path):
         write_run(tmp_path, "base", seed, steps=(40.0, 10.0))
         write_run(tmp_path, "better", seed, steps=(40.0, 20.0 + 2 * seed))
     (group,) = with_baseline(per_step(load_runs([tmp_path]).runs, "mAP_seen"), "base")
-    (row,) = group.blocks[0].baseline.rows
-    assert [row.cells[step].mean for step in group.columns] == [0.0, 11.0]
+    (row,) = compared(group.blocks[0])
+    assert [row.gains[step].mean for step in group.columns] == [0.0, 11.0]
 
 
 def test_a_value_that_one_seed_lacks_is_no_pair(tmp_path):
     for seed, FR in enumerate((5.0, None, 7.0)):
         write_run(tmp_path, "base", seed, FR=4.0)
         write_run(tmp_path, "better", seed, FR=FR)
-    (row,) = differences(tmp_path, "base", ("mAP", "FR")).blocks[0].baseline.rows
-    assert (row.n, row.cells["FR"].n, row.cells["FR"].mean) == (3, 2, 2.0)
+    (row,) = compared(differences(tmp_path, "base", ("mAP", "FR")).blocks[0])
+    assert (row.gains["mAP"].n, row.gains["FR"].n, row.gains["FR"].mean) == (3, 2, 2.0)
 
 
 def test_rows_under_another_protocol_are_not_compared(tmp_path):
@@ -101,13 +101,13 @@ def test_of_two_rows_of_one_learner_one_must_be_chosen(tmp_path):
     with pytest.raises(UserError) as error:
         differences(tmp_path, "crisp")
     assert str(error.value) == f"--baseline crisp: 2 rows are called that; give one of {names[0]!r}, {names[1]!r}"
-    assert differences(tmp_path, names[1]).blocks[0].baseline.row.name == names[1]
+    assert differences(tmp_path, names[1]).blocks[0].baseline.name == names[1]
 
 
 def test_the_printed_name_goes_before_the_learners(tmp_path):
     for kind in ("openai", "random"):
         write_run(tmp_path / kind, "crisp", text_encoder={"model": "tiny", "pretrained": kind, "sha256": None})
-    assert differences(tmp_path, "crisp").blocks[0].baseline.row.text_encoder.pretrained == "openai"
+    assert differences(tmp_path, "crisp").blocks[0].baseline.text_encoder.pretrained == "openai"
 
 
 def test_what_is_printed(tmp_path):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cvis.errors import UserError
+from cvis.evaluation.measures import MEASURES
 from cvis.report.plots.style import (
     BOUND_COLOUR,
     BOUND_NOTE,
@@ -26,13 +27,6 @@ from cvis.runs.find import RunResult
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-AXES = {
-    "mAP_all": "mAP, all classes (%)",
-    "mAP_seen": "mAP, classes seen so far (%)",
-    "mAP_base": "mAP, base classes (%)",
-    "mAP_old": "mAP, old classes (%)",
-    "mAP_new": "mAP, new classes (%)",
-}
 DEFAULT = ("mAP_all", "AR1")
 
 
@@ -63,7 +57,7 @@ def curves(runs: Sequence[RunResult], metrics: str | Sequence[str] = DEFAULT, am
             own = [c for c in every if c.entry.place == place]
             draw(axes, own, styles)
             axes.set_ylim(bottom=0)
-            axes.set_ylabel(AXES.get(metric, f"{metric} (%)"))
+            axes.set_ylabel(MEASURES[metric].axis)
         row[0].set_title(heading(own[0].entry, len(places) > 1), loc="left")
     legend(figure, grid.flat)
     return figure

@@ -8,22 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cvis.errors import UserError
+from cvis.evaluation.measures import MEASURES
 from cvis.report.plots.style import BOUND_COLOUR, BOUND_NOTE, COLUMN, Look, Plot, heading, house_style, legend, looks
 from cvis.report.views import Tradeoff, tradeoff
 from cvis.runs.find import RunResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-AXES = {
-    "mAP_base": "stability: mAP of base classes (%)",
-    "forgetting": "forgetting (points of AP)",
-    "FR": "forgetting rate FR (% per step)",
-    "FR_normalized": "normalised forgetting rate (%)",
-    "relative_drop": "relative drop of AP (%)",
-    "bwt": "backward transfer (points of AP)",
-}
-LOWER_IS_BETTER = ("forgetting", "FR", "FR_normalized", "relative_drop")
 
 
 @house_style()
@@ -35,7 +26,7 @@ def stability_plasticity(
     Measures of forgetting point downwards: up is always better.
 
     Args:
-        stability: of :data:`cvis.report.views.STABILITY`.
+        stability: of :data:`cvis.evaluation.measures.STABILITY`.
         among: all runs of a set of figures, so that a row looks alike in all of them.
 
     Raises:
@@ -53,8 +44,9 @@ def stability_plasticity(
         _points(axes, own, styles)
         axes.set_title(heading(own[0].entry, len(places) > 1), loc="left")
         axes.set_xlabel("plasticity: mAP of new classes (%)")
-        axes.set_ylabel(AXES[stability])
-        if stability in LOWER_IS_BETTER:
+        kept = MEASURES[stability]
+        axes.set_ylabel("stability: mAP of base classes (%)" if stability == "mAP_base" else kept.axis)
+        if kept.direction == "lower":
             axes.invert_yaxis()
     legend(figure, grid.flat)
     return figure

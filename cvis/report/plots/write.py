@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cvis.errors import UserError
-from cvis.evaluation.measures import STEP_METRICS
-from cvis.report.class_views import CLASS_METRICS
+from cvis.evaluation.measures import CLASS_METRICS, STABILITY, STEP_METRICS
 from cvis.report.plots.cost import cost
 from cvis.report.plots.curves import DEFAULT, curves
 from cvis.report.plots.heatmap import class_heatmap
@@ -20,7 +19,7 @@ from cvis.report.plots.query_covariance import query_covariance
 from cvis.report.plots.query_map import query_map
 from cvis.report.plots.style import Plot
 from cvis.report.plots.tradeoff import stability_plasticity
-from cvis.report.views import STABILITY, Entry, entries
+from cvis.report.views import Entry, entries
 from cvis.runs.find import RunResult
 from cvis.runs.queries import FILE
 
