@@ -20,6 +20,8 @@ schedule = dict(
     incremental=dict(iterations=600, lr=1e-4, policy="multistep"),
     joint=dict(iterations=None, lr=1e-4, policy="multistep"),  # None: those of the whole stream together
     milestones=[2 / 3],  # of a step's iterations; learning rate x 0.1 (multistep)
+    optimizer="adamw",  # adamw | sgd
+    momentum=0.9,  # of sgd
     weight_decay=0.05,
     clip_grad=0.01,  # norm over all parameters; 0: off
     backbone_lr_mult=0.1,

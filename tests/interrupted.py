@@ -1,6 +1,6 @@
 """A process that dies inside a step, without a process: the same training loop, left at chosen moments."""
 
-from cvis.engine.hooks import CheckpointInStep
+from cvis.engine import train
 
 
 class Killed(BaseException):
@@ -8,15 +8,24 @@ class Killed(BaseException):
 
 
 def die_at(monkeypatch, moments) -> list[tuple[int, int]]:
-    """From now on training dies after these (step, iteration), one after the other; returns those still to come."""
+    """From now on training dies after these (step, iteration), one after the other; returns those still to come.
+
+    It dies when it asks for the batch after: by then all that belongs to an iteration is done and on disk.
+    """
     plan = list(moments)
-    original = CheckpointInStep.after_train_iter
+    original = train.training_clips
 
-    def dying(self, runner, *arguments, **named):
-        original(self, runner, *arguments, **named)
-        if plan and plan[0] == (int(self.file.parent.name.removeprefix("step")), runner.iter + 1):
-            plan.pop(0)
-            raise Killed
+    def dying(learner, task, config, iterations, start):
+        clips = original(learner, task, config, iterations, start)
 
-    monkeypatch.setattr(CheckpointInStep, "after_train_iter", dying)
+        def until_the_moment():
+            for done, clip in enumerate(clips, start + 1):
+                yield clip
+                if plan and plan[0] == (task.index, done):
+                    plan.pop(0)
+                    raise Killed
+
+        return until_the_moment()
+
+    monkeypatch.setattr(train, "training_clips", dying)
     return plan

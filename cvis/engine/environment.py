@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 
@@ -21,6 +22,8 @@ from cvis.errors import UserError
 
 PACKAGES = ("torch", "torchvision", "onedl-mmengine", "onedl-mmcv", "onedl-mmdetection", "open_clip_torch",
             "pycocotools", "numpy", "scikit-learn")  # fmt: skip
+OPEN_FILES = 4096
+"""Loading processes hand each tensor over as an open file; the usual limit of 1024 is soon reached."""
 
 
 def select_device(name: str) -> torch.device:
@@ -52,8 +55,17 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def rng_state() -> dict[str, Any]:
-    """The state of every global generator, as tensors and plain values (loads with ``weights_only``)."""
+def settle_process() -> None:
+    """Make this process fit for training: no threads of OpenCV beside torch's, and open files enough for workers."""
+    cv2.setNumThreads(0)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def rng_state(device: torch.device) -> dict[str, Any]:
+    """The state of every global generator and, of GPUs, of the one in use; loads with ``weights_only``."""
     kind, keys, position, has_gauss, cached = np.random.get_state()
     version, internal, gauss = random.getstate()
     state = {
@@ -61,20 +73,20 @@ def rng_state() -> dict[str, Any]:
         "numpy": [kind, torch.from_numpy(np.asarray(keys).astype(np.int64)), position, has_gauss, cached],
         "torch": torch.get_rng_state(),
     }
-    if torch.cuda.is_available():
-        state["cuda"] = torch.cuda.get_rng_state_all()
+    if device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device)
     return state
 
 
-def restore_rng_state(state: dict[str, Any]) -> None:
-    """Undo :func:`rng_state`."""
+def restore_rng_state(state: dict[str, Any], device: torch.device) -> None:
+    """Undo :func:`rng_state`, on whichever GPU is in use now."""
     version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal), gauss))
     kind, keys, position, has_gauss, cached = state["numpy"]
     np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, cached))
     torch.set_rng_state(state["torch"])
-    if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state["cuda"], device)
 
 
 def peak_memory_mb(device: torch.device) -> float:

@@ -1,4 +1,4 @@
-"""Several processes of one run: joined before anything else happens."""
+"""Several processes of one run: joined before anything else happens, then training one model."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 
 import torch
 from mmengine.dist import init_dist, is_distributed
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from cvis.errors import UserError
 
@@ -28,3 +30,12 @@ def join_processes(launcher: str, device: torch.device) -> None:
         torch.distributed.init_process_group("gloo")
     else:
         raise UserError("runtime.launcher: 'slurm': needs CUDA devices; use torchrun and --launcher pytorch on CPUs")
+
+
+def distribute(model: nn.Module, device: torch.device) -> nn.Module:
+    """The model with its gradients averaged over all processes; itself where there is one."""
+    if not is_distributed():
+        return model
+    devices = [torch.cuda.current_device()] if device.type == "cuda" else None
+    # A step trains some of the parameters, and each process keeps its own buffers.
+    return DistributedDataParallel(model, devices, broadcast_buffers=False, find_unused_parameters=True)

@@ -1,31 +1,15 @@
-"""Optimiser, gradient clipping, mixed precision and learning-rate schedule of one step, for mmengine."""
+"""Optimiser and learning-rate schedule of one step."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
-from mmengine.optim import OptimWrapper
+from mmengine.optim import CosineAnnealingLR, LinearLR, MultiStepLR
+from mmengine.optim.scheduler import _ParamScheduler
 
 WARM_UP = 0.1  # of a cosine phase
-
-
-class Bf16OptimWrapper(OptimWrapper):
-    """Computes the losses in bf16, the rest in fp32.
-
-    bf16 has the range of fp32, so unlike mmengine's AmpOptimWrapper this one scales no loss and needs no GPU.
-    """
-
-    def __init__(self, device_type: str, **settings: Any) -> None:
-        super().__init__(**settings)
-        self.device_type = device_type
-
-    @contextmanager
-    def optim_context(self, model: torch.nn.Module) -> Iterator[None]:
-        with super().optim_context(model), torch.autocast(self.device_type, dtype=torch.bfloat16):
-            yield
+SHORT = 10  # iterations; a phase of fewer keeps its learning rate
 
 
 def phase_of(config: dict[str, Any], is_base: bool, joint: bool, steps: int) -> dict[str, Any]:
@@ -43,9 +27,9 @@ def phase_of(config: dict[str, Any], is_base: bool, joint: bool, steps: int) -> 
 
 
 def build_optimizer(
-    groups: list[dict[str, Any]], phase: dict[str, Any], schedule: dict[str, Any], amp: bool
-) -> OptimWrapper:
-    """AdamW over the groups of :meth:`cvis.learners.Learner.param_groups`."""
+    groups: list[dict[str, Any]], phase: dict[str, Any], schedule: dict[str, Any]
+) -> torch.optim.Optimizer:
+    """AdamW or SGD, as the schedule says, over the groups of :meth:`cvis.learners.Learner.param_groups`."""
     settings = [
         dict(
             params=group["params"],
@@ -56,35 +40,27 @@ def build_optimizer(
         )
         for group in groups
     ]
-    optimizer = torch.optim.AdamW(settings, fused=True)
-    clip_grad = dict(max_norm=schedule["clip_grad"]) if schedule["clip_grad"] else None
-    if amp:
-        device_type = groups[0]["params"][0].device.type
-        return Bf16OptimWrapper(device_type, optimizer=optimizer, clip_grad=clip_grad)
-    return OptimWrapper(optimizer=optimizer, clip_grad=clip_grad)
+    if schedule["optimizer"] == "sgd":
+        return torch.optim.SGD(settings, momentum=schedule["momentum"])
+    return torch.optim.AdamW(settings, fused=True)
 
 
-def lr_schedule(phase: dict[str, Any], milestones: list[float]) -> list[dict[str, Any]] | None:
-    """mmengine scheduler configs for a phase; milestones are fractions of its iterations.
+def build_schedulers(
+    optimizer: torch.optim.Optimizer, phase: dict[str, Any], milestones: list[float]
+) -> list[_ParamScheduler]:
+    """What sets the learning rate after each iteration; milestones are fractions of the phase's iterations.
 
-    >>> lr_schedule(dict(iterations=600, policy="multistep"), [2 / 3])
-    [{'type': 'MultiStepLR', 'by_epoch': False, 'milestones': [400], 'gamma': 0.1}]
+    They are mmengine's, which multiply the rate of the iteration before: torch's would differ in the last bits.
     """
     iterations = phase["iterations"]
-    if phase["policy"] == "constant" or iterations < 10:
-        return None
+    if phase["policy"] == "constant" or iterations < SHORT:
+        return []
     if phase["policy"] == "multistep":
         points = [round(iterations * fraction) for fraction in milestones]
-        return [dict(type="MultiStepLR", by_epoch=False, milestones=points, gamma=0.1)]
+        return [MultiStepLR(optimizer, milestones=points, gamma=0.1, by_epoch=False)]
     warm_up = max(1, round(iterations * WARM_UP))
+    cosine = dict(begin=warm_up, end=iterations, T_max=iterations - warm_up, eta_min_ratio=0.001)
     return [
-        dict(type="LinearLR", by_epoch=False, start_factor=0.01, begin=0, end=warm_up),
-        dict(
-            type="CosineAnnealingLR",
-            by_epoch=False,
-            begin=warm_up,
-            end=iterations,
-            T_max=iterations - warm_up,
-            eta_min_ratio=0.001,
-        ),
+        LinearLR(optimizer, start_factor=0.01, begin=0, end=warm_up, by_epoch=False),
+        CosineAnnealingLR(optimizer, **cosine, by_epoch=False),
     ]

@@ -1,86 +1,37 @@
-"""The training of one step, on mmengine's Runner."""
+"""The training of one step, from the batch to the checkpoint: one loop, to be read from top to bottom."""
 
 from __future__ import annotations
 
-import uuid
+import math
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.model import BaseModel, MMDistributedDataParallel
-from mmengine.runner import Runner
+from mmengine.dist import all_reduce, get_dist_info, get_rank
 from mmengine.visualization import Visualizer
-from torch import Tensor, nn
+from torch import Tensor
 
 from cvis.data.clips import ClipDataset, ClipSampler, ClipSampling, make_loader
-from cvis.engine.environment import derive_seed
-from cvis.engine.hooks import CheckpointInStep, FiniteGradients, LeakageGuard, Report
-from cvis.engine.optim import build_optimizer, lr_schedule
+from cvis.engine import checkpoint
+from cvis.engine.environment import (
+    derive_seed,
+    peak_memory_mb,
+    restore_rng_state,
+    rng_state,
+    seed_everything,
+    settle_process,
+)
+from cvis.engine.launch import distribute
+from cvis.engine.optim import build_optimizer, build_schedulers
 from cvis.engine.progress import progress
 from cvis.errors import UserError
 from cvis.learners import Learner
-from cvis.scenario import Task
+from cvis.scenario import Task, audit
 from cvis.types import Clip
 
-
-class ToDevice(nn.Module):
-    """Batches go to where the model is."""
-
-    def __init__(self, device: torch.device) -> None:
-        super().__init__()
-        self.device = device
-
-    def forward(self, clip: Clip, training: bool = True) -> dict[str, Clip]:
-        return {"clip": clip.to(self.device)}
-
-
-class StepModel(BaseModel):
-    """A learner as mmengine's Runner wants it: a model whose ``train_step`` sums the losses and steps."""
-
-    def __init__(self, learner: Learner, step: int, device: torch.device) -> None:
-        super().__init__(data_preprocessor=ToDevice(device))
-        self.learner = learner
-        self.step = step
-        self.iteration = 0
-        self.names: tuple[str, ...] = ()
-
-    def init_weights(self) -> None:
-        """Nothing: the engine has loaded the weights; mmengine would draw or download them anew."""
-
-    def forward(self, clip: Clip, mode: str = "loss") -> dict[str, Tensor]:
-        self.names = clip.names
-        return self.learner(clip)
-
-    def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """The sum of all losses (whatever their names), checked to be finite before it can do harm."""
-        total = torch.stack([value.sum() for value in losses.values()]).sum()
-        if not torch.isfinite(total):
-            bad = [name for name, value in losses.items() if not torch.isfinite(value).all()]
-            raise UserError(
-                f"step {self.step}, iteration {self.iteration}: loss is not finite "
-                f"({', '.join(bad) or 'their sum'}) on clips {', '.join(self.names)}; "
-                "lower schedule.*.lr or look at these clips"
-            )
-        self.iteration += 1
-        return total, {"loss": total.detach(), **{n: v.detach().sum() for n, v in losses.items()}}
-
-
-class StepRunner(Runner):
-    """mmengine's Runner without what the engine does itself: environment log, config dump, device choice."""
-
-    device: torch.device
-
-    def _log_env(self, env_cfg: dict[str, Any]) -> None: ...
-
-    def dump_config(self) -> None: ...
-
-    def wrap_model(self, model_wrapper_cfg: dict[str, Any] | None, model: nn.Module) -> nn.Module:
-        if not self.distributed:
-            return model
-        ids = [torch.cuda.current_device()] if next(model.parameters()).is_cuda else None
-        return MMDistributedDataParallel(
-            module=model, device_ids=ids, broadcast_buffers=False, find_unused_parameters=True
-        )
+TRACK_EVERY = 10  # iterations
 
 
 def train_step(
@@ -100,74 +51,143 @@ def train_step(
         resume_from: content of ``last.pth``, already loaded into the learner.
 
     Raises:
-        UserError: nothing to train on, no parameter to train, a loss that is not finite, a full disk.
+        UserError: nothing to train on, no parameter to train, a loss or gradient that is not finite, a full disk.
+        AnnotationLeak: a clip shows annotations that the step must not see.
     """
-    iterations, start = phase["iterations"], resume_from["iteration"] if resume_from else 0
+    begun, iterations = time.monotonic(), phase["iterations"]
+    start, train_s = (resume_from["iteration"], resume_from["train_s"]) if resume_from else (0, 0.0)
     if start >= iterations:
         return
-    runtime, schedule, seed = config["runtime"], config["schedule"], config["runtime"]["seed"]
+    runtime, schedule, amp = config["runtime"], config["schedule"], use_amp(config, device)
     groups = learner.param_groups()
     if not groups:
         raise UserError(f"step {task.index}: learner {config['names']['learner']!r} has no parameter to train")
-    model = StepModel(learner, task.index, device).to(device)
-    model.iteration = start
+    parameters = [parameter for group in groups for parameter in group["params"]]
+    optimizer = build_optimizer(groups, phase, schedule)
+    schedulers = build_schedulers(optimizer, phase, schedule["milestones"])
+    clips = training_clips(learner, task, config, iterations, start)
+    model = distribute(learner, device)
+    model.train()
+    settle_process()
+    # Last of all, so that nothing above moves the generators; the loader draws from one of its own.
+    # Of the seed only 32 bits: published numbers rest on these.
+    seed_everything(derive_seed(runtime["seed"], "train", task.index) % 2**32)
+    if resume_from:
+        optimizer.load_state_dict(resume_from["optimizer"])
+        for scheduler, state in zip(schedulers, resume_from["schedulers"], strict=True):
+            scheduler.load_state_dict(state)
+        restore_rng_state(resume_from["rng"], device)
+
     with progress(f"step {task.index} train", iterations, start) as update:
-        hooks = [
-            LeakageGuard(task, learner.replays),
-            FiniteGradients(task.index),
-            CheckpointInStep(folder / "last.pth", runtime["checkpoint_every"], resume_from),
-            Report(task.index, update, device),
-        ]
-        runner = StepRunner(
-            model=model,
-            work_dir=str(folder.parent / "logs"),
-            train_dataloader=_loader(learner, task, config, iterations, start, seed),
-            train_cfg=dict(
-                by_epoch=False, max_iters=iterations, val_interval=iterations + 1, fast_forward_on_resume=True
-            ),
-            optim_wrapper=build_optimizer(groups, phase, schedule, use_amp(config, device)),
-            param_scheduler=lr_schedule(phase, schedule["milestones"]),
-            default_hooks=dict(logger=None, checkpoint=None, sampler_seed=None, timer=None),
-            custom_hooks=hooks,
-            launcher=runtime["launcher"],
-            log_level="ERROR",
-            default_scope=None,  # a scope set here would outlive the runner and steer every later build
-            visualizer=visualizer,
-            randomness=dict(seed=derive_seed(seed, "train", task.index) % 2**32),
-            experiment_name=f"step{task.index}-{uuid.uuid4().hex[:8]}",
-        )
-        runner.train_loop._iter = start
-        try:
-            runner.train()
-        except UserError as error:
-            raise _unwrapped(error) from error
+        for iteration, clip in enumerate(clips, start):
+            where = f"step {task.index}, iteration {iteration}"
+            audit([targets.category_ids for targets in clip.targets], task, clip.names, learner.replays)
 
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=amp):
+                losses = model(clip.to(device))
+            losses = {name: value.sum() for name, value in losses.items()}
+            total = torch.stack(list(losses.values())).sum()
+            check_loss(total, losses, where, clip.names)
 
-def _unwrapped(error: UserError) -> UserError:
-    """A worker process wraps its traceback around the one line; take the line out again."""
-    text = str(error).strip()
-    return UserError(text.splitlines()[-1].partition("UserError: ")[2]) if text.startswith("Caught ") else error
+            total.backward()
+            if schedule["clip_grad"]:
+                norm = float(torch.nn.utils.clip_grad_norm_(parameters, schedule["clip_grad"]))
+                check_norm(norm, where, clip.names)
+            optimizer.step()
+            optimizer.zero_grad()
+
+            update(f"loss {total.item():.3f} mem {peak_memory_mb(device):.0f} MB")
+            if iteration % TRACK_EVERY == 0 and get_rank() == 0:
+                scalars = {name: value.item() for name, value in {"loss": total, **losses}.items()}
+                scalars["lr"] = optimizer.param_groups[0]["lr"]
+                visualizer.add_scalars({f"step{task.index}/{k}": v for k, v in scalars.items()}, step=iteration)
+
+            for scheduler in schedulers:
+                scheduler.step()
+
+            done = iteration + 1
+            if get_rank() == 0 and (done % runtime["checkpoint_every"] == 0 or done == iterations):
+                checkpoint.save(folder / "last.pth", {
+                    "iteration": done,
+                    "train_s": train_s + time.monotonic() - begun,
+                    "learner": learner.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "schedulers": [scheduler.state_dict() for scheduler in schedulers],
+                    "rng": rng_state(device),
+                })  # fmt: skip
 
 
 def use_amp(config: dict[str, Any], device: torch.device) -> bool:
-    """Whether to compute in bf16: on CUDA unless switched off."""
+    """Whether to compute in bf16: on CUDA unless switched off. It has the range of fp32, so no loss is scaled."""
     return config["runtime"]["amp"] == "bf16" or (config["runtime"]["amp"] == "auto" and device.type == "cuda")
 
 
-def _loader(learner: Learner, task: Task, config: dict[str, Any], iterations: int, start: int, seed: int):
-    from mmengine.dist import get_dist_info
+def training_clips(learner: Learner, task: Task, config: dict[str, Any], iterations: int, start: int) -> Iterator[Clip]:
+    """The batches of iterations ``start`` to ``iterations``, of each the share of this process.
 
+    Raises:
+        UserError: the learner has no video for this step, or the processes cannot share a batch evenly.
+    """
     rank, world_size = get_dist_info()
-    sampling = dict(config["sampling"])
-    sampling["short_sides"] = tuple(sampling["short_sides"])
+    sampling = {**config["sampling"], "short_sides": tuple(config["sampling"]["short_sides"])}
     clips = ClipDataset(learner.train_data(task), ClipSampling(**sampling))
     sampler = ClipSampler(
         num_videos=len(clips),
         batch_size=config["schedule"]["batch_size"],
         iterations=iterations,
-        seed=derive_seed(seed, "clips", task.index),
+        seed=derive_seed(config["runtime"]["seed"], "clips", task.index),
         start=start,
         rank=rank,
         world_size=world_size,
     )
-    return make_loader(clips, sampler, workers=config["runtime"]["workers"])
+    return _with_plain_errors(make_loader(clips, sampler, workers=config["runtime"]["workers"]))
+
+
+def _with_plain_errors(loader: Iterable[Clip]) -> Iterator[Clip]:
+    """A worker process wraps its traceback around a user's mistake; take the one line out again."""
+    try:
+        yield from loader
+    except UserError as error:
+        text = str(error).strip()
+        if not text.startswith("Caught "):
+            raise
+        raise UserError(text.splitlines()[-1].partition("UserError: ")[2]) from error
+
+
+def check_loss(total: Tensor, losses: dict[str, Tensor], where: str, clips: Iterable[str]) -> None:
+    """Stop before a loss that is not finite does harm: in all processes, or the others would wait for this one.
+
+    Args:
+        total: the sum of ``losses``, a scalar like each of them.
+        where: step and iteration.
+        clips: names of those in the batch.
+
+    Raises:
+        UserError: the total is not finite, here or in another process.
+    """
+    finite = bool(torch.isfinite(total))
+    finite_everywhere = torch.tensor(int(finite))
+    all_reduce(finite_everywhere, "min")  # nothing but a return where there is one process
+    if finite_everywhere:
+        return
+    if finite:
+        raise UserError(f"{where}: loss is not finite in another process; its message names loss and clips")
+    bad = [name for name, value in losses.items() if not torch.isfinite(value)]
+    raise UserError(
+        f"{where}: loss is not finite ({', '.join(bad) or 'their sum'}) on clips {', '.join(clips)}; "
+        "lower schedule.*.lr or look at these clips"
+    )
+
+
+def check_norm(norm: float, where: str, clips: Iterable[str]) -> None:
+    """A finite loss can have gradients that are not; stop before they are built upon.
+
+    Gradients are the same in all processes, so all of them stop.
+
+    Raises:
+        UserError: the norm is not finite.
+    """
+    if not math.isfinite(norm):
+        raise UserError(
+            f"{where}: gradient norm is {norm} on clips {', '.join(clips)}; lower schedule.*.lr or look at these clips"
+        )

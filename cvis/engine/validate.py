@@ -19,6 +19,7 @@ CHOICES: dict[str, tuple] = {
     "runtime.device": ("auto", "cpu", "cuda"),
     "runtime.amp": ("auto", "bf16", "off"),
     "runtime.launcher": ("none", "pytorch", "slurm"),
+    "schedule.optimizer": ("adamw", "sgd"),
     **{f"schedule.{phase}.policy": ("multistep", "cosine", "constant") for phase in PHASES},
 }
 WHOLE: dict[str, int] = {  # key -> least value
@@ -33,7 +34,10 @@ WHOLE: dict[str, int] = {  # key -> least value
 }
 MAY_BE_NONE = ("schedule.joint.iterations", "runtime.data")
 POSITIVE = (*(f"schedule.{phase}.lr" for phase in PHASES), "schedule.scale")
-NOT_NEGATIVE = ("schedule.weight_decay", "schedule.clip_grad", "schedule.backbone_lr_mult", "sampling.flip")
+NOT_NEGATIVE = (
+    *(f"schedule.{key}" for key in ("momentum", "weight_decay", "clip_grad", "backbone_lr_mult")),
+    "sampling.flip",
+)
 RUN_NAME = re.compile(r"[A-Za-z0-9][\w.+=,-]*")
 
 

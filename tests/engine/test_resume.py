@@ -52,13 +52,13 @@ def test_a_run_killed_by_the_system_resumes_to_the_same_numbers(stream, finished
         from pathlib import Path
         from tiny import settings
         from cvis.engine.run import run
-        from cvis.engine.hooks import Report
-        original = Report.after_train_iter
-        def slowly(*arguments, **named):  # so that the kill falls into the step
+        from cvis.engine import train
+        original = train.audit
+        def slowly(*arguments):  # so that the kill falls into the step
             import time
             time.sleep(0.2)
-            return original(*arguments, **named)
-        Report.after_train_iter = slowly
+            return original(*arguments)
+        train.audit = slowly
         run(settings(Path({str(stream)!r}), Path({str(tmp_path)!r})))
     """)
     folder = tmp_path.joinpath(*finished.parts[-4:])
@@ -90,20 +90,21 @@ def test_learners_find_the_same_mode_resumed_or_not(stream, tmp_path, monkeypatc
 
 @pytest.mark.parametrize("moment", ["after model.pth", "after the store", "before done"])
 def test_a_run_that_dies_between_two_files_resumes(stream, finished, tmp_path, monkeypatch, moment):
-    from cvis.engine import journal, store
+    from cvis.engine import store
+    from cvis.runs.folder import Journal
 
     def die(*_arguments, **_named):
         raise Killed
 
     with monkeypatch.context() as patch:
         if moment == "after model.pth":
-            patch.setattr(journal.Journal, "write_step", die)
+            patch.setattr(Journal, "write_step", die)
         elif moment == "after the store":
             original = store.StepZero.save
             patch.setattr(store.StepZero, "save", lambda *a, **k: (original(*a, **k), die()))
         else:
-            original_run = journal.Journal.write_run
-            patch.setattr(journal.Journal, "write_run", lambda *a, **k: (original_run(*a, **k), die()))
+            original_run = Journal.write_run
+            patch.setattr(Journal, "write_run", lambda *a, **k: (original_run(*a, **k), die()))
         with pytest.raises(Killed):
             run(settings(stream, tmp_path))
     folder = run(settings(stream, tmp_path))

@@ -218,6 +218,37 @@ def test_two_processes_train_one_run(stream, tmp_path):
         assert {entry["video_id"] for entry in json.load(file)} == {1, 2, 3, 4}
 
 
+def test_a_loss_that_is_not_finite_in_one_process_stops_both(stream, tmp_path):
+    script = tmp_path / "one_explodes.py"
+    script.write_text(
+        textwrap.dedent(f"""
+            import os, sys
+            sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+            from pathlib import Path
+            from tiny import settings
+            from cvis.engine.run import run
+            from cvis.errors import UserError
+            from cvis.learners import FineTune
+            original, rank = FineTune.loss, os.environ["RANK"]
+
+            def loss(self, clip):
+                losses = original(self, clip)
+                return {{**losses, "boom": losses["loss_cls"] * (float("inf") if rank == "1" else 1)}}
+
+            FineTune.loss = loss
+            try:
+                run(settings(Path({str(stream)!r}), Path({str(tmp_path)!r}), "finetune", "runtime.launcher=pytorch"))
+            except UserError as error:
+                Path({str(tmp_path)!r}, f"rank{{rank}}.txt").write_text(str(error))
+        """)
+    )
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone", str(script)]
+    subprocess.run(command, check=True, capture_output=True, timeout=200)
+    first, second = ((tmp_path / f"rank{rank}.txt").read_text() for rank in (0, 1))
+    assert first.startswith("step 0, iteration 0: loss is not finite in another process")
+    assert second.startswith("step 0, iteration 0: loss is not finite (boom) on clips v")
+
+
 def test_a_launcher_that_did_not_launch_is_named(stream, tmp_path, monkeypatch):
     monkeypatch.delenv("RANK", raising=False)
     with pytest.raises(UserError, match="not started by torchrun"):

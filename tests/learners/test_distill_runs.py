@@ -12,7 +12,6 @@ from tiny import settings
 
 from cvis.engine import checkpoint
 from cvis.engine.run import run
-from cvis.engine.train import StepModel
 
 CASES = {
     "mib": ("mib", "learner.mask_kd_weight=1.0"),
@@ -43,18 +42,7 @@ def configured(stream, runs, case, name):
 @pytest.mark.parametrize("case", CASES)
 def test_an_interrupted_run_ends_at_the_numbers_of_a_whole_one(case, stream, runs, monkeypatch):
     """Died in the middle of step 1 and of step 2: teachers are made again, memories are remembered."""
-    seen = []
-    original = StepModel.parse_losses
-
-    def spy(self, losses):
-        seen.append((self.step, [float(value.detach()) for value in losses.values()]))
-        return original(self, losses)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(StepModel, "parse_losses", spy)
-        whole = run(configured(stream, runs, case, "whole"))
-    assert {step for step, _ in seen} >= {1, 2}
-    assert all(math.isfinite(value) for _, values in seen for value in values)
+    whole = run(configured(stream, runs, case, "whole"))
     plan = die_at(monkeypatch, [(1, 3), (2, 2)])
     for _ in range(2):
         with pytest.raises(Killed):

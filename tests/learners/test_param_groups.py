@@ -57,10 +57,10 @@ def test_a_frozen_backbone_is_not_given():
 
 def test_the_backbone_learns_at_its_own_rate():
     learner = make_learner()
-    schedule = dict(weight_decay=0.05, backbone_lr_mult=0.1, clip_grad=0.01)
-    wrapper = build_optimizer(learner.param_groups(), dict(lr=1e-4), schedule, amp=False)
-    rates = {id(p): group["lr"] for group in wrapper.optimizer.param_groups for p in group["params"]}
-    decays = {id(p): group["weight_decay"] for group in wrapper.optimizer.param_groups for p in group["params"]}
+    schedule = dict(optimizer="adamw", weight_decay=0.05, backbone_lr_mult=0.1)
+    optimizer = build_optimizer(learner.param_groups(), dict(lr=1e-4), schedule)
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    decays = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
     own = dict(learner.named_parameters())
     assert rates[id(own["segmenter.backbone.stages.0.0.weight"])] == 1e-5
     assert rates[id(own["segmenter.groups.0.queries"])] == 1e-4
