@@ -96,7 +96,7 @@ def class_by_step(runs: Runs, metric: str = "AP") -> ClassByStep:
     missing = (np.isnan(values) & seen).any(axis=1)
     return ClassByStep(
         classes=tuple(learned),
-        names=tuple(seeds[0].classes.get(c, str(c)) for c in learned),
+        names=tuple(seeds[0].classes[c] for c in learned),
         learned_at=tuple(learned.values()),
         steps=tuple(steps),
         values=values,
@@ -117,8 +117,7 @@ def class_forgetting(runs: Runs) -> list[ClassForgetting]:
     numbers = np.mean([_forgetting(run, learned) for run in seeds], axis=0).reshape(len(learned), 4)
     names = seeds[0].classes
     return [
-        ClassForgetting(c, names.get(c, str(c)), t, *map(float, own))
-        for (c, t), own in zip(learned.items(), numbers, strict=True)
+        ClassForgetting(c, names[c], t, *map(float, own)) for (c, t), own in zip(learned.items(), numbers, strict=True)
     ]
 
 
@@ -129,7 +128,7 @@ def class_values(run: RunResult, step: int, metric: str = "AP") -> dict[int, flo
         UserError: ``per_class`` is not what the schema has there.
     """
     per_class = run.steps[step].get("per_class")
-    where = f"{run.path / 'metrics.json'}: steps[{step}].per_class"
+    where = f"{run.file}: steps[{step}].per_class"
     if per_class is None:
         return {}
     if not isinstance(per_class, Mapping):
@@ -182,7 +181,7 @@ def _same_stream(runs: Runs) -> Sequence[RunResult]:
     for run in seeds[1:]:
         if list(_learned_at(run).items()) != list(_learned_at(first).items()) or len(run.steps) != len(first.steps):
             raise UserError(
-                f"{run.path / 'metrics.json'}: groups: has other classes or steps than {first.path}; "
+                f"{run.file}: groups: has other classes or steps than {first.path}; "
                 "these are not seeds of one stream: give one of them"
             )
     return seeds
@@ -190,16 +189,4 @@ def _same_stream(runs: Runs) -> Sequence[RunResult]:
 
 def _learned_at(run: RunResult) -> dict[int, int]:
     """Class -> the step that brought it, in learning order. Joint training has all classes in its one step."""
-    if len(run.groups) == len(run.steps):
-        return {c: t for t, group in enumerate(run.groups) for c in group}
-    brought: dict[int, int] = {}
-    for t, step in enumerate(run.steps):
-        group = step.get("new_classes") or ()
-        if not isinstance(group, list | tuple) or any(type(c) is not int for c in group):
-            raise UserError(
-                f"{run.path / 'metrics.json'}: steps[{t}].new_classes: {group!r:.60}: is not a list of category ids; "
-                "run the same `cvis run` again"
-            )
-        brought.update({c: t for c in group if c not in brought})
-    order = [c for group in run.groups for c in group if c in brought]
-    return {c: brought[c] for c in dict.fromkeys([*order, *brought])}
+    return {c: t for t, classes in enumerate(run.learned) for c in classes}

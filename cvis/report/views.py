@@ -146,7 +146,7 @@ def cost_curves(runs: Sequence[RunResult], cost: str) -> list[Curve]:
     def value(run: RunResult, step: int) -> Any:
         found = run.steps[step].get(cost)
         if found is not None and type(found) not in (int, float):
-            where = f"{run.path / 'metrics.json'}: steps[{step}].{cost}"
+            where = f"{run.file}: steps[{step}].{cost}"
             raise UserError(f"{where}: {found!r:.60}: is not a number; run the same `cvis run` again")
         return found
 
