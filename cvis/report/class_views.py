@@ -95,7 +95,7 @@ def class_by_step(runs: Runs, metric: str = "AP") -> ClassByStep:
     missing = (np.isnan(values) & seen).any(axis=1)
     return ClassByStep(
         classes=tuple(learned),
-        names=tuple(seeds[0].classes.get(c, str(c)) for c in learned),
+        names=tuple(seeds[0].classes[c] for c in learned),
         learned_at=tuple(learned.values()),
         steps=tuple(steps),
         values=values,
@@ -157,7 +157,7 @@ def _same_stream(runs: Runs) -> Sequence[RunResult]:
     for run in seeds[1:]:
         if list(learned_at(run).items()) != list(learned_at(first).items()) or len(run.steps) != len(first.steps):
             raise UserError(
-                f"{run.path / 'metrics.json'}: groups: has other classes or steps than {first.path}; "
+                f"{run.file}: groups: has other classes or steps than {first.path}; "
                 "these are not seeds of one stream: give one of them"
             )
     return seeds
