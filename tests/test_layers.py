@@ -12,7 +12,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "cvis"
 LAYERS = ("data", "scenario", "segmenters", "learners", "evaluation", "runs", "engine", "report", "cli")
-FOUNDATION = {"types", "errors", "files", "atomic", "discovery"}
+FOUNDATION = {"types", "errors", "files", "atomic", "discovery", "validation"}
 MAX_LINES = 350
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

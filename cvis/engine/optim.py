@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from mmengine.optim import OptimWrapper
 
+from cvis.engine.config import Phase, Schedule
+
 WARM_UP = 0.1  # of a cosine phase
 
 
@@ -28,52 +30,34 @@ class Bf16OptimWrapper(OptimWrapper):
             yield
 
 
-def phase_of(config: dict[str, Any], is_base: bool, joint: bool, steps: int) -> dict[str, Any]:
-    """The part of the schedule that a task trains under, with its number of iterations scaled.
-
-    Args:
-        steps: tasks of the whole stream; joint training without a number of its own gets their sum.
-    """
-    schedule = config["schedule"]
-    phase = dict(schedule["joint" if joint else "base" if is_base else "incremental"])
-    if phase["iterations"] is None:
-        phase["iterations"] = schedule["base"]["iterations"] + (steps - 1) * schedule["incremental"]["iterations"]
-    phase["iterations"] = max(1, round(phase["iterations"] * schedule["scale"]))
-    return phase
-
-
-def build_optimizer(
-    groups: list[dict[str, Any]], phase: dict[str, Any], schedule: dict[str, Any], amp: bool
-) -> OptimWrapper:
+def build_optimizer(groups: list[dict[str, Any]], phase: Phase, schedule: Schedule, amp: bool) -> OptimWrapper:
     """AdamW over the groups of :meth:`cvis.learners.Learner.param_groups`."""
     settings = [
         dict(
             params=group["params"],
-            lr=phase["lr"]
-            * group.get("lr_mult", 1.0)
-            * (schedule["backbone_lr_mult"] if group.get("backbone") else 1.0),
-            weight_decay=schedule["weight_decay"] * group.get("decay_mult", 1.0),
+            lr=phase.lr * group.get("lr_mult", 1.0) * (schedule.backbone_lr_mult if group.get("backbone") else 1.0),
+            weight_decay=schedule.weight_decay * group.get("decay_mult", 1.0),
         )
         for group in groups
     ]
     optimizer = torch.optim.AdamW(settings, fused=True)
-    clip_grad = dict(max_norm=schedule["clip_grad"]) if schedule["clip_grad"] else None
+    clip_grad = dict(max_norm=schedule.clip_grad) if schedule.clip_grad else None
     if amp:
         device_type = groups[0]["params"][0].device.type
         return Bf16OptimWrapper(device_type, optimizer=optimizer, clip_grad=clip_grad)
     return OptimWrapper(optimizer=optimizer, clip_grad=clip_grad)
 
 
-def lr_schedule(phase: dict[str, Any], milestones: list[float]) -> list[dict[str, Any]] | None:
+def lr_schedule(phase: Phase, milestones: list[float]) -> list[dict[str, Any]] | None:
     """mmengine scheduler configs for a phase; milestones are fractions of its iterations.
 
-    >>> lr_schedule(dict(iterations=600, policy="multistep"), [2 / 3])
+    >>> lr_schedule(Phase(iterations=600, lr=1e-4, policy="multistep"), [2 / 3])
     [{'type': 'MultiStepLR', 'by_epoch': False, 'milestones': [400], 'gamma': 0.1}]
     """
-    iterations = phase["iterations"]
-    if phase["policy"] == "constant" or iterations < 10:
+    iterations = phase.iterations
+    if phase.policy == "constant" or iterations < 10:
         return None
-    if phase["policy"] == "multistep":
+    if phase.policy == "multistep":
         points = [round(iterations * fraction) for fraction in milestones]
         return [dict(type="MultiStepLR", by_epoch=False, milestones=points, gamma=0.1)]
     warm_up = max(1, round(iterations * WARM_UP))

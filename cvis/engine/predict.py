@@ -71,7 +71,7 @@ def load_trained(folder: Path, step: int | None = None, device: str = "auto") ->
     checkpoint.load_state(learner, checkpoint.overlay(files), files[-1])
     names = {category.id: category.name for category in tasks[step].train.categories}
     classes = {c: names[c] for c in tasks[step].seen_classes}
-    return TrainedRun(folder, step, classes, learner.eval(), use_amp(config, place))
+    return TrainedRun(folder, step, classes, learner.eval(), use_amp(config["runtime"]["amp"], place))
 
 
 def _learner(folder: Path, config: dict[str, Any]) -> Learner:

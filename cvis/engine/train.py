@@ -13,6 +13,7 @@ from mmengine.visualization import Visualizer
 from torch import Tensor, nn
 
 from cvis.data.clips import ClipDataset, ClipSampler, ClipSampling, make_loader
+from cvis.engine.config import Config, Phase
 from cvis.engine.environment import derive_seed
 from cvis.engine.hooks import CheckpointInStep, FiniteGradients, LeakageGuard, Report
 from cvis.engine.optim import build_optimizer, lr_schedule
@@ -86,14 +87,14 @@ class StepRunner(Runner):
 def train_step(
     learner: Learner,
     task: Task,
-    phase: dict[str, Any],
-    config: dict[str, Any],
+    phase: Phase,
+    config: Config,
     device: torch.device,
     folder: Path,
     visualizer: Visualizer,
     resume_from: dict[str, Any] | None = None,
 ) -> None:
-    """Train ``learner`` on ``task`` for ``phase["iterations"]`` iterations, or for what is left of them.
+    """Train ``learner`` on ``task`` for ``phase.iterations`` iterations, or for what is left of them.
 
     Args:
         folder: of the step; ``last.pth`` in it is the checkpoint inside the step.
@@ -102,20 +103,20 @@ def train_step(
     Raises:
         UserError: nothing to train on, no parameter to train, a loss that is not finite, a full disk.
     """
-    iterations, start = phase["iterations"], resume_from["iteration"] if resume_from else 0
+    iterations, start = phase.iterations, resume_from["iteration"] if resume_from else 0
     if start >= iterations:
         return
-    runtime, schedule, seed = config["runtime"], config["schedule"], config["runtime"]["seed"]
+    runtime, schedule, seed = config.runtime, config.schedule, config.runtime.seed
     groups = learner.param_groups()
     if not groups:
-        raise UserError(f"step {task.index}: learner {config['names']['learner']!r} has no parameter to train")
+        raise UserError(f"step {task.index}: learner {config.names.learner!r} has no parameter to train")
     model = StepModel(learner, task.index, device).to(device)
     model.iteration = start
     with progress(f"step {task.index} train", iterations, start) as update:
         hooks = [
             LeakageGuard(task, learner.replays),
             FiniteGradients(task.index),
-            CheckpointInStep(folder / "last.pth", runtime["checkpoint_every"], resume_from),
+            CheckpointInStep(folder / "last.pth", runtime.checkpoint_every, resume_from),
             Report(task.index, update, device),
         ]
         runner = StepRunner(
@@ -125,11 +126,11 @@ def train_step(
             train_cfg=dict(
                 by_epoch=False, max_iters=iterations, val_interval=iterations + 1, fast_forward_on_resume=True
             ),
-            optim_wrapper=build_optimizer(groups, phase, schedule, use_amp(config, device)),
-            param_scheduler=lr_schedule(phase, schedule["milestones"]),
+            optim_wrapper=build_optimizer(groups, phase, schedule, use_amp(runtime.amp, device)),
+            param_scheduler=lr_schedule(phase, schedule.milestones),
             default_hooks=dict(logger=None, checkpoint=None, sampler_seed=None, timer=None),
             custom_hooks=hooks,
-            launcher=runtime["launcher"],
+            launcher=runtime.launcher,
             log_level="ERROR",
             default_scope=None,  # a scope set here would outlive the runner and steer every later build
             visualizer=visualizer,
@@ -149,25 +150,24 @@ def _unwrapped(error: UserError) -> UserError:
     return UserError(text.splitlines()[-1].partition("UserError: ")[2]) if text.startswith("Caught ") else error
 
 
-def use_amp(config: dict[str, Any], device: torch.device) -> bool:
-    """Whether to compute in bf16: on CUDA unless switched off."""
-    return config["runtime"]["amp"] == "bf16" or (config["runtime"]["amp"] == "auto" and device.type == "cuda")
+def use_amp(amp: str, device: torch.device) -> bool:
+    """Whether to compute in bf16, from ``runtime.amp``: on CUDA unless switched off."""
+    return amp == "bf16" or (amp == "auto" and device.type == "cuda")
 
 
-def _loader(learner: Learner, task: Task, config: dict[str, Any], iterations: int, start: int, seed: int):
+def _loader(learner: Learner, task: Task, config: Config, iterations: int, start: int, seed: int):
     from mmengine.dist import get_dist_info
 
     rank, world_size = get_dist_info()
-    sampling = dict(config["sampling"])
-    sampling["short_sides"] = tuple(sampling["short_sides"])
+    sampling = {**config.sampling.model_dump(), "short_sides": tuple(config.sampling.short_sides)}
     clips = ClipDataset(learner.train_data(task), ClipSampling(**sampling))
     sampler = ClipSampler(
         num_videos=len(clips),
-        batch_size=config["schedule"]["batch_size"],
+        batch_size=config.schedule.batch_size,
         iterations=iterations,
         seed=derive_seed(seed, "clips", task.index),
         start=start,
         rank=rank,
         world_size=world_size,
     )
-    return make_loader(clips, sampler, workers=config["runtime"]["workers"])
+    return make_loader(clips, sampler, workers=config.runtime.workers)

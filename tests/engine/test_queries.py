@@ -18,7 +18,7 @@ from cvis.segmenters import build_segmenter
 @pytest.fixture
 def grown(stream, tmp_path):
     """A segmenter with groups of 6, 2 and 3 queries, of the steps 0, 1 and 2."""
-    segmenter = build_segmenter(settings(stream, tmp_path)["segmenter"])
+    segmenter = build_segmenter(settings(stream, tmp_path).segmenter)
     segmenter.add_query_group(2, step=1)
     segmenter.add_query_group(3, step=2)
     return segmenter
