@@ -63,8 +63,8 @@ def resolve(
     )
     config = validate(Config, dict(scenario=scenario, learner={**given, "type": learner}, segmenter={}, names=names))
     chosen = {"learners": learner, "segmenters": segmenter, "schedules": schedule, "presets": preset}
-    for kind, file in ((kind, _find(kind, part)) for kind, part in chosen.items() if part is not None):
-        if file is not None:
+    for kind, part in chosen.items():
+        if part is not None and (file := _find(kind, part)) is not None:
             content = _read(kind, file, learner)
             config = validate(Config, _laid_over(config.model_dump(), content), str(file))
     values = config.model_dump()

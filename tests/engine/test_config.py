@@ -186,3 +186,25 @@ def test_values_are_literals_or_text():
     assert parse_value("None") is None
     assert parse_value("False") is False
     assert parse_value("a/b.pth") == "a/b.pth"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "is_base", "joint", "iterations"),
+    [
+        ((), True, False, 1500),
+        ((), False, False, 300),
+        ((), True, True, 1500 + 10 * 300),  # as long as the whole stream of eleven steps
+        (("schedule.joint.iterations=7",), True, True, 7),
+        (("schedule.scale=0.01",), True, True, 45),
+        (("schedule.scale=1e-9",), False, False, 1),  # a step is never empty
+    ],
+)
+def test_a_step_trains_under_its_phase(overrides, is_base, joint, iterations):
+    config = resolve("ytvis2019-20-2", "finetune", segmenter="mask2former_r50", overrides=overrides)
+    phase = config.schedule.phase(is_base, joint, steps=11)
+    assert (phase.iterations, phase.lr, phase.policy) == (iterations, 1e-4, "multistep")
+
+
+def test_a_configuration_cannot_be_changed(stream, tmp_path):
+    with pytest.raises(ValueError, match="frozen"):
+        settings(stream, tmp_path).schedule.base.lr = 1.0
