@@ -1,10 +1,12 @@
 """What pydantic finds wrong, as one line that a user can act on."""
 
+from typing import Literal
+
 import pytest
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from cvis.errors import UserError
-from cvis.validation import did_you_mean, validate
+from cvis.validation import did_you_mean, explain, validate
 
 
 class Row(BaseModel):
@@ -53,3 +55,17 @@ def test_without_a_file_the_line_begins_with_the_field():
 
 def test_a_name_with_nothing_to_choose_from():
     assert did_you_mean("a", []) == "there is none"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "line"),
+    [
+        (Literal["dot", "cosine"], "cosin", "matching: 'cosin': not possible; did you mean 'cosine'?"),
+        (list[float], [0.5, "x"], "matching.1: 'x': not possible; it should be a valid number"),
+        (int, "x", "matching: 'x': not possible; it should be a valid integer"),
+    ],
+)
+def test_a_single_value_is_called_by_its_name(kind, value, line):
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(kind, config=ConfigDict(strict=True)).validate_python(value)
+    assert explain(caught.value, kind, "matching") == line

@@ -22,8 +22,8 @@ FIXED = ("names", "scenario", "learner.type", "segmenter.type")
 PRESET_KEYS = ("protocol", "sampling", "schedule", "segmenter", "learners")
 """What a preset may set: what belongs to a method's publication, not to a machine."""
 FILE_KEYS = (*PRESET_KEYS, "runtime")
-OPEN = ("learner.", "segmenter.")
-"""Settings that the model of the configuration does not know."""
+OPEN = ("learner", "segmenter")
+"""Their settings are their classes' matter; the model of the configuration does not know them."""
 REQUIRED = inspect.Parameter.empty
 
 
@@ -178,7 +178,7 @@ def _override(values: dict[str, Any], text: str) -> dict[str, Any]:
     key, equals, raw = text.partition("=")
     if not equals:
         raise UserError(f"--set {text}: is not key=value; write for example --set schedule.base.iterations=300")
-    if key.startswith(FIXED):
+    if key.startswith(FIXED) or key in OPEN:
         raise UserError(f"--set {key}: cannot be set; say it by the argument, --learner, --segmenter or --name")
     value = parse_value(raw)
 
@@ -186,7 +186,7 @@ def _override(values: dict[str, Any], text: str) -> dict[str, Any]:
         old = place.get(name)
         if rest:
             return {**place, name: put(old if isinstance(old, dict) else {}, *rest)}
-        return {**place, name: _like(old, value, key) if key.startswith(OPEN) else value}
+        return {**place, name: _like(old, value, key) if key.partition(".")[0] in OPEN else value}
 
     return put(values, *key.split("."))
 

@@ -79,6 +79,8 @@ def test_overrides_win_and_keep_their_type():
         ("segmenter.num_queries=many", "segmenter.num_queries: 'many' is not of the type of its default 20"),
         ("learner.type=joint", "--set learner.type: cannot be set"),
         ("names.run=../up", "--set names.run: cannot be set"),
+        ("learner={'type': 'joint'}", "--set learner: cannot be set"),
+        ("segmenter=5", "--set segmenter: cannot be set"),
     ],
 )
 def test_bad_overrides_are_named(override, message):
