@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import inspect
 import sys
@@ -19,6 +18,7 @@ from mmengine.registry import Registry
 from cvis import __version__
 from cvis.discovery import modules_of
 from cvis.errors import UserError
+from cvis.validation import did_you_mean
 
 Kind = TypeVar("Kind")
 
@@ -74,11 +74,8 @@ class Plugins(Generic[Kind]):
         if name in self._plugins:
             plugin = self._plugins[name]
             raise UserError(f"{self.kind} {name!r} of package {plugin.package} does not load: {plugin.error}")
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise UserError(
-            f"{self.kind}: {name!r} does not exist; {hint}choose one of {', '.join(known)}, or path/to/file.py:Class"
-        )
+        remedy = did_you_mean(name, known)
+        raise UserError(f"{self.kind}: {name!r} does not exist; {remedy} Or give path/to/file.py:Class")
 
     def origin(self, name: str) -> Origin:
         """Who offers the class called ``name``."""

@@ -8,7 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cvis.engine.config import resolve
+from cvis.engine.config import Config
+from cvis.engine.resolve import resolve
 
 CLASSES = ("red", "green", "blue", "grey")
 COLOURS = {"red": (220, 40, 40), "green": (40, 200, 40), "blue": (50, 60, 230), "grey": (150, 150, 150)}
@@ -36,7 +37,7 @@ def make_data(root: Path, train_videos: int = 12, test_videos: int = 4) -> Path:
     return scenario
 
 
-def settings(scenario: Path, runs: Path, learner: str = "finetune", *overrides: str, **more) -> dict:
+def settings(scenario: Path, runs: Path, learner: str = "finetune", *overrides: str, **more) -> Config:
     """A resolved configuration that trains in well under a second a step."""
     small = (
         f"runtime.runs={runs}",

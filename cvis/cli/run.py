@@ -62,7 +62,8 @@ def run(
     The same command again resumes: from the last finished step, and inside a step from the last checkpoint,
     to the same numbers as an uninterrupted run.
     """
-    from cvis.engine.config import dump, resolve
+    from cvis.engine.config import dump
+    from cvis.engine.resolve import resolve
 
     options = {
         "runtime.data": data and str(data),

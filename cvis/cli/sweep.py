@@ -77,7 +77,7 @@ def _run_all(planned: list[Planned]) -> tuple[list[Path], list[str]]:
     folders: list[Path] = []
     failed: list[str] = []
     for index, item in enumerate(planned):
-        which = f"row {item.row}, seed {item.config['runtime']['seed']}"
+        which = f"row {item.row}, seed {item.config.runtime.seed}"
         typer.echo(f"{which} ({index + 1} of {len(planned)})", err=True)
         try:
             folders.append(run(item.config, typed()))
@@ -108,15 +108,15 @@ def _folders(planned: list[Planned]) -> list[Path]:
     from cvis.runs.folder import run_folder
     from cvis.scenario.spec import find_scenario, read_spec
 
-    stream = read_spec(find_scenario(planned[0].config["scenario"])).name
-    return [run_folder(item.config, stream) for item in planned]
+    stream = read_spec(find_scenario(planned[0].config.scenario)).name
+    return [run_folder(item.config.model_dump(), stream) for item in planned]
 
 
 def _list(planned: list[Planned], folders: list[Path], done: list[bool], as_json: bool) -> None:
     if as_json:
         emit_json(
             [
-                {"row": item.row, "seed": item.config["runtime"]["seed"], "folder": str(folder), "done": is_done}
+                {"row": item.row, "seed": item.config.runtime.seed, "folder": str(folder), "done": is_done}
                 for item, folder, is_done in zip(planned, folders, done, strict=True)
             ]
         )

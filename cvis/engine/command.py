@@ -11,7 +11,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cvis.engine.config import fingerprint, parse_value, resolve
+from cvis.engine.config import fingerprint
+from cvis.engine.resolve import parse_value, resolve
 from cvis.errors import UserError
 from cvis.scenario import list_scenarios
 
@@ -50,7 +51,7 @@ def rebuilt_command(record: Mapping[str, Any], seeds: Sequence[int]) -> str | No
 def _parts(names: Mapping[str, Any], scenario: str) -> dict[str, str]:
     """The files to be named: those that are not the default anyway."""
     parts = {"segmenter": names["segmenter"], **({"preset": names["preset"]} if names.get("preset") else {})}
-    if resolve(scenario, names["learner"], **parts)["names"]["schedule"] != names["schedule"]:
+    if resolve(scenario, names["learner"], **parts).names.schedule != names["schedule"]:
         parts["schedule"] = names["schedule"]
     return parts
 
@@ -63,7 +64,7 @@ def _now(
     scenario: str, names: Mapping[str, Any], parts: Mapping[str, str], settings: Sequence[str] = ()
 ) -> dict[str, Any]:
     config = resolve(scenario, names["learner"], overrides=settings, name=names["run"], **parts)
-    return json.loads(json.dumps(fingerprint(config)))
+    return fingerprint(config.model_dump(mode="json"))
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

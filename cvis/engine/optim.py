@@ -8,54 +8,36 @@ import torch
 from mmengine.optim import CosineAnnealingLR, LinearLR, MultiStepLR
 from mmengine.optim.scheduler import _ParamScheduler
 
+from cvis.engine.config import Phase, Schedule
+
 WARM_UP = 0.1  # of a cosine phase
 SHORT = 10  # iterations; a phase of fewer keeps its learning rate
 
 
-def phase_of(config: dict[str, Any], is_base: bool, joint: bool, steps: int) -> dict[str, Any]:
-    """The part of the schedule that a task trains under, with its number of iterations scaled.
-
-    Args:
-        steps: tasks of the whole stream; joint training without a number of its own gets their sum.
-    """
-    schedule = config["schedule"]
-    phase = dict(schedule["joint" if joint else "base" if is_base else "incremental"])
-    if phase["iterations"] is None:
-        phase["iterations"] = schedule["base"]["iterations"] + (steps - 1) * schedule["incremental"]["iterations"]
-    phase["iterations"] = max(1, round(phase["iterations"] * schedule["scale"]))
-    return phase
-
-
-def build_optimizer(
-    groups: list[dict[str, Any]], phase: dict[str, Any], schedule: dict[str, Any]
-) -> torch.optim.Optimizer:
+def build_optimizer(groups: list[dict[str, Any]], phase: Phase, schedule: Schedule) -> torch.optim.Optimizer:
     """AdamW or SGD, as the schedule says, over the groups of :meth:`cvis.learners.Learner.param_groups`."""
     settings = [
         dict(
             params=group["params"],
-            lr=phase["lr"]
-            * group.get("lr_mult", 1.0)
-            * (schedule["backbone_lr_mult"] if group.get("backbone") else 1.0),
-            weight_decay=schedule["weight_decay"] * group.get("decay_mult", 1.0),
+            lr=phase.lr * group.get("lr_mult", 1.0) * (schedule.backbone_lr_mult if group.get("backbone") else 1.0),
+            weight_decay=schedule.weight_decay * group.get("decay_mult", 1.0),
         )
         for group in groups
     ]
-    if schedule["optimizer"] == "sgd":
-        return torch.optim.SGD(settings, momentum=schedule["momentum"])
+    if schedule.optimizer == "sgd":
+        return torch.optim.SGD(settings, momentum=schedule.momentum)
     return torch.optim.AdamW(settings, fused=True)
 
 
-def build_schedulers(
-    optimizer: torch.optim.Optimizer, phase: dict[str, Any], milestones: list[float]
-) -> list[_ParamScheduler]:
+def build_schedulers(optimizer: torch.optim.Optimizer, phase: Phase, milestones: list[float]) -> list[_ParamScheduler]:
     """What sets the learning rate after each iteration; milestones are fractions of the phase's iterations.
 
     They are mmengine's, which multiply the rate of the iteration before: torch's would differ in the last bits.
     """
-    iterations = phase["iterations"]
-    if phase["policy"] == "constant" or iterations < SHORT:
+    iterations = phase.iterations
+    if phase.policy == "constant" or iterations < SHORT:
         return []
-    if phase["policy"] == "multistep":
+    if phase.policy == "multistep":
         points = [round(iterations * fraction) for fraction in milestones]
         return [MultiStepLR(optimizer, milestones=points, gamma=0.1, by_epoch=False)]
     warm_up = max(1, round(iterations * WARM_UP))

@@ -21,7 +21,7 @@ from mmengine.dist import barrier, get_rank, get_world_size
 from mmengine.visualization import Visualizer
 
 from cvis.engine import checkpoint
-from cvis.engine.config import dump, fingerprint
+from cvis.engine.config import Config, Names, dump, fingerprint
 from cvis.engine.environment import (
     derive_seed,
     describe_environment,
@@ -31,7 +31,6 @@ from cvis.engine.environment import (
 )
 from cvis.engine.evaluate import predict_videos
 from cvis.engine.launch import join_processes
-from cvis.engine.optim import phase_of
 from cvis.engine.store import StepZero, init_identity, recipe
 from cvis.engine.trackers import build_visualizer
 from cvis.engine.train import train_step, use_amp
@@ -57,7 +56,7 @@ TRACKED = ("mAP_all", "mAP_seen", "mAP_base", "mAP_new", "AP50", "AR1", "AR10")
 class Run:
     """What the phases of a run share."""
 
-    config: dict[str, Any]
+    config: Config
     scenario: Scenario
     stream: Scenario  # what the learner trains on: the scenario itself, or all of it at once (joint)
     learner: Learner
@@ -68,45 +67,47 @@ class Run:
 
     @property
     def seed(self) -> int:
-        return self.config["runtime"]["seed"]
+        return self.config.runtime.seed
 
     @property
     def text_encoder(self) -> dict[str, Any] | None:
         return self.learner.describe().get("text_encoder")
 
 
-def run(config: dict[str, Any], command: str | None = None) -> Path:
+def run(config: Config, command: str | None = None) -> Path:
     """Run a learner through a stream; returns the run's folder, in which ``metrics.json`` then lies.
 
     Args:
-        config: from :func:`cvis.engine.config.resolve`.
+        config: from :func:`cvis.engine.resolve.resolve`.
         command: what the user typed to make this run; kept in ``run.json``.
 
     Raises:
         UserError: anything wrong with the configuration, the data or the disk.
     """
-    device = select_device(config["runtime"]["device"])
-    join_processes(config["runtime"]["launcher"], device)
-    scenario = scenario_of(config)
-    folder = run_folder(config, scenario.name)
+    device = select_device(config.runtime.device)
+    join_processes(config.runtime.launcher, device)
+    values = config.model_dump(mode="json")
+    scenario = scenario_of(values)
+    folder = run_folder(values, scenario.name)
     with locked(folder) if get_rank() == 0 else nullcontext():
         return _run(config, scenario, folder, device, command)
 
 
-def _run(config: dict[str, Any], scenario: Scenario, folder: Path, device: torch.device, command: str | None) -> Path:
+def _run(config: Config, scenario: Scenario, folder: Path, device: torch.device, command: str | None) -> Path:
     identity = {
         "scenario": scenario.name,
         "scenario_hash": scenario.hash,
         "split_sha256": scenario.split_sha256,
         "device": device.type,
         "processes": get_world_size(),
-        "initial_weights": init_identity(config["protocol"]["init"]),
+        "initial_weights": init_identity(config.protocol.init),
     }
-    writer = RunWriter(folder, config, dump(config), identity, decisive=fingerprint, writes=get_rank() == 0)
+    values = config.model_dump(mode="json")
+    writer = RunWriter(folder, values, dump(config), identity, decisive=fingerprint, writes=get_rank() == 0)
     if command is not None:
         writer.content.setdefault("command", command)  # the first one: a resumption may say less
     steps = finished_steps(writer.folder)
-    stream = find_learner(config["learner"]["type"]).stream(scenario)
+    stream = find_learner(config.learner["type"]).stream(scenario)
     if len(steps) == len(stream) and writer.folder.metrics.is_file():
         if not writer.is_done:  # it died between its last two files, or its record is of an older version
             writer.update(status="done")
@@ -127,7 +128,7 @@ def _run(config: dict[str, Any], scenario: Scenario, folder: Path, device: torch
 
 
 def _rebuild(
-    config: dict[str, Any],
+    config: Config,
     scenario: Scenario,
     stream: Scenario,
     device: torch.device,
@@ -135,12 +136,12 @@ def _rebuild(
     steps: list[dict[str, Any]],
 ) -> Run:
     """The run as the finished steps left it: replay the growth of the learner, then load what was learned."""
-    seed = config["runtime"]["seed"]
+    seed = config.runtime.seed
     seed_everything(derive_seed(seed, "init"))
-    segmenter = build_segmenter(config["segmenter"])
-    init_report = load_init(segmenter, config["protocol"]["init"])
-    learner = build_learner(config["learner"], segmenter).to(device)
-    visualizer = build_visualizer(config["runtime"]["loggers"], writer.folder.path)
+    segmenter = build_segmenter(config.segmenter)
+    init_report = load_init(segmenter, config.protocol.init)
+    learner = build_learner(config.learner, segmenter).to(device)
+    visualizer = build_visualizer(config.runtime.loggers, writer.folder.path)
     this = Run(config, scenario, stream, learner, device, writer, visualizer, saved={})
     for task in stream[: len(steps)]:
         _begin(this, task)
@@ -162,7 +163,7 @@ def _rebuild(
 def _begin(this: Run, task: Task) -> None:
     seed_everything(derive_seed(this.seed, "begin", task.index))
     this.learner.eval()  # whatever ran before: a resumed run must find the mode of an uninterrupted one
-    if not task.is_base and this.config["protocol"]["freeze"] == "backbone":
+    if not task.is_base and this.config.protocol.freeze == "backbone":
         this.learner.segmenter.freeze_backbone()
     this.learner.begin_task(task)
     this.learner.to(this.device)
@@ -180,7 +181,7 @@ def _do_step(this: Run, task: Task) -> dict[str, Any]:
     this.learner.end_task(task)
 
     begun = time.monotonic()
-    amp = use_amp(this.config, this.device)
+    amp = use_amp(this.config.runtime.amp, this.device)
     tracks = predict_videos(this.learner, this.scenario.test.videos, f"step {task.index} test", amp)
     scores = VideoAP(this.scenario.test, this.scenario.classes)
     for predicted in tracks:
@@ -228,8 +229,8 @@ def _learn(this: Run, task: Task, folder: StepFolder) -> float:
     A shared step 0 is plain training of the segmenter, whichever learner came first: what a method adds to its
     losses must not leak into the others' starting point.
     """
-    amp = use_amp(this.config, this.device)
-    zero = StepZero(Path(this.config["runtime"]["runs"]), recipe(this.config, task, this.device, amp))
+    amp = use_amp(this.config.runtime.amp, this.device)
+    zero = StepZero(Path(this.config.runtime.runs), recipe(this.config, task, this.device, amp))
     shares_step0 = task.is_base and not this.learner.own_step0
     stored = zero.load() if shares_step0 else None
     if stored is not None:
@@ -242,7 +243,7 @@ def _learn(this: Run, task: Task, folder: StepFolder) -> float:
     if last is not None:
         checkpoint.load_state(trainee, last["learner"], folder.checkpoint)
         logger.info("step %d: resuming at iteration %d", task.index, last["iteration"])
-    phase = phase_of(this.config, task.is_base, this.stream.is_merged, len(this.scenario))
+    phase = this.config.schedule.phase(task.is_base, this.stream.is_merged, len(this.scenario))
     begun = time.monotonic()
     train_step(trainee, task, phase, this.config, this.device, folder.path, this.visualizer, last)
     train_s = time.monotonic() - begun + (last["train_s"] if last else 0.0)
@@ -266,24 +267,24 @@ def _write_queries(this: Run) -> None:
 
 def _summary(this: Run, steps: list[dict[str, Any]]) -> dict[str, Any]:
     """The run's ``metrics.json``: everything a table is made from."""
-    names, config, scenario = this.config["names"], this.config, this.scenario
+    config, scenario = this.config, this.scenario
     return {
         "schema": SCHEMA,
         "scenario": scenario.name,
-        "learner": names["run"],
-        "label": _label(names, this.learner),
-        "segmenter": names["segmenter"],
+        "learner": config.names.run,
+        "label": _label(config.names, this.learner),
+        "segmenter": config.names.segmenter,
         "seed": this.seed,
         "protocol": {
             **scenario.protocol,
             "split_sha256": scenario.split_sha256,
             "scenario_hash": scenario.hash,
-            "freeze": config["protocol"]["freeze"],
-            "init": config["protocol"]["init"],
-            "preset": names["preset"],
-            "schedule": config["schedule"],
-            "sampling": config["sampling"],
-            "segmenter": config["segmenter"],
+            "freeze": config.protocol.freeze,
+            "init": config.protocol.init,
+            "preset": config.names.preset,
+            "schedule": config.schedule.model_dump(),
+            "sampling": config.sampling.model_dump(),
+            "segmenter": config.segmenter,
         },
         "classes": {str(c): scenario.categories[c] for c in scenario.classes},
         "groups": [list(classes) for classes in scenario.classes_by_step],
@@ -294,11 +295,11 @@ def _summary(this: Run, steps: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _label(names: dict[str, str], learner: Learner) -> str:
+def _label(names: Names, learner: Learner) -> str:
     """What tables call the run: its name, and with it what the name of its method would hide."""
     if learner.label is None:
-        return names["run"]
-    return learner.label if names["run"] == names["learner"] else f"{names['run']}, {learner.label}"
+        return names.run
+    return learner.label if names.run == names.learner else f"{names.run}, {learner.label}"
 
 
 def _describe_init(report: InitReport) -> dict[str, Any]:

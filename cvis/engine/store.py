@@ -17,6 +17,7 @@ from mmengine.dist import get_world_size
 
 from cvis.atomic import write_text
 from cvis.engine import checkpoint
+from cvis.engine.config import Config
 from cvis.scenario import Task
 
 RECIPE_VERSION = 2
@@ -51,21 +52,20 @@ class StepZero:
         checkpoint.save(self.file, {"state": checkpoint.snapshot(segmenter.state_dict()), "train_s": train_s})
 
 
-def recipe(config: dict[str, Any], task: Task, device: torch.device, amp: bool) -> dict[str, Any]:
+def recipe(config: Config, task: Task, device: torch.device, amp: bool) -> dict[str, Any]:
     """Everything that a step-0 model depends on.
 
     Kind of device, precision and number of processes belong to it: they give other roundings and other batches.
     """
-    schedule = {k: v for k, v in config["schedule"].items() if k not in ("incremental", "joint")}
     return {
         "version": RECIPE_VERSION,
         "train_data": task.train.sha256,
         "classes": list(task.new_classes),
-        "segmenter": config["segmenter"],
-        "schedule": schedule,
-        "sampling": config["sampling"],
-        "init": init_identity(config["protocol"]["init"]),
-        "seed": config["runtime"]["seed"],
+        "segmenter": config.segmenter,
+        "schedule": config.schedule.model_dump(exclude={"incremental", "joint"}),
+        "sampling": config.sampling.model_dump(),
+        "init": init_identity(config.protocol.init),
+        "seed": config.runtime.seed,
         "device": device.type,
         "amp": amp,
         "processes": get_world_size(),

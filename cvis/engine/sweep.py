@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from cvis.engine.config import resolve
-from cvis.engine.validate import get
+from cvis.engine.config import Config
+from cvis.engine.resolve import resolve
 from cvis.errors import UserError
 from cvis.files import shipped
 from cvis.learners import build_learner, find_learner
 from cvis.learners.settings import parameters_of
 from cvis.segmenters import build_segmenter
+from cvis.validation import validate
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -51,7 +52,7 @@ class Planned:
     """One run of a sweep."""
 
     row: str  # its name, under a preset with that one's: what the run is called
-    config: dict[str, Any]
+    config: Config
     marks: dict[str, bool]  # heading -> marked
 
 
@@ -70,10 +71,7 @@ def read_sweep(name_or_path: str) -> Sweep:
         raise UserError(f"sweep: {name_or_path!r} does not exist; choose one of {known}, or a .toml file") from error
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: is not a readable TOML file: {error}; correct it") from error
-    try:
-        sweep = Sweep.model_validate({"name": path.stem, **fields})
-    except ValidationError as error:
-        raise UserError(f"{path}: {_explain(error)}") from error
+    sweep = validate(Sweep, {"name": path.stem, **fields}, str(path))
     names = [row.name for row in sweep.rows]
     for name in names:
         if names.count(name) > 1:
@@ -93,7 +91,7 @@ def plan(
         settings: as after ``--set``, for all rows; a row's own come later and win. One of a learner's parameters
             is for the rows whose learner has it.
         scenario: instead of the sweep's.
-        choices: ``segmenter``, ``schedule`` and ``preset`` of :func:`cvis.engine.config.resolve`.
+        choices: ``segmenter``, ``schedule`` and ``preset`` of :func:`cvis.engine.resolve.resolve`.
 
     Raises:
         UserError: a row's configuration is not possible, names the row; a seed or a mark that could have no effect.
@@ -111,10 +109,10 @@ def plan(
                 config = resolve(scenario, learner, overrides=own, name=_run_name(row, given.get("preset")), **given)
             except UserError as error:
                 raise UserError(f"sweep {sweep.name}: row {row.name}: {error}") from error
-            marks = {heading: _is_on(config, key) for heading, key in sweep.marks.items()}
-            planned.append(Planned(config["names"]["run"], config, marks))
+            marks = {heading: _value(config, key) is True for heading, key in sweep.marks.items()}
+            planned.append(Planned(config.names.run, config, marks))
     for heading, key in sweep.marks.items():
-        if not any(_has_key(item.config, key) for item in planned):
+        if all(_value(item.config, key) is None for item in planned):
             raise UserError(f"sweep {sweep.name}: marks: {heading}: {key!r}: no row has this key; correct it")
     return planned
 
@@ -127,7 +125,7 @@ def refuse_unbuildable(planned: Iterable[Planned]) -> None:
     """
     seen: list[tuple[Any, Any]] = []
     for item in planned:
-        parts = item.config["learner"], item.config["segmenter"]
+        parts = item.config.learner, item.config.segmenter
         if parts in seen:
             continue
         seen.append(parts)
@@ -162,19 +160,9 @@ def _refuse_seeds(sweep: Sweep, settings: Iterable[str]) -> None:
             raise UserError(f"sweep {sweep.name}: {text}: a sweep runs every row with the same seeds; use --seeds")
 
 
-def _is_on(config: dict[str, Any], key: str) -> bool:
-    return _has_key(config, key) and get(config, key) is True
-
-
-def _has_key(config: dict[str, Any], key: str) -> bool:
-    try:
-        get(config, key)
-    except UserError:  # a learner that does not have the part
-        return False
-    return True
-
-
-def _explain(error: ValidationError) -> str:
-    first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"])
-    return f"{field}: {first['input']!r:.60}: {first['msg'].lower()}; correct it"
+def _value(config: Config, key: str) -> Any:
+    """The value at a dotted key; None also where there is none, as with a learner that does not have the part."""
+    value: Any = config.model_dump()
+    for name in key.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value

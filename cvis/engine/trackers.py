@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ BACKENDS: dict[str, Callable[[str, str], BaseVisBackend]] = {
 """Name in ``runtime.loggers`` -> backend, from the folder that it writes to and the name of the run."""
 
 
-def build_visualizer(loggers: list[str], folder: Path) -> Visualizer:
+def build_visualizer(loggers: Sequence[str], folder: Path) -> Visualizer:
     """A visualizer that writes scalars to the chosen trackers, below ``folder/logs``.
 
     Args:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from cvis.data.clips import ClipDataset, ClipSampler, ClipSampling, make_loader
 from cvis.engine import checkpoint
+from cvis.engine.config import Config, Phase
 from cvis.engine.environment import (
     derive_seed,
     peak_memory_mb,
@@ -37,14 +38,14 @@ TRACK_EVERY = 10  # iterations
 def train_step(
     learner: Learner,
     task: Task,
-    phase: dict[str, Any],
-    config: dict[str, Any],
+    phase: Phase,
+    config: Config,
     device: torch.device,
     folder: Path,
     visualizer: Visualizer,
     resume_from: dict[str, Any] | None = None,
 ) -> None:
-    """Train ``learner`` on ``task`` for ``phase["iterations"]`` iterations, or for what is left of them.
+    """Train ``learner`` on ``task`` for ``phase.iterations`` iterations, or for what is left of them.
 
     Args:
         folder: of the step; ``last.pth`` in it is the checkpoint inside the step.
@@ -54,24 +55,24 @@ def train_step(
         UserError: nothing to train on, no parameter to train, a loss or gradient that is not finite, a full disk.
         AnnotationLeak: a clip shows annotations that the step must not see.
     """
-    begun, iterations = time.monotonic(), phase["iterations"]
+    begun, iterations = time.monotonic(), phase.iterations
     start, train_s = (resume_from["iteration"], resume_from["train_s"]) if resume_from else (0, 0.0)
     if start >= iterations:
         return
-    runtime, schedule, amp = config["runtime"], config["schedule"], use_amp(config, device)
+    runtime, schedule, amp = config.runtime, config.schedule, use_amp(config.runtime.amp, device)
     groups = learner.param_groups()
     if not groups:
         raise UserError(f"step {task.index}: learner {config['names']['learner']!r} has no parameter to train")
     parameters = [parameter for group in groups for parameter in group["params"]]
     optimizer = build_optimizer(groups, phase, schedule)
-    schedulers = build_schedulers(optimizer, phase, schedule["milestones"])
+    schedulers = build_schedulers(optimizer, phase, schedule.milestones)
     clips = training_clips(learner, task, config, iterations, start)
     model = distribute(learner, device)
     model.train()
     settle_process()
     # Last of all, so that nothing above moves the generators; the loader draws from one of its own.
     # Of the seed only 32 bits: published numbers rest on these.
-    seed_everything(derive_seed(runtime["seed"], "train", task.index) % 2**32)
+    seed_everything(derive_seed(runtime.seed, "train", task.index) % 2**32)
     if resume_from:
         optimizer.load_state_dict(resume_from["optimizer"])
         for scheduler, state in zip(schedulers, resume_from["schedulers"], strict=True):
@@ -90,8 +91,8 @@ def train_step(
             check_loss(total, losses, where, clip.names)
 
             total.backward()
-            if schedule["clip_grad"]:
-                norm = float(torch.nn.utils.clip_grad_norm_(parameters, schedule["clip_grad"]))
+            if schedule.clip_grad:
+                norm = float(torch.nn.utils.clip_grad_norm_(parameters, schedule.clip_grad))
                 check_norm(norm, where, clip.names)
             optimizer.step()
             optimizer.zero_grad()
@@ -106,7 +107,7 @@ def train_step(
                 scheduler.step()
 
             done = iteration + 1
-            if get_rank() == 0 and (done % runtime["checkpoint_every"] == 0 or done == iterations):
+            if get_rank() == 0 and (done % runtime.checkpoint_every == 0 or done == iterations):
                 checkpoint.save(folder / "last.pth", {
                     "iteration": done,
                     "train_s": train_s + time.monotonic() - begun,
@@ -117,30 +118,31 @@ def train_step(
                 })  # fmt: skip
 
 
-def use_amp(config: dict[str, Any], device: torch.device) -> bool:
-    """Whether to compute in bf16: on CUDA unless switched off. It has the range of fp32, so no loss is scaled."""
-    return config["runtime"]["amp"] == "bf16" or (config["runtime"]["amp"] == "auto" and device.type == "cuda")
+def use_amp(amp: str, device: torch.device) -> bool:
+    """Whether to compute in bf16, from ``runtime.amp``: on CUDA unless switched off. No loss is scaled: bf16 has the
+    range of fp32."""
+    return amp == "bf16" or (amp == "auto" and device.type == "cuda")
 
 
-def training_clips(learner: Learner, task: Task, config: dict[str, Any], iterations: int, start: int) -> Iterator[Clip]:
+def training_clips(learner: Learner, task: Task, config: Config, iterations: int, start: int) -> Iterator[Clip]:
     """The batches of iterations ``start`` to ``iterations``, of each the share of this process.
 
     Raises:
         UserError: the learner has no video for this step, or the processes cannot share a batch evenly.
     """
     rank, world_size = get_dist_info()
-    sampling = {**config["sampling"], "short_sides": tuple(config["sampling"]["short_sides"])}
+    sampling = {**config.sampling.model_dump(), "short_sides": tuple(config.sampling.short_sides)}
     clips = ClipDataset(learner.train_data(task), ClipSampling(**sampling))
     sampler = ClipSampler(
         num_videos=len(clips),
-        batch_size=config["schedule"]["batch_size"],
+        batch_size=config.schedule.batch_size,
         iterations=iterations,
-        seed=derive_seed(config["runtime"]["seed"], "clips", task.index),
+        seed=derive_seed(config.runtime.seed, "clips", task.index),
         start=start,
         rank=rank,
         world_size=world_size,
     )
-    return _with_plain_errors(make_loader(clips, sampler, workers=config["runtime"]["workers"]))
+    return _with_plain_errors(make_loader(clips, sampler, workers=config.runtime.workers))
 
 
 def _with_plain_errors(loader: Iterable[Clip]) -> Iterator[Clip]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Mapping
 from typing import Annotated, Any, get_type_hints
@@ -10,6 +9,7 @@ from typing import Annotated, Any, get_type_hints
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from cvis.errors import UserError
+from cvis.validation import did_you_mean, explain
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 """Of a loss, or a factor."""
@@ -46,11 +46,9 @@ def check_settings(learner: type, values: Mapping[str, Any]) -> dict[str, Any]:
         UserError: a setting that does not exist or is missing, or a value that does not fit its annotation.
     """
     parameters = parameters_of(learner)
-    for name in values:
+    for name, value in values.items():
         if name not in parameters:
-            close = difflib.get_close_matches(name, parameters, n=1)
-            known = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(parameters) or 'none'}"
-            raise UserError(f"learner.{name}: no such setting of {learner.__name__}; {known}")
+            raise UserError(f"learner.{name}: {value!r:.60}: no such key; {did_you_mean(name, parameters)}")
     for name, parameter in parameters.items():
         if parameter.default is inspect.Parameter.empty and name not in values:
             raise UserError(f"learner.{name}: has no default; give it with --set learner.{name}=VALUE")
@@ -61,10 +59,7 @@ def _checked(name: str, annotation: Any, value: Any) -> Any:
     try:
         return TypeAdapter(annotation, config=ConfigDict(strict=True)).validate_python(value)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(["learner", name, *map(str, first["loc"])])
-        what = first["msg"][0].lower() + first["msg"][1:]
-        raise UserError(f"{key}: {first['input']!r:.60}: {what}; see cvis learners") from error
+        raise UserError(explain(error, annotation, f"learner.{name}")) from error
 
 
 def _hints(kind: type) -> dict[str, Any]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from cvis.data.datasets import known
 from cvis.errors import UserError
 from cvis.files import shipped
 from cvis.scenario.visibility import OtherClassPolicy, Visibility
+from cvis.validation import did_you_mean, validate
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -73,8 +73,7 @@ def find_scenario(name_or_path: str | Path) -> Path:
     names = list_scenarios()
     if str(name_or_path) in names:
         return shipped("scenarios") / f"{name_or_path}.toml"
-    close = difflib.get_close_matches(str(name_or_path), names, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(names)}"
+    hint = did_you_mean(str(name_or_path), names)
     raise UserError(f"scenario: {str(name_or_path)!r}: no such scenario; {hint} (or give a .toml file)")
 
 
@@ -102,10 +101,7 @@ def parse_spec(fields: Mapping[str, Any], where: str) -> Spec:
     Raises:
         UserError: names the first field that does not fit, its value and what would fit.
     """
-    try:
-        spec = Spec.model_validate(dict(fields))
-    except ValidationError as error:
-        raise UserError(f"{where}: {_explain(error)}") from error
+    spec = validate(Spec, fields, where)
     try:
         own_files = known(spec.dataset).own_files
     except UserError as error:
@@ -115,19 +111,6 @@ def parse_spec(fields: Mapping[str, Any], where: str) -> Spec:
     else:
         _refuse_own_files(spec, where)
     return spec
-
-
-def _explain(error: ValidationError) -> str:
-    first = error.errors()[0]
-    field = str(first["loc"][0])
-    value = first["input"]
-    if first["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(field, Spec.model_fields, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"the fields are {', '.join(Spec.model_fields)}"
-        return f"{field}: {value!r}: no such field; {hint}"
-    if first["type"] == "missing":
-        return f"{field}: missing; add it"
-    return f"{field}: {value!r}: {first['msg']}; correct it"
 
 
 def _refuse_own_files(spec: Spec, where: str) -> None:

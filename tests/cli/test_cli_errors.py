@@ -55,7 +55,7 @@ def test_an_interrupted_run_says_how_to_go_on(monkeypatch):
     def stop(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cvis.engine.config.resolve", stop)
+    monkeypatch.setattr("cvis.engine.resolve.resolve", stop)
     result = CliRunner().invoke(app, ["run", "synthetic-20-4", "--learner", "finetune"])
     assert (result.exit_code, result.stderr) == (130, "cvis: interrupted; the same command resumes\n")
 

@@ -36,8 +36,8 @@ def test_options_reach_their_keys(started, tmp_path):
     result = call(*(word for pair in options.items() for word in pair), "--set", "schedule.scale=0.5")
     assert result.exit_code == 0, result.stderr
     (config,) = started
-    runtime = config["runtime"]
-    assert {key: runtime[key] for key in ("data", "runs", "device", "workers", "launcher", "seed")} == {
+    runtime = config.runtime
+    assert {key: getattr(runtime, key) for key in ("data", "runs", "device", "workers", "launcher", "seed")} == {
         "data": str(tmp_path),
         "runs": "1",
         "device": "cpu",
@@ -45,18 +45,18 @@ def test_options_reach_their_keys(started, tmp_path):
         "launcher": "none",
         "seed": 5,
     }
-    assert config["protocol"]["init"] == "imagenet"
-    assert config["schedule"]["scale"] == 0.5
-    assert config["names"]["run"] == "mine"
+    assert config.protocol.init == "imagenet"
+    assert config.schedule.scale == 0.5
+    assert config.names.run == "mine"
     assert result.stdout == "folder\n"
 
 
 def test_without_options_the_files_decide(started):
     assert call().exit_code == 0
-    assert started[0]["runtime"]["runs"] == "runs"
-    assert started[0]["runtime"]["seed"] == 0
+    assert started[0].runtime.runs == "runs"
+    assert started[0].runtime.seed == 0
     assert call("--set", "runtime.seed=3").exit_code == 0
-    assert started[1]["runtime"]["seed"] == 3
+    assert started[1].runtime.seed == 3
 
 
 def test_a_preset_and_nested_settings_of_a_learner_reach_the_configuration(started):
@@ -65,15 +65,15 @@ def test_a_preset_and_nested_settings_of_a_learner_reach_the_configuration(start
     result = CliRunner().invoke(app, [*words, *sets])
     assert result.exit_code == 0, result.stderr
     (config,) = started
-    assert (config["names"]["preset"], config["names"]["run"]) == ("crisp_code", "crisp-crisp_code")
-    assert config["protocol"]["other_class_policy"] == "empty_target"
-    assert config["learner"]["text_encoder"] == {"model": "ViT-B-32-quickgelu", "pretrained": "random"}
-    assert config["learner"]["arsp"] is False
+    assert (config.names.preset, config.names.run) == ("crisp_code", "crisp-crisp_code")
+    assert config.protocol.other_class_policy == "empty_target"
+    assert config.learner["text_encoder"] == {"model": "ViT-B-32-quickgelu", "pretrained": "random"}
+    assert config.learner["arsp"] is False
 
 
 def test_seeds_make_one_run_each(started):
     assert call("--seeds", "0,1,7").exit_code == 0
-    assert [config["runtime"]["seed"] for config in started] == [0, 1, 7]
+    assert [config.runtime.seed for config in started] == [0, 1, 7]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_seeds_make_one_run_each(started):
         (["--seeds", "0,x"], "--seeds 0,x: is not a list of whole numbers"),
         (["--seeds", "1,1"], "names a seed twice"),
         (["--seeds", "1", "--seed", "0"], "both given"),
-        (["--set", "schedule.scael=1"], "schedule.scael: no such key"),
+        (["--set", "schedule.scael=1"], "schedule.scael: 1: no such key; did you mean 'scale'?"),
         (["--set", "schedule"], "is not key=value"),
         (["--device", "tpu"], "runtime.device: 'tpu'"),
         (["--segmenter", "nothing"], "segmenter: 'nothing' does not exist"),
@@ -119,7 +119,7 @@ def test_dry_run_prints_a_config_that_can_be_read_back(started, tmp_path):
 )
 def test_trackers_are_chosen_by_one_flag(started, options, loggers):
     assert call(*options).exit_code == 0
-    assert started[0]["runtime"]["loggers"] == loggers
+    assert started[0].runtime.loggers == loggers
 
 
 def test_trackers_that_make_no_sense_are_one_line(started):
@@ -127,7 +127,7 @@ def test_trackers_that_make_no_sense_are_one_line(started):
     assert (result.exit_code, result.stderr) == (2, "cvis: --logger none: given beside wandb; keep one\n")
     result = call("--logger", "neptune")
     assert result.exit_code == 2
-    assert result.stderr.startswith("cvis: runtime.loggers: ['neptune'] is not possible; choose of tensorboard, ")
+    assert result.stderr.startswith("cvis: runtime.loggers.0: 'neptune': not possible; choose 'tensorboard', ")
     assert started == []
 
 

@@ -34,26 +34,26 @@ def engine(monkeypatch):
     state = SimpleNamespace(ran=[], fails=set())
 
     def run(config, command):
-        name, seed = config["names"]["run"], config["runtime"]["seed"]
+        name, seed = config.names.run, config.runtime.seed
         state.ran.append((name, seed))
         if name in state.fails:
             raise UserError(f"{name}: broken")
-        return write_metrics(config, mAP=10.0 * sum(config["learner"].get(key, False) for key in SWITCHES) + seed)
+        return write_metrics(config, mAP=10.0 * sum(config.learner.get(key, False) for key in SWITCHES) + seed)
 
     monkeypatch.setitem(sys.modules, "cvis.engine.run", SimpleNamespace(run=run))
     return state
 
 
 def write_metrics(config, mAP):
-    folder = Path(config["runtime"]["runs"]) / config["names"]["run"] / f"seed{config['runtime']['seed']}"
+    folder = Path(config.runtime.runs) / config.names.run / f"seed{config.runtime.seed}"
     folder.mkdir(parents=True, exist_ok=True)
     content = {
         "schema": 1,
         "scenario": "synthetic-20-4",
-        "learner": config["names"]["run"],
+        "learner": config.names.run,
         "segmenter": "mask2former_tiny",
-        "seed": config["runtime"]["seed"],
-        "protocol": {"schedule": config["schedule"]},
+        "seed": config.runtime.seed,
+        "protocol": {"schedule": config.schedule.model_dump()},
         "steps": [{"mAP_all": 20.0}, {"mAP_all": mAP}],
         "final": {"mAP": mAP, "AP50": 1.0, "AP75": 2.0, "AR1": 3.0, "AR10": 4.0, "FR": None},
     }
@@ -70,16 +70,16 @@ def test_the_shipped_table_is_table_7():
     marked = {item.row: tuple(part for part, on in item.marks.items() if on) for item in planned}
     assert list(marked.items()) == list(TABLE_7.items())
     for item in planned[1:]:
-        switches = {key: item.config["learner"][key] for key in SWITCHES}
+        switches = {key: item.config.learner[key] for key in SWITCHES}
         assert tuple(part for part, on in zip(PARTS, switches.values(), strict=True) if on) == TABLE_7[item.row]
 
 
 @pytest.mark.parametrize("file", sorted(path.stem for path in (shipped("configs") / "sweeps").glob("*.toml")))
 def test_every_shipped_sweep_resolves_on_its_own_stream(file):
     planned = plan(read_sweep(file), [0, 1], ["learner.num_prompts=5"], preset="crisp_paper")
-    assert {item.config["runtime"]["seed"] for item in planned} == {0, 1}
-    assert all(item.config["learner"].get("num_prompts") in (5, None) for item in planned)
-    assert planned[0].config["names"]["run"].endswith("-crisp_paper")
+    assert {item.config.runtime.seed for item in planned} == {0, 1}
+    assert all(item.config.learner.get("num_prompts") in (5, None) for item in planned)
+    assert planned[0].config.names.run.endswith("-crisp_paper")
 
 
 def test_rows_that_two_shipped_sweeps_share_are_the_same_run():
@@ -167,7 +167,7 @@ def test_dry_run_lists_what_is_done_and_runs_nothing(engine, tmp_path):
             ["crisp_table7", "--set", "learner.asrp=true"],
             "--set learner.asrp=true: no such key of any learner of sweep",
         ),
-        (["crisp_table7", "--set", "schedule.x=1"], "sweep crisp_table7: row eclipse: --set schedule.x: no such key"),
+        (["crisp_table7", "--set", "schedule.x=1"], "sweep crisp_table7: row eclipse: schedule.x: 1: no such key"),
         (["crisp_table7", "--scenario", "synthetic-20-4", "--seeds", "1,1"], "names a seed twice"),
         (["crisp_parts", "--set", "runtime.seed=3"], "runtime.seed=3: a sweep runs every row with the same seeds; use"),
         (["crisp_parts", "--set", "learner.num_prompts=0"], "row eclipse: learner.num_prompts: 0: must be a whole"),
@@ -192,7 +192,7 @@ def test_mistakes_are_one_line_and_start_nothing(engine, tmp_path, words, says):
         ('[[rows]]\nname="a"', "scenario: "),
         ('scenario="s"\nrows=[]', "rows: []: "),
         ('scenario="s"\n[[rows]]\nname="a"', "rows: a: learner: is missing; give it here or above all rows"),
-        ('scenario="s"\n[[rows]]\nname="a"\nlearnr="x"', "rows.0.learnr: 'x': extra inputs are not permitted"),
+        ('scenario="s"\n[[rows]]\nname="a"\nlearnr="x"', "rows.0.learnr: 'x': no such key; did you mean 'learner'?"),
         ('scenario="s"\nlearner="l"\n[[rows]]\nname="a"\n[[rows]]\nname="a"', "rows: name: 'a': stands twice"),
     ],
 )
@@ -234,7 +234,7 @@ def test_a_sweep_on_real_runs_is_what_compare_shows(stream, tmp_path):
     file = tmp_path / "two.toml"
     rows = '[[rows]]\nname="plain"\nlearner="finetune"\n[[rows]]\nname="parts"\nsettings=["learner.isc=false"]\n'
     file.write_text(f'scenario="{stream}"\nlearner="crisp"\n[marks]\nISC="learner.isc"\n{rows}')
-    small = settings(stream, tmp_path)
+    small = settings(stream, tmp_path).model_dump()
     keys = ("sampling.short_sides", "schedule.batch_size", "runtime.loggers", "segmenter.num_queries")
     keys += ("schedule.base.iterations", "schedule.incremental.iterations")
     values = {key: small[key.split(".")[0]][key.split(".")[1]] for key in keys[:4]}

@@ -8,12 +8,13 @@ from typer.testing import CliRunner
 
 from cvis.cli import app
 from cvis.engine.command import rebuilt_command
-from cvis.engine.config import fingerprint, resolve
+from cvis.engine.config import fingerprint
+from cvis.engine.resolve import resolve
 
 
 def record_of(scenario, learner, *overrides, **more):
-    config = resolve(scenario, learner, overrides=overrides, **more)
-    return {"config": json.loads(json.dumps(fingerprint(config))), "scenario": scenario}, config
+    config = resolve(scenario, learner, overrides=overrides, **more).model_dump(mode="json")
+    return {"config": fingerprint(config), "scenario": scenario}, config
 
 
 CASES = [
@@ -48,7 +49,7 @@ def test_the_command_makes_the_configuration_again(arguments, more, has):
     from mmengine.config import Config
 
     again = Config.fromstring(result.stdout, ".py").to_dict()
-    assert json.loads(json.dumps(fingerprint(again))) == json.loads(json.dumps(fingerprint(config)))
+    assert json.loads(json.dumps(fingerprint(again))) == fingerprint(config)
 
 
 def test_only_what_is_no_default_is_said():

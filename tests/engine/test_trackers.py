@@ -5,13 +5,14 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from tiny import settings
 
+from cvis.engine.config import Logger
 from cvis.engine.run import run
 from cvis.engine.trackers import BACKENDS, build_visualizer
-from cvis.engine.validate import LOGGERS
 from cvis.errors import UserError
 
 STAND_INS = {
@@ -157,9 +158,9 @@ def test_a_tracker_that_is_not_installed_is_one_line(tmp_path, name):
 
 
 def test_an_unknown_tracker_is_refused_with_the_configuration(stream, tmp_path):
-    with pytest.raises(UserError, match=r"runtime\.loggers: \['neptune'\] is not possible; choose of tensorboard"):
+    with pytest.raises(UserError, match=r"runtime\.loggers\.0: 'neptune': not possible; choose 'tensorboard',"):
         settings(stream, tmp_path, "finetune", "runtime.loggers=['neptune']")
-    assert set(LOGGERS) == set(BACKENDS)
+    assert set(get_args(Logger)) == set(BACKENDS)
 
 
 def test_nothing_is_imported_that_was_not_chosen(tmp_path, calls):

@@ -38,7 +38,7 @@ def test_a_value_that_makes_no_sense_is_refused(name, key, segmenter, stream, tm
     """On the command line its type is compared with the default's first; a file may hold anything."""
     wrong = wrong_values(name, key)
     with pytest.raises(UserError) as caught:
-        build_learner(settings(stream, tmp_path, name, f"learner.{key}={wrong[0]}")["learner"], segmenter)
+        build_learner(settings(stream, tmp_path, name, f"learner.{key}={wrong[0]}").learner, segmenter)
     one_line(caught.value, key)
     for value in wrong:
         with pytest.raises(UserError) as caught:

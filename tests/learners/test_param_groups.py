@@ -2,6 +2,7 @@
 
 from mmengine.config import Config
 
+from cvis.engine.config import Schedule
 from cvis.engine.optim import build_optimizer
 from cvis.files import shipped
 from cvis.learners.finetune import FineTune
@@ -57,8 +58,8 @@ def test_a_frozen_backbone_is_not_given():
 
 def test_the_backbone_learns_at_its_own_rate():
     learner = make_learner()
-    schedule = dict(optimizer="adamw", weight_decay=0.05, backbone_lr_mult=0.1)
-    optimizer = build_optimizer(learner.param_groups(), dict(lr=1e-4), schedule)
+    schedule = Schedule(weight_decay=0.05, backbone_lr_mult=0.1)
+    optimizer = build_optimizer(learner.param_groups(), schedule.base, schedule)
     rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
     decays = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
     own = dict(learner.named_parameters())

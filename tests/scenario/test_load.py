@@ -132,18 +132,18 @@ def test_data_root_moves_the_files_of_a_custom_stream(tmp_path, data):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (MINE + "incremet = 3\n", "incremet: 3: no such field; did you mean 'increment'?"),
-        (MINE.replace("base = 2", "base = 0"), "base: 0: Input should be greater than or equal to 1"),
-        (MINE.replace("base = 2", "base = true"), "base: True: Input should be a valid integer"),
+        (MINE + "incremet = 3\n", "incremet: 3: no such key; did you mean 'increment'?"),
+        (MINE.replace("base = 2", "base = 0"), "base: 0: not possible; it should be greater than or equal to 1"),
+        (MINE.replace("base = 2", "base = true"), "base: True: not possible; it should be a valid integer"),
         (MINE.replace("base = 2\n", ""), "base: missing"),
         (MINE.replace('"custom"', '"coco"'), "dataset: 'coco': there is no such data set; choose one of custom, "),
         (
             MINE.replace('"custom"', '"ytvis2020"'),
             "dataset: 'ytvis2020': there is no such data set; did you mean 'ytvis20",
         ),
-        (MINE.replace('"same"', '"half"'), "split: 'half': Input should be 'holdout'"),
+        (MINE.replace('"same"', '"half"'), "split: 'half': not possible; choose 'holdout'"),
         (MINE.replace('"same"', '"test-file"'), "test_annotations: missing"),
-        (MINE + "test_fraction = 1.5\n", "test_fraction: 1.5: Input should be less than 1"),
+        (MINE + "test_fraction = 1.5\n", "test_fraction: 1.5: not possible; it should be less than 1"),
         (MINE + 'name = "../x"\n', "name: '../x'"),
         (MINE.replace('annotations = "a.json"\n', ""), "annotations: missing"),
         (MINE.replace('"a.json"', '"b.json"'), "annotations: 'b.json': no such file or folder"),

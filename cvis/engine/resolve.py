@@ -1,0 +1,204 @@
+"""The configuration of a run from its sources: defaults, shipped or own files, the command line; later ones win."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import mmengine
+
+from cvis.engine.config import Config, short_name
+from cvis.errors import UserError
+from cvis.files import shipped
+from cvis.learners import find_learner
+from cvis.learners.settings import check_settings, parameters_of
+from cvis.validation import did_you_mean, validate
+
+FIXED = ("names", "scenario", "learner.type", "segmenter.type")
+"""What the command line says in other ways; a second way could contradict the first."""
+PRESET_KEYS = ("protocol", "sampling", "schedule", "segmenter", "learners")
+"""What a preset may set: what belongs to a method's publication, not to a machine."""
+FILE_KEYS = (*PRESET_KEYS, "runtime")
+OPEN = ("learner", "segmenter")
+"""Their settings are their classes' matter; the model of the configuration does not know them."""
+REQUIRED = inspect.Parameter.empty
+
+
+def resolve(
+    scenario: str,
+    learner: str,
+    segmenter: str = "mask2former_tiny",
+    schedule: str | None = None,
+    overrides: Iterable[str] = (),
+    name: str | None = None,
+    preset: str | None = None,
+) -> Config:
+    """The complete configuration of a run.
+
+    Args:
+        scenario: name of a shipped stream or path of a ``.toml`` file.
+        learner: name, or ``path/to/file.py:Class``.
+        segmenter: name of a file in ``configs/segmenters``, or path of such a file.
+        schedule: likewise in ``configs/schedules``; by default ``tiny`` for the tiny segmenter, else the
+            one named like the scenario, else ``default``.
+        overrides: ``key=value`` strings, e.g. ``schedule.base.iterations=300``.
+        name: what folder and tables call this run, by default the learner's name and the preset's.
+        preset: likewise in ``configs/presets``: settings of several parts that belong together.
+
+    Raises:
+        UserError: a file, key or value that does not exist or does not fit.
+    """
+    schedule = schedule or _default_schedule(scenario, segmenter)
+    known = _defaults(learner)
+    given = {key: value for key, value in known.items() if value is not REQUIRED}
+    names = dict(
+        learner=short_name(learner),
+        segmenter=short_name(segmenter),
+        schedule=short_name(schedule),
+        preset=preset and short_name(preset),
+        run=name or "-".join(short_name(part) for part in (learner, preset) if part),
+    )
+    config = validate(Config, dict(scenario=scenario, learner={**given, "type": learner}, segmenter={}, names=names))
+    chosen = {"learners": learner, "segmenters": segmenter, "schedules": schedule, "presets": preset}
+    for kind, part in chosen.items():
+        if part is not None and (file := _find(kind, part)) is not None:
+            content = _read(kind, file, learner)
+            config = validate(Config, _laid_over(config.model_dump(), content), str(file))
+    values = config.model_dump()
+    for override in overrides:
+        values = _override(values, override)
+    settings = {key: value for key, value in values["learner"].items() if key != "type"}
+    _refuse_unknown(settings, known, "learner")
+    return validate(Config, {**values, "learner": {**check_settings(find_learner(learner), settings), "type": learner}})
+
+
+def parse_value(text: str) -> Any:
+    """The value of ``key=value``: a Python or JSON literal, else the text itself.
+
+    >>> parse_value("1e-4"), parse_value("true"), parse_value("[1, 2]"), parse_value("overlap")
+    (0.0001, True, [1, 2], 'overlap')
+    """
+    constants = {"true": True, "false": False, "null": None}  # "none" is a value of some keys; None is None
+    if text.lower() in constants:
+        return constants[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _default_schedule(scenario: str, segmenter: str) -> str:
+    if short_name(segmenter) == "mask2former_tiny":
+        return "tiny"
+    name = short_name(scenario)
+    return name if (shipped("configs") / "schedules" / f"{name}.py").is_file() else "default"
+
+
+def _defaults(learner: str) -> dict[str, Any]:
+    """Every setting of a learner with its default, or ``REQUIRED``."""
+    defaults = {key: deepcopy(parameter.default) for key, parameter in parameters_of(find_learner(learner)).items()}
+    for key, value in defaults.items():
+        if value is not REQUIRED and parse_value(repr(value)) != value:
+            where = f"learner.{key}: default {value!r} of {learner}"
+            raise UserError(f"{where}: is not a plain value; configs cannot hold it")
+    return defaults
+
+
+def _find(kind: str, name: str) -> Path | None:
+    """The file called ``name``; None for a learner, which needs none."""
+    folder = shipped("configs") / kind
+    path = Path(name).expanduser() if name.endswith(".py") else folder / f"{name}.py"
+    if path.is_file():
+        return path
+    if kind == "learners":
+        return None
+    known = ", ".join(sorted(p.stem for p in folder.glob("*.py")))
+    raise UserError(f"{kind[:-1]}: {name!r} does not exist; choose one of {known}, or a path to a .py file")
+
+
+def _read(kind: str, file: Path, learner: str) -> dict[str, Any]:
+    """What a file sets, with what it says of this learner as ``learner``."""
+    try:
+        content = mmengine.Config.fromfile(str(file)).to_dict()
+    except Exception as error:  # a config file is a program: it may fail in any way
+        raise UserError(f"{file}: is not a valid config file: {type(error).__name__}: {error}") from error
+    if kind == "learners":
+        settings = {key: value for key, value in content["learner"].items() if key != "type"}
+        content = {"learners": {learner: settings}}
+    possible = PRESET_KEYS if kind == "presets" else FILE_KEYS
+    for key, value in content.items():
+        if key not in possible:
+            raise UserError(f"{file}: {key}: {value!r:.60}: cannot be set here; {did_you_mean(key, possible)}")
+    segmenter, sections = content.get("segmenter"), content.pop("learners", {})
+    if kind != "segmenters" and isinstance(segmenter, dict) and "type" in segmenter:
+        what = f"segmenter.type: {segmenter['type']!r}"
+        raise UserError(f"{file}: {what}: cannot be set here; choose the segmenter with --segmenter")
+    return {**content, "learner": _section(sections, learner, file)}
+
+
+def _section(sections: Any, learner: str, file: Path) -> dict[str, Any]:
+    """What ``learners = dict(<name>=dict(...))`` says of this learner; what it says of others is checked too."""
+    if not isinstance(sections, dict):
+        raise UserError(f"{file}: learners: {sections!r:.60}: is not dict(<learner>=dict(key=value))")
+    for name, section in sections.items():
+        where = f"{file}: learners.{name}"
+        try:
+            known = _defaults(learner if name == short_name(learner) else name)
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from error
+        _refuse_unknown(section, known, where)
+    return sections.get(short_name(learner), {})
+
+
+def _refuse_unknown(settings: Any, known: Mapping[str, Any], where: str) -> None:
+    """A key that nobody reads is a typing error, also in the dictionaries among the ``known`` defaults."""
+    if not isinstance(settings, dict):
+        raise UserError(f"{where}: {settings!r:.60}: not possible; it is a group of keys: {', '.join(known)}")
+    for key, value in settings.items():
+        if key not in known:
+            raise UserError(f"{where}.{key}: {value!r:.60}: no such key; {did_you_mean(key, known)}")
+        if known[key] and isinstance(known[key], dict):
+            _refuse_unknown(value, known[key], f"{where}.{key}")
+
+
+def _laid_over(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """``new`` over ``old``, dictionaries key by key."""
+    both = {k: _laid_over(old[k], v) for k, v in new.items() if isinstance(v, dict) and isinstance(old.get(k), dict)}
+    return {**old, **new, **both}
+
+
+def _override(values: dict[str, Any], text: str) -> dict[str, Any]:
+    """The values with one ``key=value``, which replaces what is there, a dictionary too."""
+    key, equals, raw = text.partition("=")
+    if not equals:
+        raise UserError(f"--set {text}: is not key=value; write for example --set schedule.base.iterations=300")
+    if key.startswith(FIXED) or key in OPEN:
+        raise UserError(f"--set {key}: cannot be set; say it by the argument, --learner, --segmenter or --name")
+    value = parse_value(raw)
+
+    def put(place: dict[str, Any], name: str, *rest: str) -> dict[str, Any]:
+        old = place.get(name)
+        if rest:
+            return {**place, name: put(old if isinstance(old, dict) else {}, *rest)}
+        return {**place, name: _like(old, value, key) if key.startswith("segmenter.") else value}
+
+    return put(values, *key.split("."))
+
+
+def _like(default: Any, value: Any, key: str) -> Any:
+    """The value, if it is of the type of its default; a whole number may be written as a float."""
+    numbers = (int, float)
+    if default is None or (value is None and not isinstance(default, (bool, dict))):
+        return value
+    if isinstance(default, numbers) and not isinstance(default, bool):
+        fits = isinstance(value, numbers) and not isinstance(value, bool)
+        fits = fits and (isinstance(default, float) or isinstance(value, int) or value.is_integer())
+    else:
+        fits = isinstance(value, (list, tuple) if isinstance(default, (list, tuple)) else type(default))
+    if not fits:
+        raise UserError(f"{key}: {value!r} is not of the type of its default {default!r}; give such a value")
+    return int(value) if isinstance(default, int) and isinstance(value, float) else value

@@ -1,0 +1,91 @@
+"""Values checked against a pydantic model; what does not fit is one line in our own voice."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Mapping
+from typing import Any, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from cvis.errors import UserError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def validate(model: type[Model], values: Mapping[str, Any], where: str = "") -> Model:
+    """The values as a ``model``.
+
+    Args:
+        where: they come from, say a file.
+
+    Raises:
+        UserError: names the first field that does not fit, its value and what is possible.
+    """
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        raise UserError(f"{where}: {explain(error, model)}" if where else explain(error, model)) from error
+
+
+def did_you_mean(name: object, known: Collection[str]) -> str:
+    """A remedy for a name that is none of the known ones.
+
+    >>> did_you_mean("schedul", ["schedule", "runtime"]), did_you_mean("x", ["schedule", "runtime"])
+    ("did you mean 'schedule'?", 'choose one of schedule, runtime')
+    """
+    close = difflib.get_close_matches(str(name), known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(known)}" if known else "there is none"
+
+
+def explain(error: ValidationError, kind: Any, name: str = "") -> str:
+    """The first of pydantic's findings as ``field: value: what is wrong; remedy``.
+
+    Args:
+        kind: the model, or any other type, that the value should have been.
+        name: of the value, if it is not a model whose fields are named.
+    """
+    first = error.errors()[0]
+    value, said = first["input"], first["msg"]
+    path, model, fits = _walk(kind, first["loc"])
+    field = ".".join([name, *path] if name else path)
+    if first["type"] == "missing":
+        return f"{field}: missing; add it"
+    field = f"{field}: {value!r:.60}"
+    fields = model.model_fields if model else {}
+    if first["type"] == "extra_forbidden":
+        return f"{field}: no such key; {did_you_mean(path[-1], fields)}"
+    if first["type"] == "literal_error":
+        expected = first["ctx"]["expected"]  # 'a', 'b' or 'c'
+        close = difflib.get_close_matches(str(value), re.findall(r"'([^']+)'", expected), n=1)
+        return f"{field}: not possible; {f'did you mean {close[0]!r}?' if close else f'choose {expected}'}"
+    if _is_model(fits):
+        return f"{field}: not possible; it is a group of keys: {', '.join(fits.model_fields)}"
+    if path and path[-1] in fields and (remedy := fields[path[-1]].description):
+        return f"{field}: not possible; {remedy}"
+    return f"{field}: not possible; {said[0].lower()}{said[1:]}".replace("; input should", "; it should")
+
+
+def _walk(kind: Any, loc: tuple[int | str, ...]) -> tuple[list[str], type[BaseModel] | None, Any]:
+    """The fields on the way to a mistake, the last model on it, and the type of what should stand at its end.
+
+    In ``loc`` pydantic also names the member of a union that it tried; nobody wrote that, so it is left out.
+    """
+    path: list[str] = []
+    model = None
+    for part in loc:
+        if _is_model(kind):
+            model = kind
+            field = kind.model_fields.get(str(part))
+            kind = field.annotation if field else None
+        elif isinstance(part, int) or get_origin(kind) is dict:
+            kind = get_args(kind)[-1] if get_args(kind) else None
+        else:
+            continue
+        path.append(str(part))
+    return path, model, kind
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
