@@ -21,6 +21,7 @@ from cvis.errors import UserError
 from cvis.validation import did_you_mean
 
 Kind = TypeVar("Kind")
+FILE = "path/to/file.py:Class"
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,7 @@ class Plugins(Generic[Kind]):
         if name in self._plugins:
             plugin = self._plugins[name]
             raise UserError(f"{self.kind} {name!r} of package {plugin.package} does not load: {plugin.error}")
-        remedy = did_you_mean(name, known)
-        raise UserError(f"{self.kind}: {name!r} does not exist; {remedy} Or give path/to/file.py:Class")
+        raise UserError(f"{self.kind}: {name!r} does not exist; {did_you_mean(name, [*known, FILE])}")
 
     def origin(self, name: str) -> Origin:
         """Who offers the class called ``name``."""

@@ -93,7 +93,7 @@ def test_bad_overrides_are_named(override, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (dict(learner="finetuna"), "learner: 'finetuna' does not exist; choose one of balconpas, combo,"),
+        (dict(learner="finetuna"), "learner: 'finetuna' does not exist; did you mean 'finetune'"),
         (dict(learner="nowhere.py:Mine"), "nowhere.py: no such file"),
         (dict(learner="finetune", segmenter="yolo"), "segmenter: 'yolo' does not exist; choose one of mask2former"),
         (dict(learner="finetune", schedule="long"), "schedule: 'long' does not exist; choose one of default"),

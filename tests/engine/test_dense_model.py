@@ -5,7 +5,7 @@ import json
 import dense_toy  # noqa: F401  registers the model
 import pytest
 
-from cvis.engine.config import resolve
+from cvis.engine.resolve import resolve
 from cvis.engine.run import run
 from cvis.errors import UserError
 

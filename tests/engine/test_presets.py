@@ -62,8 +62,8 @@ def test_the_command_line_reaches_into_a_learner():
             "learner.text_encoder.weights=x",
             "learner.text_encoder.weights: 'x': no such key; choose one of model, pretrained",
         ),
-        ("learner.arsp=0", "learner.arsp: 0 is not of the type of its default True"),
-        ("learner.text_encoder=random", "'random' is not of the type of its default"),
+        ("learner.arsp=0", "learner.arsp: 0: not possible; it should be a valid boolean"),
+        ("learner.text_encoder=random", "learner.text_encoder: 'random': not possible; it is a group of keys: model, pretrained"),
         ("names.preset=crisp_code", "--set names.preset: cannot be set"),
     ],
 )
@@ -77,7 +77,7 @@ def test_bad_learner_overrides_are_named(override, message):
     [
         (
             "learners = dict(crips=dict(arsp=True))",
-            "learners.crips: learner: 'crips' does not exist; choose one of balconpas",
+            "learners.crips: learner: 'crips' does not exist; did you mean 'crisp'?",
         ),
         ("learners = dict(crisp=dict(asrp=True))", "learners.crisp.asrp: True: no such key; did you mean 'arsp'?"),
         ("learners = dict(eclipse=dict(arsp=True))", "learners.eclipse.arsp: True: no such key; choose one of num_pro"),
