@@ -182,7 +182,7 @@ def test_two_processes_cannot_share_a_run(stream, tmp_path):
     from cvis.runs.folder import locked, run_folder
 
     config = settings(stream, tmp_path)
-    with locked(run_folder(config, "tiny")), pytest.raises(UserError, match="another process is at work"):
+    with locked(run_folder(config.model_dump(), "tiny")), pytest.raises(UserError, match="another process is at work"):
         run(config)
 
 
