@@ -69,7 +69,7 @@ theme.addEventListener("click", () => {
 system.addEventListener("change", markTheme);
 
 function playAll(button) {
-  const videos = [...button.closest(".films").querySelectorAll("video")];
+  const videos = [...button.closest(".videos").querySelectorAll("video")];
   const start = videos.some((video) => video.paused);
   for (const video of videos) {
     if (start) {

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cvis.errors import UserError
+from cvis.evaluation.measures import STEP_METRICS
+from cvis.report.plots.plot import Drawing, Plot, runs_of
 from cvis.report.plots.style import (
     BOUND_COLOUR,
     BOUND_NOTE,
     COLUMN,
     PAGE,
     Look,
-    Plot,
     heading,
     house_style,
     legend,
     looks,
+    new_figure,
 )
-from cvis.report.views import Curve, step_curves
+from cvis.report.views import Curve, Entry, step_curves
 from cvis.runs.find import RunResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 AXES = {
     "mAP_all": "mAP, all classes (%)",
@@ -37,7 +41,9 @@ DEFAULT = ("mAP_all", "AR1")
 
 
 @house_style()
-def curves(runs: Sequence[RunResult], metrics: str | Sequence[str] = DEFAULT, among: Sequence[RunResult] = ()) -> Plot:
+def curves(
+    runs: Sequence[RunResult], metrics: str | Sequence[str] = DEFAULT, among: Sequence[RunResult] = ()
+) -> Figure:
     """A panel per metric, a line per row of the table; rows of another stream or protocol have panels of their own.
 
     An upper bound is a horizontal line at its final value.
@@ -51,28 +57,50 @@ def curves(runs: Sequence[RunResult], metrics: str | Sequence[str] = DEFAULT, am
     """
     columns = (metrics,) if isinstance(metrics, str) else tuple(metrics)
     by_metric = {metric: step_curves(runs, metric) for metric in columns}
-    places = list(dict.fromkeys(c.entry.place for own in by_metric.values() for c in own))
-    if not any(np.isfinite(c.mean).any() for own in by_metric.values() for c in own):
+    if not any(map(has_values, by_metric.values())):
         raise UserError(f"{', '.join(columns)}: no run has it at any step; choose another --metric")
-    width = COLUMN if len(columns) == 1 else PAGE
-    figure = Plot(width, 1.9 * len(places), f"{', '.join(columns)} per step", describe(by_metric))
-    grid = figure.subplots(len(places), len(columns), squeeze=False)
-    styles = looks(among or runs)
-    for row, place in zip(grid, places, strict=True):
-        for axes, (metric, every) in zip(row, by_metric.items(), strict=True):
-            own = [c for c in every if c.entry.place == place]
-            draw(axes, own, styles)
-            axes.set_ylim(bottom=0)
-            axes.set_ylabel(AXES.get(metric, f"{metric} (%)"))
-        row[0].set_title(heading(own[0].entry, len(places) > 1), loc="left")
+
+    def scale(axes: Axes, metric: str, shown: Sequence[Curve]) -> None:
+        axes.set_ylim(bottom=0)
+        axes.set_ylabel(AXES.get(metric, f"{metric} (%)"))
+
+    size = COLUMN if len(columns) == 1 else PAGE, 1.9
+    return draw_panels(by_metric, f"{', '.join(columns)} per step", size, looks(among or runs), scale)
+
+
+def has_values(curves: Sequence[Curve]) -> bool:
+    return any(np.isfinite(curve.mean).any() for curve in curves)
+
+
+def draw_panels(
+    by_metric: Mapping[str, Sequence[Curve]],
+    title: str,
+    size: tuple[float, float],
+    styles: Mapping[str, Look],
+    scale: Callable[[Axes, str, Sequence[Curve]], None],
+) -> Figure:
+    """A line of panels per stream and protocol, a panel per metric in it, one legend below.
+
+    Args:
+        size: width of the figure and height of a line of panels, in inches.
+        scale: given a panel, its metric and its curves, sets the y axis.
+    """
+    places = list(dict.fromkeys(curve.entry.place for every in by_metric.values() for curve in every))
+    figure = new_figure(size[0], size[1] * len(places), title, _describe(by_metric))
+    grid = figure.subplots(len(places), len(by_metric), squeeze=False)
+    for line, place in zip(grid, places, strict=True):
+        for axes, (metric, every) in zip(line, by_metric.items(), strict=True):
+            shown = [curve for curve in every if curve.entry.place == place]
+            _draw(axes, shown, styles)
+            scale(axes, metric, shown)
+        line[0].set_title(heading(shown[0].entry, len(places) > 1), loc="left")
     legend(figure, grid.flat)
     return figure
 
 
-def draw(axes: Axes, own: Sequence[Curve], styles: dict[str, Look]) -> None:
-    """The curves of one place into one panel."""
-    last = max(max(c.steps) for c in own)
-    for curve in own:
+def _draw(axes: Axes, shown: Sequence[Curve], styles: Mapping[str, Look]) -> None:
+    last = max(max(curve.steps) for curve in shown)
+    for curve in shown:
         if not np.isfinite(curve.mean).any():
             continue
         if curve.upper_bound:
@@ -107,11 +135,20 @@ def _bound(axes: Axes, curve: Curve) -> None:
         axes.axhspan(mean - std, mean + std, color=BOUND_COLOUR, alpha=0.07, linewidth=0)
 
 
-def describe(by_metric: dict[str, list[Curve]]) -> str:
+def _describe(by_metric: Mapping[str, Sequence[Curve]]) -> str:
     """Every row's last value, in words."""
-    said = []
-    for metric, own in by_metric.items():
-        for curve in own:
-            if np.isfinite(curve.mean[-1]):
-                said.append(f"{curve.label} {curve.mean[-1]:.1f} {metric} after step {curve.steps[-1]}")
-    return "Mean over seeds. " + "; ".join(said) + "."
+    last_values = [
+        f"{curve.label} {curve.mean[-1]:.1f} {metric} after step {curve.steps[-1]}"
+        for metric, every in by_metric.items()
+        for curve in every
+        if np.isfinite(curve.mean[-1])
+    ]
+    return "Mean over seeds. " + "; ".join(last_values) + "."
+
+
+def _drawings(rows: Sequence[Entry], metrics: Sequence[str], among: Sequence[RunResult]) -> Iterator[Drawing]:
+    caption = "mAP and AR1 over all classes, those to come included; the band is the deviation over seeds."
+    yield Drawing("curves", partial(curves, runs_of(rows), metrics, among), caption, wide=True)
+
+
+PLOT = Plot("curves", "metrics along the steps of the stream", _drawings, STEP_METRICS, DEFAULT, "steps")

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cvis.errors import UserError
-from cvis.report.plots.style import BOUND_COLOUR, BOUND_NOTE, COLUMN, Look, Plot, heading, house_style, legend, looks
-from cvis.report.views import Tradeoff, tradeoff
+from cvis.report.plots.plot import Drawing, Plot, runs_of
+from cvis.report.plots.style import (
+    BOUND_COLOUR,
+    BOUND_NOTE,
+    COLUMN,
+    Look,
+    heading,
+    house_style,
+    legend,
+    looks,
+    new_figure,
+)
+from cvis.report.views import STABILITY, Entry, Tradeoff, tradeoff
 from cvis.runs.find import RunResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 AXES = {
     "mAP_base": "stability: mAP of base classes (%)",
@@ -29,7 +42,7 @@ LOWER_IS_BETTER = ("forgetting", "FR", "FR_normalized", "relative_drop")
 @house_style()
 def stability_plasticity(
     runs: Sequence[RunResult], stability: str = "mAP_base", among: Sequence[RunResult] = ()
-) -> Plot:
+) -> Figure:
     """A point per row of the table, with the deviation over its seeds in both directions.
 
     Measures of forgetting point downwards: up is always better.
@@ -45,13 +58,13 @@ def stability_plasticity(
     if not any(not t.entry.row.upper_bound for t in rows):
         raise UserError(f"plasticity, {stability}: no run has both; it takes a stream of two steps")
     places = list(dict.fromkeys(t.entry.place for t in rows))
-    figure = Plot(COLUMN, 2.5 * len(places), "Stability and plasticity", _describe(rows, stability))
+    figure = new_figure(COLUMN, 2.5 * len(places), "Stability and plasticity", _describe(rows, stability))
     grid = figure.subplots(len(places), 1, squeeze=False)
     styles = looks(among or runs)
     for axes, place in zip(grid[:, 0], places, strict=True):
-        own = [t for t in rows if t.entry.place == place]
-        _points(axes, own, styles)
-        axes.set_title(heading(own[0].entry, len(places) > 1), loc="left")
+        points = [t for t in rows if t.entry.place == place]
+        _draw(axes, points, styles)
+        axes.set_title(heading(points[0].entry, len(places) > 1), loc="left")
         axes.set_xlabel("plasticity: mAP of new classes (%)")
         axes.set_ylabel(AXES[stability])
         if stability in LOWER_IS_BETTER:
@@ -60,8 +73,8 @@ def stability_plasticity(
     return figure
 
 
-def _points(axes: Axes, own: Sequence[Tradeoff], styles: dict[str, Look]) -> None:
-    for point in own:
+def _draw(axes: Axes, points: Sequence[Tradeoff], styles: dict[str, Look]) -> None:
+    for point in points:
         bound = point.entry.row.upper_bound
         look = Look(BOUND_COLOUR, "*", "") if bound else styles[point.entry.label]
         (x, dx), (y, dy) = point.plasticity, point.stability
@@ -85,5 +98,15 @@ def _points(axes: Axes, own: Sequence[Tradeoff], styles: dict[str, Look]) -> Non
 
 
 def _describe(rows: Sequence[Tradeoff], stability: str) -> str:
-    said = [f"{t.entry.label}: plasticity {t.plasticity[0]:.1f}, {stability} {t.stability[0]:.1f}" for t in rows]
-    return "Mean over seeds. " + "; ".join(said) + "."
+    values = [f"{t.entry.label}: plasticity {t.plasticity[0]:.1f}, {stability} {t.stability[0]:.1f}" for t in rows]
+    return "Mean over seeds. " + "; ".join(values) + "."
+
+
+def _drawings(rows: Sequence[Entry], metrics: Sequence[str], among: Sequence[RunResult]) -> Iterator[Drawing]:
+    for measure in metrics:
+        name = "tradeoff" if measure == STABILITY[0] else f"tradeoff-{measure}"
+        caption = "What is kept against what is learned: up and right is better."
+        yield Drawing(name, partial(stability_plasticity, runs_of(rows), measure, among), caption)
+
+
+PLOT = Plot("tradeoff", "what a learner keeps against what it learns", _drawings, STABILITY, STABILITY[:1], "results")
