@@ -49,8 +49,8 @@ class RunExplanation:
     @property
     def per_task(self) -> dict[int, Fate]:
         """Step -> fate of the classes that it introduced, for the steps before this one."""
-        own = {t: [self.fates[c] for c in group if c in self.fates] for t, group in enumerate(self.groups)}
-        return {t: together(parts) for t, parts in own.items() if parts}
+        by_step = {t: [self.fates[c] for c in group if c in self.fates] for t, group in enumerate(self.groups)}
+        return {t: together(parts) for t, parts in by_step.items() if parts}
 
     @property
     def total(self) -> Fate:
@@ -98,7 +98,7 @@ def open_run(folder: Path, data: Path | None = None) -> tuple[RunResult, Scenari
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: is not a folder; give the folder of a run, as `cvis run` prints it")
-    from cvis.engine.stored import scenario_of, stored_config  # loads torch
+    from cvis.engine.stored import scenario_of, stored_config
 
     config = stored_config(folder)
     if not (folder / "metrics.json").is_file():

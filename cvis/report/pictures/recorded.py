@@ -13,7 +13,7 @@ from cvis.engine.stored import scenario_of, stored_config
 from cvis.errors import UserError
 from cvis.evaluation.check import check_masks, check_runs
 from cvis.evaluation.results import entry_name, stream_results
-from cvis.report.pictures.panels import MIN_SCORE, Panel, Panels, found_panel, truth_panel
+from cvis.report.pictures.panels import MIN_SCORE, Panel, Panels, predicted_panel, truth_panel
 from cvis.runs.find import labelled, read_run
 from cvis.types import RLE, Tracks, Video
 
@@ -74,7 +74,7 @@ class Recorded:
     def _predicted(self, step: int, video: Video, names: dict[int, str], min_score: float) -> Panel:
         known = sum(self.new_classes[: step + 1])
         tracks = _read_video(self.folder / f"step{step}" / "predictions.json.gz", self.test, video)
-        return found_panel(f"step {step}: {known} classes", tracks, names, min_score)
+        return predicted_panel(f"step {step}: {known} classes", tracks, names, min_score)
 
     def _finished(self, steps: Sequence[int] | None) -> list[int]:
         last = len(self.new_classes) - 1
@@ -82,21 +82,6 @@ class Recorded:
             if not 0 <= step <= last:
                 raise UserError(f"--step {step}: {self.folder}: not a finished step of this run; choose of 0 to {last}")
         return sorted(set(steps)) if steps else list(range(last + 1))
-
-
-def run_panels(
-    run_folder: Path,
-    video_id: int | str,
-    steps: Sequence[int] | None = None,
-    data: Path | None = None,
-    min_score: float = MIN_SCORE,
-) -> Panels:
-    """Ground truth and predictions of a run for one test video; see :func:`open_recorded` and :class:`Panels`.
-
-    Raises:
-        UserError: as :func:`open_recorded` and :meth:`Recorded.panels`.
-    """
-    return open_recorded(run_folder, data).panels(video_id, steps, min_score)
 
 
 def open_recorded(run_folder: Path, data: Path | None = None) -> Recorded:
