@@ -81,7 +81,7 @@ def plot_run(explained: RunExplanation, path: Path) -> None:
     bars = explained.rows()
     with house_style(SETTINGS):
         figure = new_figure(19, _height(max(len(rows) + 1, len(bars))), explained.title, WHAT)
-        left, right = figure.subfigures(1, 2, width_ratios=(11, 8))
+        ((left, right),) = figure.subfigures(1, 2, squeeze=False, width_ratios=(11, 8))
         _losses(left, explained.losses, rows, explained.names, explained.title)
         _fates(right, bars, explained)
     save(figure, path, SETTINGS)

@@ -8,9 +8,9 @@ from math import ceil, floor, log10
 from typing import TYPE_CHECKING
 
 from cvis.errors import UserError
-from cvis.report.plots.curves import draw_panels, has_values
+from cvis.report.plots.curves import draw_curves, has_values, last_values
 from cvis.report.plots.plot import Drawing, Plot, runs_of
-from cvis.report.plots.style import PAGE, house_style, looks
+from cvis.report.plots.style import PAGE, draw_panels, house_style, looks
 from cvis.report.views import COSTS, Curve, Entry, cost_curves
 from cvis.runs.find import RunResult
 
@@ -41,10 +41,17 @@ def cost(runs: Sequence[RunResult], among: Sequence[RunResult] = ()) -> Figure:
     known = {name: every for name, every in by_cost.items() if has_values(every)}
     if not known:
         raise UserError(f"{', '.join(COSTS)}: no run has it at any step; make the run again with this version")
-    return draw_panels(known, "Parameters and time per step", (PAGE, 1.8), looks(among or runs), _decades)
+    styles = looks(among or runs)
+
+    def draw(axes: Axes, name: str, shown: Sequence[Curve]) -> None:
+        draw_curves(axes, shown, styles)
+        _decades(axes, shown)
+        axes.set_ylabel(AXES[name])
+
+    return draw_panels((PAGE, 1.8), "Parameters and time per step", known, last_values(known), draw)
 
 
-def _decades(axes: Axes, name: str, shown: Sequence[Curve]) -> None:
+def _decades(axes: Axes, shown: Sequence[Curve]) -> None:
     """A logarithmic scale over whole decades, which alone are labelled."""
     from matplotlib.ticker import EngFormatter, NullFormatter
 
@@ -54,7 +61,6 @@ def _decades(axes: Axes, name: str, shown: Sequence[Curve]) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
     if positive:
         axes.set_ylim(10 ** floor(log10(min(positive))), 10 ** ceil(log10(max(positive) * 1.05)))
-    axes.set_ylabel(AXES[name])
 
 
 def _drawings(rows: Sequence[Entry], metrics: Sequence[str], among: Sequence[RunResult]) -> Iterator[Drawing]:

@@ -7,16 +7,19 @@ curves can still be told apart in grey. Text stays text in SVG and PDF: it can b
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from cvis.report.views import Entry, entries
+from cvis.report.views import Curve, Entry, Tradeoff, entries
 from cvis.runs.find import RunResult
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+T = TypeVar("T", Curve, Tradeoff)
 
 COLUMN = 3.35  # inches, the column of a two-column paper
 PAGE = 6.9  # inches, its text
@@ -105,7 +108,35 @@ def looks(runs: Sequence[RunResult]) -> dict[str, Look]:
     }
 
 
-def heading(entry: Entry, several: bool) -> str:
+def draw_panels(
+    size: tuple[float, float],
+    title: str,
+    columns: Mapping[str, Sequence[T]],
+    described: Iterable[str],
+    draw: Callable[[Axes, str, Sequence[T]], None],
+) -> Figure:
+    """A line of panels per stream and protocol, a panel per column in it, one legend below.
+
+    Args:
+        size: width of the figure and height of a line of panels, in inches.
+        columns: metric -> its values of all rows.
+        described: what a row reaches, in words.
+        draw: given a panel, its metric and its values, draws it.
+    """
+    places = list(dict.fromkeys(value.entry.place for values in columns.values() for value in values))
+    description = f"Mean over seeds. {'; '.join(described)}."
+    figure = new_figure(size[0], size[1] * len(places), title, description)
+    grid = figure.subplots(len(places), len(columns), squeeze=False)
+    for line, place in zip(grid, places, strict=True):
+        for axes, (metric, values) in zip(line, columns.items(), strict=True):
+            shown = [value for value in values if value.entry.place == place]
+            draw(axes, metric, shown)
+        line[0].set_title(_heading(shown[0].entry, len(places) > 1), loc="left")
+    legend(figure, grid.flat)
+    return figure
+
+
+def _heading(entry: Entry, several: bool) -> str:
     """Above the axes of one stream, where a figure has several; says what makes its protocol another."""
     if not several:
         return ""

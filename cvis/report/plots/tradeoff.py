@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cvis.errors import UserError
 from cvis.report.plots.plot import Drawing, Plot, runs_of
-from cvis.report.plots.style import (
-    BOUND_COLOUR,
-    BOUND_NOTE,
-    COLUMN,
-    Look,
-    heading,
-    house_style,
-    legend,
-    looks,
-    new_figure,
-)
+from cvis.report.plots.style import BOUND_COLOUR, BOUND_NOTE, COLUMN, Look, draw_panels, house_style, looks
 from cvis.report.views import STABILITY, Entry, Tradeoff, tradeoff
 from cvis.runs.find import RunResult
 
@@ -57,49 +47,31 @@ def stability_plasticity(
     rows = [t for t in tradeoff(runs, stability) if np.isfinite(t.plasticity[0]) and np.isfinite(t.stability[0])]
     if not any(not t.entry.row.upper_bound for t in rows):
         raise UserError(f"plasticity, {stability}: no run has both; it takes a stream of two steps")
-    places = list(dict.fromkeys(t.entry.place for t in rows))
-    figure = new_figure(COLUMN, 2.5 * len(places), "Stability and plasticity", _describe(rows, stability))
-    grid = figure.subplots(len(places), 1, squeeze=False)
+    described = (f"{t.entry.label}: plasticity {t.plasticity[0]:.1f}, {stability} {t.stability[0]:.1f}" for t in rows)
     styles = looks(among or runs)
-    for axes, place in zip(grid[:, 0], places, strict=True):
-        points = [t for t in rows if t.entry.place == place]
-        _draw(axes, points, styles)
-        axes.set_title(heading(points[0].entry, len(places) > 1), loc="left")
+
+    def draw(axes: Axes, measure: str, points: Sequence[Tradeoff]) -> None:
+        for point in points:
+            _mark(axes, point, styles)
+        axes.grid()
+        axes.margins(0.08)
         axes.set_xlabel("plasticity: mAP of new classes (%)")
-        axes.set_ylabel(AXES[stability])
-        if stability in LOWER_IS_BETTER:
+        axes.set_ylabel(AXES[measure])
+        if measure in LOWER_IS_BETTER:
             axes.invert_yaxis()
-    legend(figure, grid.flat)
-    return figure
+
+    return draw_panels((COLUMN, 2.5), "Stability and plasticity", {stability: rows}, described, draw)
 
 
-def _draw(axes: Axes, points: Sequence[Tradeoff], styles: dict[str, Look]) -> None:
-    for point in points:
-        bound = point.entry.row.upper_bound
-        look = Look(BOUND_COLOUR, "*", "") if bound else styles[point.entry.label]
-        (x, dx), (y, dy) = point.plasticity, point.stability
-        axes.errorbar(
-            x,
-            y,
-            xerr=dx if np.isfinite(dx) else None,
-            yerr=dy if np.isfinite(dy) else None,
-            color=look.colour,
-            ecolor=(look.colour, 0.5),
-            elinewidth=0.8,
-            marker=look.marker,
-            markersize=8 if bound else 5.5,
-            markeredgecolor="white",
-            markeredgewidth=0.5,
-            linestyle="",
-            label=point.entry.label + (BOUND_NOTE if bound else ""),
-        )
-    axes.grid()
-    axes.margins(0.08)
-
-
-def _describe(rows: Sequence[Tradeoff], stability: str) -> str:
-    values = [f"{t.entry.label}: plasticity {t.plasticity[0]:.1f}, {stability} {t.stability[0]:.1f}" for t in rows]
-    return "Mean over seeds. " + "; ".join(values) + "."
+def _mark(axes: Axes, point: Tradeoff, styles: Mapping[str, Look]) -> None:
+    bound = point.entry.row.upper_bound
+    look = Look(BOUND_COLOUR, "*", "") if bound else styles[point.entry.label]
+    (x, dx), (y, dy) = point.plasticity, point.stability
+    xerr, yerr = (deviation if np.isfinite(deviation) else None for deviation in (dx, dy))
+    bars: dict[str, Any] = {"ecolor": (look.colour, 0.5), "elinewidth": 0.8, "linestyle": ""}
+    edge: dict[str, Any] = {"markeredgecolor": "white", "markeredgewidth": 0.5, "markersize": 8 if bound else 5.5}
+    label = point.entry.label + (BOUND_NOTE if bound else "")
+    axes.errorbar(x, y, yerr, xerr, color=look.colour, marker=look.marker, label=label, **bars, **edge)
 
 
 def _drawings(rows: Sequence[Entry], metrics: Sequence[str], among: Sequence[RunResult]) -> Iterator[Drawing]:
