@@ -21,10 +21,10 @@ def category_ids(text: str, names: Mapping[int, str]) -> list[int]:
     """
     by_name = {name: i for i, name in names.items()}
     by_id = {str(i): i for i in names}
-    found = []
+    chosen = []
     for item in (part.strip() for part in text.split(",")):
         if item not in by_id and item not in by_name:
             known = ", ".join(f"{i} {name}" for i, name in names.items())
             raise UserError(f"--classes: {item!r}: not a category of the ground truth; choose of {known}")
-        found.append(by_id.get(item, by_name.get(item, -1)))
-    return found
+        chosen.append(by_id.get(item, by_name.get(item, -1)))
+    return chosen

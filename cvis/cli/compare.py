@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cvis.cli.output import examples
-from cvis.cli.tables import choose_format, deliver, demand, finish, formats, show
+from cvis.cli.tables import FORMAT_HELP, choose_format, deliver, demand, finish, formats
+from cvis.evaluation.measures import COLUMNS, METRICS, STEP_METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,7 @@ EXAMPLES = examples(
     "cvis compare runs --per-step --metric APs --metric APm --metric APl",
     "cvis compare runs --json --strict",
 )
+OTHERS = [name for name in METRICS if name not in COLUMNS]
 
 
 def compare(
@@ -32,18 +33,15 @@ def compare(
     ] = None,
     format: Annotated[
         str | None,
-        typer.Option(
-            help="terminal, md, latex, csv, json or html. Default: by the name of --out, else terminal.",
-            autocompletion=formats,
-            metavar="FORMAT",
-        ),
+        typer.Option(help=FORMAT_HELP, autocompletion=formats, metavar="FORMAT"),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write to this file instead of the terminal.")] = None,
     metric: Annotated[
         list[str] | None,
         typer.Option(
-            help="Only this metric; may be repeated. Default: all but plasticity, relative_drop, n_never_learned and "
-            "avg_incremental_mAP_without_base.",
+            help=f"Only this metric; may be repeated. Default: {', '.join(COLUMNS)}. Also: {', '.join(OTHERS)}. "
+            f"With --per-step: {', '.join(STEP_METRICS)}.",
+            autocompletion=lambda: list(METRICS),
             metavar="METRIC",
         ),
     ] = None,
@@ -73,7 +71,7 @@ def compare(
     Upper bounds (joint) come last and unranked. Rows under another protocol stand apart, with the keys that differ.
     """
     from cvis.report import load_runs
-    from cvis.report.formats import render
+    from cvis.report.result_tables import ResultTables
 
     chosen = choose_format(format, out, as_json)
     if not runs and not published:
@@ -85,18 +83,13 @@ def compare(
         from cvis.report.baseline import with_baseline
 
         groups = with_baseline(groups, baseline)
-    if out is None and chosen == "terminal" and sys.stdout.isatty():
-        show(groups)
-    else:
-        text = render(groups, chosen, left_out=store.left_out, set_apart=store.set_apart)
-        deliver(text, out)
+    deliver(ResultTables(groups, store.left_out, store.set_apart), chosen, out)
     finish(store, strict)
 
 
 def _groups(
     store: Store, metrics: Sequence[str], per_step: bool, with_published: bool, published: Sequence[str]
 ) -> list[Group]:
-    from cvis.evaluation.measures import STEP_METRICS
     from cvis.report import comparison
     from cvis.report import per_step as along_steps
 

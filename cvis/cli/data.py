@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cvis.cli.output import Cell, Styled, emit_json, examples, show_table
+from cvis.cli.output import Cell, emit_json, examples, show_table
 
 if TYPE_CHECKING:
     from cvis.data.check import Progress, Report
@@ -99,7 +99,7 @@ def _progress() -> Iterator[Progress | None]:
 
 
 def _show(report: Report) -> None:
-    counts: list[list[Cell]] = [
+    counts: list[list[str | Cell]] = [
         [
             part,
             *(str(n) for n in (c.videos, c.frames, c.tracks, c.categories)),
@@ -110,8 +110,15 @@ def _show(report: Report) -> None:
     if counts:
         title = f"{report.dataset}: {report.root}"
         show_table(["part", "videos", "frames", "tracks", "categories", "scorable"], counts, title=title)
-    problems: list[list[Cell]] = [
-        [Styled(p.severity, "red" if p.severity == "error" else "yellow"), p.file, p.field, p.value, p.what, p.remedy]
+    problems: list[list[str | Cell]] = [
+        [
+            Cell(p.severity, style="red" if p.severity == "error" else "yellow"),
+            p.file,
+            p.field,
+            p.value,
+            p.what,
+            p.remedy,
+        ]
         for p in report.problems
     ]
     errors = sum(p.severity == "error" for p in report.problems)

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cvis.cli.output import Cell, Styled, emit_json, examples, show_table
+from cvis.cli.output import Cell, emit_json, examples, show_table
 
 EXAMPLES = examples("cvis doctor", "cvis doctor --online", "cvis doctor --json")
 
@@ -168,7 +168,9 @@ def _disk() -> dict[str, Any]:
 
 
 def _show(content: dict[str, Any]) -> None:
-    rows: list[list[Cell]] = [[name, found or Styled("missing", "red")] for name, found in content["versions"].items()]
+    rows: list[list[str | Cell]] = [
+        [name, found or Cell("missing", style="red")] for name, found in content["versions"].items()
+    ]
     rows.append(["device", _device_text(content["device"])])
     ops, clip = content["mmcv_ops"], content["clip"]
     compiled = "yes" if ops.get("compiled") else "no (not needed: cvis has its own)"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cvis.cli.classes import category_ids
-from cvis.cli.output import Cell, Styled, emit_json, examples, show_table
+from cvis.cli.output import Cell, emit_json, examples, show_table
 from cvis.errors import UserError
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _show_losses(losses: Explanation, names: dict[int, str], title: str = "") ->
     from cvis.evaluation.explain import KINDS
 
     numbers = [str(losses.mean.counts[kind]) + " " for kind in KINDS]
-    rows: list[list[Cell]] = [["mean of classes", *_loss_cells(losses.mean)]]
+    rows: list[list[str | Cell]] = [["mean of classes", *_loss_cells(losses.mean)]]
     rows.append(["number of errors", str(losses.mean.num_gt), "", "", *numbers])
     shown = losses.worst_first()
     rows += [[names[c], *_loss_cells(losses.per_class[c])] for c in shown]
@@ -135,21 +135,21 @@ def _show_losses(losses: Explanation, names: dict[int, str], title: str = "") ->
     typer.echo(f"\n{LOSS_LEGEND}")
 
 
-def _loss_cells(losses: Losses) -> list[Cell]:
+def _loss_cells(losses: Losses) -> list[str | Cell]:
     worst = max([value for value in losses.dap50.values() if value is not None], default=None)
-    cells: list[Cell] = [str(losses.num_gt), _number(losses.ap), _number(losses.ap50)]
+    cells: list[str | Cell] = [str(losses.num_gt), _number(losses.ap), _number(losses.ap50)]
     for value in losses.dap50.values():
         marked = value is not None and value == worst and round(value, 2) > 0
-        cells.append(Styled(_number(value) + "*", "bold red") if marked else _number(value) + " ")
+        cells.append(Cell(_number(value) + "*", style="bold red") if marked else _number(value) + " ")
     return cells
 
 
 def _show_fates(explained: RunExplanation) -> None:
-    rows: list[list[Cell]] = []
+    rows: list[list[str | Cell]] = []
     for label, fate, is_sum in explained.rows():
         counts: list[Any] = [fate.num_gt, fate.found, fate.still, sum(fate.newer.values()), sum(fate.older.values())]
         cells = [label if is_sum else f"  {label}", explained.takers(fate), *map(str, [*counts, fate.poor, fate.gone])]
-        rows.append([Styled(cell, "bold") if is_sum else cell for cell in cells])
+        rows.append([Cell(cell, style="bold") if is_sum else cell for cell in cells])
     headings = ["class", "now found as", "objects", "found", "still", "newer", "older", "poor", "gone"]
     show_table(headings, rows, left=2, title="Where the forgotten AP went")
     typer.echo(f"\n{FATE_LEGEND}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cvis.cli.output import Cell, Styled, emit_json, examples, show_table
+from cvis.cli.output import Cell, emit_json, examples, show_table
 
 if TYPE_CHECKING:
     from cvis.learners.registry import LearnerInfo
@@ -44,9 +44,9 @@ def learners(
 
 
 def _list(found: list[LearnerInfo]) -> None:
-    rows: list[list[Cell]] = []
+    rows: list[list[str | Cell]] = []
     for info in found:
-        says: Cell = Styled(f"broken: {info.error}", "red") if info.error else info.doc
+        says: str | Cell = Cell(f"broken: {info.error}", style="red") if info.error else info.doc
         rows.append([info.name, f"{info.package} {info.version}", says])
     show_table(["learner", "package", ""], rows, left=3)
     typer.echo("\n`cvis learners NAME` says what one is, what it needs, and what can be set.")
@@ -62,7 +62,7 @@ def _one(name: str, as_json: bool) -> None:
     typer.echo(inspect.getdoc(find_learner(name)) or "It says nothing of itself.")
     typer.echo(f"\nNeeds of the segmenter: {', '.join(info.requires) or 'nothing'}.")
     if info.parameters:
-        rows: list[list[Cell]] = [[f"learner.{key}", default] for key, default in info.parameters.items()]
+        rows: list[list[str | Cell]] = [[f"learner.{key}", default] for key, default in info.parameters.items()]
         typer.echo()
         show_table(["--set", "default"], rows, left=2)
         typer.echo("\nConfig files of learner, segmenter, schedule and preset may change a default: see --dry-run.")

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import typer
 
+from cvis.report.formats.terminal import aligned
+from cvis.report.value import Cell, Column, Table, numbers, words
 
-class Styled(NamedTuple):
-    """A cell that stands out on a terminal; elsewhere only its text is printed."""
+__all__ = ["Cell", "emit_json", "examples", "show", "show_table"]
 
-    text: str
-    style: str  # of rich: "bold", "underline", "red"
-
-
-Cell = str | Styled
+STYLES = {1: "bold", 2: "underline"}
+"""Rank -> style on a terminal."""
 
 
 def examples(*commands: str) -> str:
@@ -30,51 +28,46 @@ def emit_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False))
 
 
-def show_table(headings: Sequence[str], rows: Sequence[Sequence[Cell]], left: int = 1, title: str = "") -> None:
-    """Print a table; the first ``left`` columns are text and flush left, the others numbers and flush right.
+def show_table(headings: Sequence[str], rows: Iterable[Sequence[str | Cell]], left: int = 1, title: str = "") -> None:
+    """Print a table of which the first ``left`` columns are words, the others numbers."""
+    cells = (tuple(Cell(cell) if isinstance(cell, str) else cell for cell in row) for row in rows)
+    show(Table((*words(*headings[:left]), *numbers(*headings[left:])), tuple(cells)), title)
 
-    On a terminal too narrow for it, the numbers continue in further tables below, each with the text columns.
+
+def show(table: Table, title: str = "") -> None:
+    """Print a table: words flush left, numbers flush right.
+
+    On a terminal too narrow for it, the numbers continue in further tables below, each with the first columns of words.
     """
     if title:
         typer.secho(title, bold=sys.stdout.isatty())
     if sys.stdout.isatty():
-        _show_rich(headings, rows, left)
+        _show_rich(table)
     else:
-        _show_plain(headings, rows, left)
+        typer.echo("\n".join(aligned(table)))
 
 
-def _show_plain(headings: Sequence[str], rows: Sequence[Sequence[Cell]], left: int) -> None:
-    texts = [list(headings), *([_text(cell) for cell in row] for row in rows)]
-    widths = [max(len(text) for text in column) for column in zip(*texts, strict=True)]
-    for line in texts:
-        cells = [
-            text.ljust(width) if i < left else text.rjust(width)
-            for i, (text, width) in enumerate(zip(line, widths, strict=True))
-        ]
-        typer.echo("  ".join(cells).rstrip())
-
-
-def _show_rich(headings: Sequence[str], rows: Sequence[Sequence[Cell]], left: int) -> None:
+def _show_rich(table: Table) -> None:
     from rich import box
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Table as RichTable
     from rich.text import Text
 
     console = Console(highlight=False)
-    titles = [h if i < left else "\n".join(h.split()) for i, h in enumerate(headings)]  # a word per line
-    columns = zip(titles, *rows, strict=True)
-    widths = [max(len(line) for cell in column for line in _text(cell).split("\n")) for column in columns]
+    titles = [
+        "\n".join(column.title.split()) if column.numeric else column.title for column in table.columns
+    ]  # of numbers: a word per line
+    left = [column.numeric for column in (*table.columns, Column(""))].index(True)
+    lines = [titles, *([cell.text for cell in row] for row in table.rows)]
+    widths = [max(len(line) for text in column for line in text.split("\n")) for column in zip(*lines, strict=True)]
     for shown in parts(widths, left, console.width):
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        rich = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
         for i in shown:
-            is_text = i < left
-            table.add_column(
-                Text(titles[i]), justify="left" if is_text else "right", overflow="fold", no_wrap=not is_text
-            )
-        for row in rows:
-            cells = (row[i] for i in shown)
-            table.add_row(*(Text(_text(c), style=c.style if isinstance(c, Styled) else "") for c in cells))
-        console.print(table)
+            numeric = table.columns[i].numeric
+            rich.add_column(Text(titles[i]), justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
+        for row in table.rows:
+            rich.add_row(*(Text(row[i].text, style=STYLES.get(row[i].rank) or row[i].style) for i in shown))
+        console.print(rich)
 
 
 def parts(widths: Sequence[int], left: int, room: int) -> list[list[int]]:
@@ -96,7 +89,3 @@ def parts(widths: Sequence[int], left: int, room: int) -> list[list[int]]:
         tables[-1].append(i)
         used += widths[i] + gap
     return tables
-
-
-def _text(cell: Cell) -> str:
-    return cell.text if isinstance(cell, Styled) else cell

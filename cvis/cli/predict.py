@@ -121,7 +121,7 @@ def _show(
     if as_json:
         emit_json({"schema": 1, "step": trained.step, "min_score": min_score, "out": str(out), "videos": rows})
         return
-    cells: list[list[Cell]] = [
+    cells: list[list[str | Cell]] = [
         [r["name"], ", ".join(f"{n} {k}" for k, n in r["classes"].items()) or "-", str(r["id"]), str(r["frames"]),
          str(r["tracks"])] for r in rows
     ]  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from cvis.cli.output import emit_json, examples
-from cvis.cli.tables import demand
+from cvis.cli.tables import demand, finish
 from cvis.errors import UserError
 
 EXAMPLES = examples(
@@ -50,6 +50,7 @@ def reproducibility(
         raise UserError("--out and --update: both given; keep one")
     if check and out is None and update is None:
         raise UserError("--check: of what? give --update FILE or --out FILE too")
+    from cvis.learners.registry import available
     from cvis.report import load_runs
     from cvis.report.reproducibility import as_json as plain
     from cvis.report.reproducibility import reproducibility as build
@@ -57,18 +58,15 @@ def reproducibility(
 
     store = load_runs(runs)
     demand(store, bool(store.runs), runs)
-    for word, items in (("left out", store.left_out), ("set apart", store.set_apart)):
-        for item in items:
-            typer.echo(f"{word}: {item}", err=True)
-        if strict and items:
-            raise UserError(f"{len(items)} runs were {word}, the first: {items[0]}")
-    found = build(store.runs, _rebuild)
+    finish(store, strict)
+    ours = [info.name for info in available() if info.package == "cvis"]
+    cells = build(store.runs, ours, _rebuild)
     if as_json:
-        emit_json({"schema": 1, **plain(found)})
+        emit_json({"schema": 1, **plain(cells)})
     elif out is None and update is None:
-        typer.echo(markdown(found), nl=False)
+        typer.echo(markdown(cells), nl=False)
     if out is not None or update is not None:
-        _deliver(markdown(found), out, update, check)
+        _deliver(markdown(cells), out, update, check)
 
 
 def _deliver(text: str, out: Path | None, update: Path | None, check: bool) -> None:
@@ -90,6 +88,6 @@ def _deliver(text: str, out: Path | None, update: Path | None, check: bool) -> N
 
 
 def _rebuild(record: Mapping[str, Any], seeds: Sequence[int]) -> str | None:
-    from cvis.engine.command import rebuilt_command  # loads torch, which runs that keep their command do without
+    from cvis.engine.command import rebuilt_command
 
     return rebuilt_command(record, seeds)

@@ -39,7 +39,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     if as_json:
         emit_json([spec.model_dump(mode="json", exclude_none=True) for spec in specs])
         return
-    rows: list[list[Cell]] = [[s.name, s.dataset, s.split, s.visibility, s.description] for s in specs]
+    rows: list[list[str | Cell]] = [[s.name, s.dataset, s.split, s.visibility, s.description] for s in specs]
     show_table(["scenario", "data set", "split", "visibility", "description"], rows, left=5)
 
 
@@ -113,7 +113,7 @@ def _increment(text: str) -> int | list[int]:
 
 def _show(content: dict[str, Any]) -> None:
     counts = ("train_videos", "test_videos", "visible_instances", "hidden_instances")
-    rows: list[list[Cell]] = [
+    rows: list[list[str | Cell]] = [
         [str(step["step"]), str(len(step["classes"])), *(str(step[name]) for name in counts)]
         for step in content["steps"]
     ]

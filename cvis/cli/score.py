@@ -188,13 +188,15 @@ def _show(
     evaluated = len(scores.result.classes)
     name = "all classes" if evaluated == len(categories) else f"{evaluated} classes"
     names = {category.id: category.name for category in categories}
-    rows: list[list[Cell]] = [[name, "", *total.values()]]
+    rows: list[list[str | Cell]] = [[name, "", *total.values()]]
     if per_class:
         rows += [[names[c], str(c), *row.columns().values()] for c, row in scores.per_class().items()]
     show_table(["class", "id", *total], rows)
     if groups:
         typer.echo()
-        group_rows: list[list[Cell]] = [[n, str(len(c)), *scores.row(c).columns().values()] for n, c in groups.items()]
+        group_rows: list[list[str | Cell]] = [
+            [n, str(len(c)), *scores.row(c).columns().values()] for n, c in groups.items()
+        ]
         show_table(["group", "classes", *total], group_rows)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cvis.cli.output import Cell, Styled, emit_json, examples, show_table
+from cvis.cli.output import Cell, emit_json, examples, show_table
 
 EXAMPLES = examples("cvis segmenters", "cvis segmenters --json")
 
@@ -20,10 +20,10 @@ def segmenters(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.
     if as_json:
         emit_json(found)
         return
-    rows: list[list[Cell]] = []
+    rows: list[list[str | Cell]] = []
     for info in found:
         parameters = ", ".join(f"{key}={value}" for key, value in info["parameters"].items())
-        says: Cell = Styled(f"broken: {info['error']}", "red") if info["error"] else parameters
+        says: str | Cell = Cell(f"broken: {info['error']}", style="red") if info["error"] else parameters
         package = f"{info['package']} {info['version']}"
         rows.append([info["name"], info["type"] or "-", package, ", ".join(info["capabilities"]), says])
     show_table(["segmenter", "type", "package", "offers", "parameters"], rows, left=5)

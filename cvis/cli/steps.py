@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cvis.cli.output import Cell, examples, show_table
-from cvis.cli.tables import choose_format, deliver, demand, finish, formats, show
+from cvis.cli.output import examples
+from cvis.cli.tables import FORMAT_HELP, choose_format, deliver, demand, finish, formats
+from cvis.evaluation.measures import CLASS_METRICS, SIZES, STEP_METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cvis.report import Store
-    from cvis.report.class_table import ClassTable
+    from cvis.report.value import Document
 
 EXAMPLES = examples(
     "cvis steps runs",
@@ -30,8 +30,9 @@ def steps(
     metric: Annotated[
         list[str] | None,
         typer.Option(
-            help="This metric at every step; may be repeated. Default: APs, APm and APl, the AP of small, medium and "
-            "large objects; with --per-class AP."
+            help=f"This metric at every step; may be repeated: {', '.join(STEP_METRICS)}; default: {', '.join(SIZES)}. "
+            f"With --per-class: {', '.join(CLASS_METRICS)}; default: AP.",
+            autocompletion=lambda: list(STEP_METRICS),
         ),
     ] = None,
     per_class: Annotated[
@@ -39,11 +40,7 @@ def steps(
     ] = False,
     format: Annotated[
         str | None,
-        typer.Option(
-            help="terminal, md, latex, csv, json or html (with --per-class not latex and html). Default: by the name "
-            "of --out, else terminal.",
-            autocompletion=formats,
-        ),
+        typer.Option(help=FORMAT_HELP, autocompletion=formats),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write to this file instead of the terminal.")] = None,
     strict: Annotated[
@@ -59,49 +56,23 @@ def steps(
     from cvis.report import load_runs
 
     chosen = choose_format(format, out, as_json)
-    if per_class:
-        from cvis.report.class_table import check_format
-
-        check_format(chosen)
     store = load_runs(runs)
     demand(store, bool(store.runs), runs)
-    if per_class:
-        _classes(store, metric or ["AP"], chosen, out)
-    else:
-        _metrics(store, metric or [], chosen, out)
+    deliver(_classes(store, metric or ["AP"]) if per_class else _metrics(store, metric or []), chosen, out)
     finish(store, strict)
 
 
-def _metrics(store: Store, metrics: Sequence[str], format: str, out: Path | None) -> None:
+def _metrics(store: Store, metrics: Sequence[str]) -> Document:
     from cvis.report import per_step
-    from cvis.report.formats import render
-    from cvis.report.views import SIZES, along_steps
+    from cvis.report.result_tables import ResultTables
+    from cvis.report.views import beside
 
-    if format in ("csv", "json"):
-        groups = [group for metric in metrics or SIZES for group in per_step(store.runs, metric)]
-    else:
-        groups = along_steps(store.runs, metrics or SIZES)
-    if format == "terminal" and out is None and sys.stdout.isatty():
-        show(groups)
-    else:
-        deliver(render(groups, format, left_out=store.left_out, set_apart=store.set_apart), out)
+    tables = {metric: per_step(store.runs, metric) for metric in metrics or SIZES}
+    groups = [group for groups in tables.values() for group in groups]
+    return ResultTables(groups, store.left_out, store.set_apart, beside(tables))
 
 
-def _classes(store: Store, metrics: Sequence[str], format: str, out: Path | None) -> None:
-    from cvis.report import class_table
+def _classes(store: Store, metrics: Sequence[str]) -> Document:
+    from cvis.report.class_tables import ClassTables, class_tables
 
-    tables = [table for metric in metrics for table in class_table.class_tables(store.runs, metric)]
-    if format == "terminal" and out is None and sys.stdout.isatty():
-        _show_classes(tables, class_table.LEGEND)
-    else:
-        deliver(class_table.render(tables, format, store.left_out), out)
-
-
-def _show_classes(tables: Sequence[ClassTable], legend: str) -> None:
-    for table in tables:
-        rows: list[list[Cell]] = [list(row) for row in table.rows]
-        show_table(table.headings, rows, title=table.title)
-        if table.note:
-            typer.echo(table.note)
-        typer.echo()
-    typer.echo(legend)
+    return ClassTables([table for metric in metrics for table in class_tables(store.runs, metric)], store.left_out)

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cvis.cli.output import Cell, Styled, emit_json, examples, show_table
+from cvis.cli.output import Cell, emit_json, examples, show, show_table
 from cvis.cli.run import log_to_stderr, overrides_of, seeds_of, typed
-from cvis.cli.tables import STYLES
 from cvis.errors import UserError
 
 if TYPE_CHECKING:
     from cvis.engine.sweep import Planned
-    from cvis.report.sweep import SweepTable
 
 EXAMPLES = examples(
     "cvis sweep crisp_table7 --data /data/ytvis2019 --segmenter mask2former_r50 --seeds 0,1,2",
@@ -22,7 +20,6 @@ EXAMPLES = examples(
     "cvis sweep crisp_parts --set schedule.incremental.iterations=20 --dry-run",
     "cvis sweep my-sweep.toml --json",
 )
-CHECK = "✓"
 
 
 def sweep(
@@ -92,35 +89,18 @@ def _run_all(planned: list[Planned]) -> tuple[list[Path], list[str]]:
 
 
 def _show(planned: list[Planned], folders: list[Path], per_step: bool, as_json: bool) -> None:
-    from cvis.report.formats.sheet import RANDOM_NOTE
     from cvis.report.sweep import STEP_METRIC, sweep_table
-    from cvis.report.sweep import as_json as plain
     from cvis.runs.find import read_run
 
     finished = [read_run(folder / "metrics.json") for folder in folders]
-    table = sweep_table(finished, {item.row: item.marks for item in planned}, per_step)
+    swept = sweep_table(finished, {item.row: item.marks for item in planned}, per_step)
     scenario, segmenter = finished[0].scenario, finished[0].segmenter
     if as_json:
-        emit_json({"schema": 1, "scenario": scenario, "segmenter": segmenter, "rows": plain(table)})
+        emit_json({"schema": 1, "scenario": scenario, "segmenter": segmenter, "rows": swept.content()})
         return
-    _show_table(table, f"{scenario}  {segmenter}" + (f"  {STEP_METRIC}" if per_step else ""))
-    for row, differs in table.apart.items():
-        keys = "; ".join(f"{key} = {here!r}, not {there!r}" for key, (here, there) in differs.items())
-        typer.echo(f"{row}: another protocol: {keys}")
-    if any(run.text_encoder and run.text_encoder.is_random for run in finished):
-        typer.echo(RANDOM_NOTE)
-
-
-def _show_table(table: SweepTable, title: str) -> None:
-    from cvis.evaluation.measures import METRICS
-
-    headings = list(table.marks[0]) if table.marks else []
-    titles = [METRICS[column][0] if column in METRICS else column for column in table.columns]
-    rows: list[list[Cell]] = []
-    for row, marks in zip(table.rows, table.marks, strict=True):
-        cells = [Styled(cell.text(), STYLES[cell.rank]) for cell in (row.cells[column] for column in table.columns)]
-        rows.append([row.name, *(CHECK if marks[heading] else "" for heading in headings), str(len(row.seeds)), *cells])
-    show_table(["row", *headings, "seeds", *titles], rows, left=1 + len(headings), title=title)
+    show(swept.table(), f"{scenario}  {segmenter}" + (f"  {STEP_METRIC}" if per_step else ""))
+    for note in swept.notes():
+        typer.echo(note)
 
 
 def _folders(planned: list[Planned]) -> list[Path]:
@@ -141,8 +121,10 @@ def _list(planned: list[Planned], folders: list[Path], done: list[bool], as_json
             ]
         )
         return
+    from cvis.report.sweep import CHECK
+
     headings = list(planned[0].marks)
-    rows: list[list[Cell]] = [
+    rows: list[list[str | Cell]] = [
         [item.row, *(CHECK if item.marks[h] else "" for h in headings), "done" if is_done else "to do", str(folder)]
         for item, folder, is_done in zip(planned, folders, done, strict=True)
     ]

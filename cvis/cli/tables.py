@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from cvis.cli.output import Cell, Styled, show_table
+from cvis.cli.output import show
 from cvis.errors import UserError
+from cvis.report.formats import FORMATS, SUFFIXES, render
+from cvis.report.value import Document, all_notes
 
 if TYPE_CHECKING:
-    from cvis.report import Group, Store
+    from cvis.report import Store
 
-STYLES = {0: "", 1: "bold", 2: "underline"}
-"""Rank -> style on a terminal."""
+FORMAT_HELP = f"{', '.join(FORMATS)}. Default: by the name of --out, else terminal."
 
 
 def formats() -> list[str]:
     """For shell completion."""
-    from cvis.report.formats import FORMATS
-
     return list(FORMATS)
 
 
 def choose_format(asked: str | None, out: Path | None, as_json: bool) -> str:
     """What to write, found out before the work is done."""
-    from cvis.report.formats import FORMATS, SUFFIXES
-
     if out is not None and out.is_dir():
         raise UserError(f"--out {out}: is a folder; give the name of a file")
     if asked is not None and asked not in FORMATS:
@@ -40,29 +38,28 @@ def choose_format(asked: str | None, out: Path | None, as_json: bool) -> str:
     return SUFFIXES.get(out.suffix.lower(), "terminal") if out is not None else "terminal"
 
 
-def show(groups: Sequence[Group]) -> None:
-    """Print the tables on a terminal."""
-    from cvis.report.formats.sheet import all_notes, pages
-
-    found = pages(groups)
-    for page in found:
-        for sheet in page.sheets:
-            rows: list[list[Cell]] = [[Styled(cell.text, STYLES[cell.rank]) for cell in row] for row in sheet.rows]
-            title = "\n".join([page.title, *([sheet.heading] if sheet.heading else [])])
-            show_table(sheet.columns, rows, left=sheet.left, title=title)
-            typer.echo()
-    for note in all_notes(found):
-        typer.echo(note)
-
-
-def deliver(text: str, out: Path | None) -> None:
-    """Write the text to a file, or print it."""
-    if out is None:
-        typer.echo(text, nl=False)
-    else:
+def deliver(document: Document, format: str, out: Path | None) -> None:
+    """Write the document to a file, or print it: on a terminal with bold, rules and as much as fits."""
+    if out is not None:
         from cvis.atomic import write_text
 
-        write_text(out, text)
+        write_text(out, render(document, format))
+    elif format == "terminal" and sys.stdout.isatty():
+        _show(document)
+    else:
+        typer.echo(render(document, format), nl=False)
+
+
+def _show(document: Document) -> None:
+    sections = document.sections()
+    for section in sections:
+        for table in section.tables:
+            show(table, "\n".join(filter(None, [section.title, table.title])))
+            for note in table.notes:
+                typer.echo(note)
+            typer.echo()
+    for note in all_notes(sections):
+        typer.echo(note)
 
 
 def demand(store: Store, found: bool, runs: Sequence[Path]) -> None:

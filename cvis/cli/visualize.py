@@ -78,7 +78,7 @@ def _list(recorded: Recorded, as_json: bool) -> None:
         steps = list(range(len(recorded.new_classes)))
         emit_json({"schema": 1, "scenario": recorded.scenario, "steps": steps, "videos": rows})
         return
-    cells: list[list[Cell]] = [
+    cells: list[list[str | Cell]] = [
         [r["name"], ", ".join(r["classes"]), str(r["id"]), str(r["frames"]), str(r["tracks"])] for r in rows
     ]
     show_table(["video", "classes", "id", "frames", "tracks"], cells, left=2, title=recorded.scenario)

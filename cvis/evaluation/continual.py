@@ -175,7 +175,7 @@ def relative_drop(matrix: APMatrix) -> float | None:
     ...     {0: 40, 1: 20}, {0: 30, 1: 22, 2: 50}, {0: 20, 1: 25, 2: 40, 3: 30}))).__round__(2)
     23.33
     """
-    share = _mean(_relative_drop(matrix, step, c) for step, own in enumerate(matrix.scored[:-1]) for c in own)
+    share = _mean(_relative_drop(matrix, step, c) for step, classes in enumerate(matrix.scored[:-1]) for c in classes)
     return None if share is None else 100 * share
 
 
@@ -208,8 +208,8 @@ def intransigence(matrix: APMatrix, joint: Mapping[int, float | None]) -> float 
     7.5
     """
     gaps = (
-        _mean(best - matrix.at(j, c) for c in own if is_defined(best := joint.get(c)))
-        for j, own in enumerate(matrix.scored)
+        _mean(best - matrix.at(j, c) for c in classes if is_defined(best := joint.get(c)))
+        for j, classes in enumerate(matrix.scored)
     )
     return _mean(gap for gap in gaps if gap is not None)
 
@@ -225,7 +225,7 @@ def average_incremental_map(matrix: APMatrix, base: bool = True) -> float | None
     40.0
     """
     per_step = (
-        _mean(matrix.at(step, c) for own in matrix.scored[: step + 1] for c in own)
+        _mean(matrix.at(step, c) for classes in matrix.scored[: step + 1] for c in classes)
         for step in range(0 if base else 1, len(matrix))
     )
     return _mean(value for value in per_step if value is not None)
@@ -237,7 +237,7 @@ def num_never_learned(matrix: APMatrix) -> int:
     >>> num_never_learned(APMatrix(((0, 1), (2,)), ({0: 0, 1: 10}, {0: 5, 1: 10, 2: 0})))
     2
     """
-    return sum(matrix.at(step, c) == 0 for step, own in enumerate(matrix.scored) for c in own)
+    return sum(matrix.at(step, c) == 0 for step, classes in enumerate(matrix.scored) for c in classes)
 
 
 def _rate(matrix: APMatrix, term) -> float | None:
@@ -245,7 +245,7 @@ def _rate(matrix: APMatrix, term) -> float | None:
     if len(matrix) < 2 or not matrix.num_scored:
         return None
     last = len(matrix) - 1
-    terms = (term(matrix, step, c) / (last - step) for step, own in enumerate(matrix.scored[:-1]) for c in own)
+    terms = (term(matrix, step, c) / (last - step) for step, classes in enumerate(matrix.scored[:-1]) for c in classes)
     return 100 * math.fsum(terms) / matrix.num_scored
 
 

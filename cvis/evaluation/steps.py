@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from cvis.evaluation import continual
 from cvis.evaluation.continual import APMatrix
-from cvis.evaluation.result import Result
+from cvis.evaluation.measures import CLASS_METRICS, MEASURES, METRICS, STEP_METRICS
 
-_HEADLINE = ("AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10")
-_PER_CLASS = ("AP", "AP50", "AP75", "AR1", "AR10")
+if TYPE_CHECKING:
+    from cvis.evaluation.result import Result
 
 
 def step_metrics(
@@ -33,8 +33,8 @@ def step_metrics(
     return {
         "new_classes": [int(c) for c in new],
         **{f"mAP_{name}": result.summary(group)["mAP"] for name, group in groups.items()},
-        **{name: total[name] for name in _HEADLINE},
-        "per_class": {str(c): {name: per_class[c][name] for name in _PER_CLASS} for c in classes},
+        **{name: total[name] for name in STEP_METRICS if name in total},
+        "per_class": {str(c): {name: per_class[c][name] for name in CLASS_METRICS} for c in classes},
     }
 
 
@@ -48,17 +48,8 @@ def final_metrics(steps: Sequence[Mapping]) -> dict:
     matrix = ap_matrix(steps)
     return {
         "mAP": last["mAP_all"],
-        **{name: last[name] for name in ("AP50", "AP75", "AR1", "AR10")},
-        "FR": continual.forgetting_rate(matrix),
-        "FR_normalized": continual.forgetting_rate_normalized(matrix),
-        "FR_max": continual.forgetting_rate_max(matrix),
-        "n_never_learned": continual.num_never_learned(matrix),
-        "forgetting": continual.forgetting(matrix),
-        "bwt": continual.backward_transfer(matrix),
-        "plasticity": continual.plasticity(matrix),
-        "relative_drop": continual.relative_drop(matrix),
-        "avg_incremental_mAP": continual.average_incremental_map(matrix),
-        "avg_incremental_mAP_without_base": continual.average_incremental_map(matrix, base=False),
+        **{name: last[name] for name in CLASS_METRICS if name in METRICS},
+        **{name: measure.of(matrix) for name, measure in MEASURES.items() if measure.of},
     }
 
 

@@ -41,13 +41,13 @@ def _ours(block: Block) -> tuple[Row, ...]:
 
 def _of_block(block: Block, columns: Sequence[str], name: str) -> Baseline | None:
     rows = _ours(block)
-    found = [row for row in rows if row.name == name] or [row for row in rows if name in (row.learner, row.label)]
-    if len(found) > 1:
-        names = ", ".join(repr(row.name) for row in found)
-        raise UserError(f"--baseline {name}: {len(found)} rows are called that; give one of {names}")
-    if not found:
+    called = [row for row in rows if row.name == name] or [row for row in rows if name in (row.learner, row.label)]
+    if len(called) > 1:
+        names = ", ".join(repr(row.name) for row in called)
+        raise UserError(f"--baseline {name}: {len(called)} rows are called that; give one of {names}")
+    if not called:
         return None
-    (baseline,) = found
+    (baseline,) = called
     return Baseline(baseline, tuple(_difference(row, baseline, columns) for row in block.rows if row is not baseline))
 
 

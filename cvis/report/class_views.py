@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from cvis.errors import UserError
-from cvis.evaluation.continual import APMatrix, classwise_forgetting, is_defined
+from cvis.evaluation.continual import classwise_forgetting
+from cvis.evaluation.measures import CLASS_METRICS
+from cvis.report.class_ap import ap_matrix, class_values, learned_at
 from cvis.runs.find import RunResult
-
-CLASS_METRICS = ("AP", "AP50", "AP75", "AR1", "AR10")
-"""What the ``per_class`` of a step holds, x100."""
 
 Runs = RunResult | Sequence[RunResult]
 """One run, or the seeds of one row: their mean is shown."""
@@ -44,7 +43,7 @@ class ClassByStep:
     def as_json(self) -> dict[str, Any]:
         """Plain values, unrounded, None for nan."""
         rows = zip(self.classes, self.names, self.learned_at, self.values, strict=True)
-        classes = [{"id": c, "name": name, "learned_at": t, "values": plain(own)} for c, name, t, own in rows]
+        classes = [{"id": c, "name": name, "learned_at": t, "values": plain(values)} for c, name, t, values in rows]
         return {
             "metric": self.metric,
             "n": self.n,
@@ -89,10 +88,10 @@ def class_by_step(runs: Runs, metric: str = "AP") -> ClassByStep:
     if metric not in CLASS_METRICS:
         raise UserError(f"--metric {metric}: no metric of a single class; choose of {', '.join(CLASS_METRICS)}")
     seeds = _same_stream(runs)
-    learned = _learned_at(seeds[0])
+    learned = learned_at(seeds[0])
     steps = range(len(seeds[0].steps))
     values = np.mean([_matrix(run, learned, metric) for run in seeds], axis=0)  # nan in one seed: nan
-    seen = np.array([[t >= own for t in steps] for own in learned.values()], bool).reshape(len(learned), len(steps))
+    seen = np.array([[t >= since for t in steps] for since in learned.values()], bool).reshape(len(learned), len(steps))
     missing = (np.isnan(values) & seen).any(axis=1)
     return ClassByStep(
         classes=tuple(learned),
@@ -113,36 +112,13 @@ def class_forgetting(runs: Runs) -> list[ClassForgetting]:
         UserError: a damaged file, or seeds whose classes differ.
     """
     seeds = _same_stream(runs)
-    learned = _learned_at(seeds[0])
+    learned = learned_at(seeds[0])
     numbers = np.mean([_forgetting(run, learned) for run in seeds], axis=0).reshape(len(learned), 4)
     names = seeds[0].classes
     return [
-        ClassForgetting(c, names.get(c, str(c)), t, *map(float, own))
-        for (c, t), own in zip(learned.items(), numbers, strict=True)
+        ClassForgetting(c, names.get(c, str(c)), t, *map(float, row))
+        for (c, t), row in zip(learned.items(), numbers, strict=True)
     ]
-
-
-def class_values(run: RunResult, step: int, metric: str = "AP") -> dict[int, float]:
-    """Data-set id -> value after a step, of the classes that have one; empty in files without them.
-
-    Raises:
-        UserError: ``per_class`` is not what the schema has there.
-    """
-    per_class = run.steps[step].get("per_class")
-    where = f"{run.path / 'metrics.json'}: steps[{step}].per_class"
-    if per_class is None:
-        return {}
-    if not isinstance(per_class, Mapping):
-        raise UserError(f"{where}: {per_class!r:.60}: is not a table of classes; run the same `cvis run` again")
-    found = {}
-    for key, own in per_class.items():
-        value = own.get(metric) if isinstance(own, Mapping) else own
-        fits = isinstance(own, Mapping) and (value is None or type(value) in (int, float))
-        if not fits or not str(key).isdecimal():
-            raise UserError(f"{where}.{key}: {value!r:.60}: is not a number of a class; run the same `cvis run` again")
-        if is_defined(value):
-            found[int(key)] = float(value)
-    return found
 
 
 def plain(values: Sequence[float] | np.ndarray) -> list[float | None]:
@@ -157,22 +133,21 @@ def plain(values: Sequence[float] | np.ndarray) -> list[float | None]:
 def _matrix(run: RunResult, learned: Mapping[int, int], metric: str) -> np.ndarray:
     values = np.full((len(learned), len(run.steps)), np.nan)
     for t in range(len(run.steps)):
-        own = class_values(run, t, metric)
+        after = class_values(run, t, metric)
         for row, (c, since) in enumerate(learned.items()):
             if t >= since:
-                values[row, t] = own.get(c, np.nan)
+                values[row, t] = after.get(c, np.nan)
     return values
 
 
 def _forgetting(run: RunResult, learned: Mapping[int, int]) -> np.ndarray:
     """[K, 4]: first, best, final, forgetting."""
-    matrix = _matrix(run, learned, "AP")
-    tasks = tuple(tuple(c for c, since in learned.items() if since == t) for t in range(len(run.steps)))
-    lost = classwise_forgetting(APMatrix(tasks, tuple(class_values(run, t) for t in range(len(run.steps)))))
+    values = _matrix(run, learned, "AP")
+    lost = classwise_forgetting(ap_matrix(run))
     numbers = np.full((len(learned), 4), np.nan)
     for row, (c, since) in enumerate(learned.items()):
-        final, forgotten = matrix[row, -1], lost.get(c, np.nan)
-        numbers[row] = matrix[row, since], final + forgotten, final, forgotten
+        final, forgotten = values[row, -1], lost.get(c, np.nan)
+        numbers[row] = values[row, since], final + forgotten, final, forgotten
     return numbers
 
 
@@ -180,26 +155,9 @@ def _same_stream(runs: Runs) -> Sequence[RunResult]:
     seeds = [runs] if isinstance(runs, RunResult) else runs
     first = seeds[0]
     for run in seeds[1:]:
-        if list(_learned_at(run).items()) != list(_learned_at(first).items()) or len(run.steps) != len(first.steps):
+        if list(learned_at(run).items()) != list(learned_at(first).items()) or len(run.steps) != len(first.steps):
             raise UserError(
                 f"{run.path / 'metrics.json'}: groups: has other classes or steps than {first.path}; "
                 "these are not seeds of one stream: give one of them"
             )
     return seeds
-
-
-def _learned_at(run: RunResult) -> dict[int, int]:
-    """Class -> the step that brought it, in learning order. Joint training has all classes in its one step."""
-    if len(run.groups) == len(run.steps):
-        return {c: t for t, group in enumerate(run.groups) for c in group}
-    brought: dict[int, int] = {}
-    for t, step in enumerate(run.steps):
-        group = step.get("new_classes") or ()
-        if not isinstance(group, list | tuple) or any(type(c) is not int for c in group):
-            raise UserError(
-                f"{run.path / 'metrics.json'}: steps[{t}].new_classes: {group!r:.60}: is not a list of category ids; "
-                "run the same `cvis run` again"
-            )
-        brought.update({c: t for c in group if c not in brought})
-    order = [c for group in run.groups for c in group if c in brought]
-    return {c: brought[c] for c in dict.fromkeys([*order, *brought])}

@@ -64,16 +64,16 @@ def _read(file: Path) -> list[PublishedTable]:
         raise UserError(f"{file}: schema: {content['schema']!r}: is not {SCHEMA}; it is of another version of cvis")
     source, notes = get("source", str), _texts(f"{file}: ", content)
     tables = []
-    for i, own in enumerate(get("tables", list)):
+    for i, table in enumerate(get("tables", list)):
         where = f"{file}: tables[{i}]."
-        rows = [_read_row(f"{where}rows[{j}].", row) for j, row in enumerate(_get(where, own, "rows", list))]
+        rows = [_read_row(f"{where}rows[{j}].", row) for j, row in enumerate(_get(where, table, "rows", list))]
         tables.append(
             PublishedTable(
-                scenario=_get(where, own, "scenario", str),
+                scenario=_get(where, table, "scenario", str),
                 segmenter=get("segmenter", str),
                 init=get("init", str),
-                title=f"{source}, {_get(where, own, 'title', str)}",
-                notes=(*notes, *_texts(where, own)),
+                title=f"{source}, {_get(where, table, 'title', str)}",
+                notes=(*notes, *_texts(where, table)),
                 rows=tuple(rows),
             )
         )

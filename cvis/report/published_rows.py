@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from cvis.errors import UserError
-from cvis.evaluation.measures import COLUMNS, METRICS
+from cvis.evaluation.measures import COLUMNS, MEASURES
 from cvis.report.published import PublishedRow, PublishedTable
 from cvis.report.rank import ranked
-from cvis.report.rows import Block, Cell, Group, Row
+from cvis.report.rows import Block, Group, Row, Statistic
 
 
 def with_published(
@@ -39,15 +39,14 @@ def with_published(
     known = {table.scenario for table in tables}
     if unknown := [name for name in asked if name not in known]:
         raise UserError(f"--published {unknown[0]}: has no published numbers; choose of {', '.join(sorted(known))}")
-    found = {group.scenario for group in groups}
     joined = list(groups)
-    for scenario in sorted({*found, *asked}):
-        own = [table for table in tables if table.scenario == scenario]
-        fitting = [table for table in own if not metric or any(metric in row.steps for row in table.rows)]
+    for scenario in sorted({*(group.scenario for group in groups), *asked}):
+        of_stream = [table for table in tables if table.scenario == scenario]
+        fitting = [table for table in of_stream if not metric or any(metric in row.steps for row in table.rows)]
         for table in fitting:
             _place(joined, table, metrics, metric)
         if not fitting:
-            what = f"{metric} was not published per step" if own else "no published numbers are known"
+            what = f"{metric} was not published per step" if of_stream else "no published numbers are known"
             _note(joined, scenario, metric, f"{scenario}: {what}.")
     return sorted(joined, key=lambda group: (group.scenario, group.segmenter))
 
@@ -66,15 +65,15 @@ def _place(groups: list[Group], table: PublishedTable, metrics: Sequence[str], m
 
 
 def _note(groups: list[Group], scenario: str, metric: str, note: str) -> None:
-    own = [i for i, group in enumerate(groups) if group.scenario == scenario]
-    if own:
-        groups[own[-1]] = replace(groups[own[-1]], notes=(*groups[own[-1]].notes, note))
+    last = max((i for i, group in enumerate(groups) if group.scenario == scenario), default=None)
+    if last is not None:
+        groups[last] = replace(groups[last], notes=(*groups[last].notes, note))
     else:
         groups.append(Group(scenario, "", (), (), metric, (note,)))
 
 
 def _block(table: PublishedTable, columns: Sequence[str], metric: str) -> Block:
-    better = {name: "higher" if metric else METRICS[name][1] for name in columns}
+    better = {name: "higher" if metric else MEASURES[name].direction for name in columns}
     rows = [_row(table, row, columns, metric) for row in table.rows]
     return Block({}, {}, ranked(rows, better), "paper", table.title, table.notes)
 
@@ -83,5 +82,5 @@ def _row(table: PublishedTable, row: PublishedRow, columns: Sequence[str], metri
     values: Mapping[str, float] = row.final
     if metric:
         values = {f"step {i}": value for i, value in enumerate(row.steps.get(metric, ()))}
-    cells = {name: Cell(values[name], n=1) if name in values else Cell(None) for name in columns}
+    cells = {name: Statistic(values[name], n=1) if name in values else Statistic(None) for name in columns}
     return Row(row.learner, (), table.init, cells, label=row.label, source="paper")

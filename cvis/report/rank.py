@@ -30,4 +30,4 @@ def ranked(rows: Sequence[Row], better: Mapping[str, str]) -> tuple[Row, ...]:
         for i, mean in means.items():
             if mean in best:
                 cells[i][column] = replace(cells[i][column], rank=best.index(mean) + 1)
-    return tuple(replace(row, cells=own) for row, own in zip(rows, cells, strict=True))
+    return tuple(replace(row, cells=ranked_cells) for row, ranked_cells in zip(rows, cells, strict=True))

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from cvis.files import shipped
 from cvis.report.published import load_published
 from cvis.report.published_rows import with_published
 from cvis.report.rows import Block, Row
@@ -81,38 +80,36 @@ class Reproducibility:
 
     def count(self, status: str) -> int:
         """How many expected cells have a status that begins so."""
-        return sum(own.startswith(status) for own in self.cells.values())
+        return sum(cell.startswith(status) for cell in self.cells.values())
 
 
-def shipped_learners() -> tuple[str, ...]:
-    """Names of our own learners, sorted: each has its file of settings."""
-    return tuple(sorted(path.stem for path in (shipped("configs") / "learners").glob("*.py")))
-
-
-def reproducibility(runs: Sequence[RunResult], rebuild: Rebuild = lambda record, seeds: None) -> Reproducibility:
+def reproducibility(
+    runs: Sequence[RunResult], learners: Sequence[str], rebuild: Rebuild = lambda record, seeds: None
+) -> Reproducibility:
     """Put finished runs into the cells that are expected of them.
 
     Args:
+        learners: of which every stream expects a cell.
         rebuild: finds the command of runs that do not say how they were started.
 
     Raises:
         UserError: a run.json or the published numbers cannot be read.
     """
-    learners, streams, tables = shipped_learners(), list_scenarios(), load_published()
+    streams, tables = list_scenarios(), load_published()
     known = {run.run_id: read_provenance(run.path) for run in runs}
-    places = sorted({own.environment for own in known.values()})
+    places = sorted({provenance.environment for provenance in known.values()})
     printed = [table.scenario for table in tables if table.scenario in streams]
     groups = with_published(comparison(runs, COLUMNS), tables, printed, COLUMNS)
     sections = []
     for scenario in dict.fromkeys([*streams, *(group.scenario for group in groups)]):
-        own = [(group.segmenter, block) for group in groups if group.scenario == scenario for block in group.blocks]
-        parts = [_part(name, block, known, places, rebuild) for name, block in own if block.source == "ours"]
-        found = {entry.row.learner for part in parts for entry in part.entries}
-        missing = tuple(name for name in learners if name not in found) if scenario in streams else ()
-        published = tuple(block for _, block in own if block.source == "paper")
+        blocks = [(group.segmenter, block) for group in groups if group.scenario == scenario for block in group.blocks]
+        parts = [_part(name, block, known, places, rebuild) for name, block in blocks if block.source == "ours"]
+        finished = {entry.row.learner for part in parts for entry in part.entries}
+        missing = tuple(name for name in learners if name not in finished) if scenario in streams else ()
+        published = tuple(block for _, block in blocks if block.source == "paper")
         sections.append(Section(scenario, tuple(parts), published, missing))
     cells = {(s.scenario, name): _cell(s, name) for s in sections if s.scenario in streams for name in learners}
-    return Reproducibility(learners, cells, tuple(sections), tuple(places))
+    return Reproducibility(tuple(learners), cells, tuple(sections), tuple(places))
 
 
 def as_json(report: Reproducibility) -> dict[str, Any]:
@@ -129,7 +126,7 @@ def as_json(report: Reproducibility) -> dict[str, Any]:
                 "name": entry.row.name,
                 "status": entry.status,
                 "runs": dict(zip(map(str, entry.row.seeds), entry.row.run_ids, strict=True)),
-                "metrics": {name: {"mean": c.mean, "std": c.std, "n": c.n} for name, c in entry.row.cells.items()},
+                "metrics": entry.row.metrics(),
                 "text_encoder": entry.row.text_encoder and asdict(entry.row.text_encoder),
                 "commands": list(entry.commands),
                 "codes": list(entry.codes),
@@ -151,8 +148,8 @@ def _part(
 
 
 def _entry(row: Row, made: Sequence[Provenance], places: Sequence[str], rebuild: Rebuild) -> Entry:
-    commands = [own.command for own in made if own.command is not None]
-    silent = [(seed, own) for seed, own in zip(row.seeds, made, strict=True) if own.command is None]
+    commands = [run.command for run in made if run.command is not None]
+    silent = [(seed, run) for seed, run in zip(row.seeds, made, strict=True) if run.command is None]
     if silent:
         rebuilt = rebuild(silent[0][1].record, [seed for seed, _ in silent])
         commands += [rebuilt] if rebuilt is not None else []
@@ -160,14 +157,14 @@ def _entry(row: Row, made: Sequence[Provenance], places: Sequence[str], rebuild:
         row=row,
         status=_status(row, made),
         commands=joined(commands),
-        codes=tuple(dict.fromkeys(own.code for own in made)),
-        environments=tuple(sorted({places.index(own.environment) + 1 for own in made})),
+        codes=tuple(dict.fromkeys(run.code for run in made)),
+        environments=tuple(sorted({places.index(run.environment) + 1 for run in made})),
     )
 
 
 def _status(row: Row, made: Sequence[Provenance]) -> str:
     """The protocol is one by construction of the row; the settings of the learner stand in run.json alone."""
-    if len({own.settings for own in made}) > 1:
+    if len({run.settings for run in made}) > 1:
         return f"{NOT_VERIFIED}: the learner's settings differ between seeds"
     n = len(set(row.seeds))
     return VERIFIED if n >= SEEDS else f"partly ({n} seed{'s' if n > 1 else ''})"
@@ -175,8 +172,8 @@ def _status(row: Row, made: Sequence[Provenance]) -> str:
 
 def _cell(section: Section, learner: str) -> str:
     """The best of the rows that bear the learner's own name: a variant under another name is another method."""
-    found = [entry.status for part in section.parts for entry in part.entries if entry.row.learner == learner]
-    return max(found, key=_rank, default=NOT_VERIFIED)
+    statuses = [entry.status for part in section.parts for entry in part.entries if entry.row.learner == learner]
+    return max(statuses, key=_rank, default=NOT_VERIFIED)
 
 
 def _rank(status: str) -> tuple[bool, bool, str]:

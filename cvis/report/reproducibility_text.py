@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
-from cvis.evaluation.measures import METRICS
-from cvis.report.formats.markdown import escape
+from cvis.evaluation.measures import heading
+from cvis.report.formats.md import escape, table
+from cvis.report.layout import name
 from cvis.report.reproducibility import COLUMNS, SEEDS, VERIFIED, Entry, Part, Reproducibility, Section
 from cvis.report.rows import Block, Row
+from cvis.report.value import Cell, Column, Table, numbers, texts, words
 
 HEAD = "<!-- made by `cvis reproducibility`, not by hand: change the runs, and run it again -->"
 RULE = f"""\
@@ -19,7 +21,7 @@ sha256 of its `metrics.json`."""
 
 def markdown(report: Reproducibility) -> str:
     """An overview of all cells, a section per stream that has numbers, and the environments."""
-    sections = [_section(own) for own in report.sections if own.parts or own.published]
+    sections = [_section(section) for section in report.sections if section.parts or section.published]
     return "\n\n".join([HEAD, RULE, _overview(report), *sections, *_environments(report)]) + "\n"
 
 
@@ -27,11 +29,14 @@ def _overview(report: Reproducibility) -> str:
     """A new stream is a new line."""
     streams = list(dict.fromkeys(scenario for scenario, _ in report.cells))
     total, done = len(report.cells), report.count(VERIFIED)
-    words = f"{done} of {total} cells are verified, {report.count('partly')} partly."
-    rows = [[scenario, *(report.cells[scenario, name] for name in report.learners)] for scenario in streams]
-    labels = {own.row.learner: own.row.label for section in report.sections for p in section.parts for own in p.entries}
-    titles = [labels.get(name) or name for name in report.learners]
-    return f"{words}\n\n{_table(['stream', *titles], rows)}"
+    said = f"{done} of {total} cells are verified, {report.count('partly')} partly."
+    rows = [
+        (Cell(stream), *(_status(report.cells[stream, learner]) for learner in report.learners)) for stream in streams
+    ]
+    entries = (entry for section in report.sections for part in section.parts for entry in part.entries)
+    labels = {entry.row.learner: entry.row.label for entry in entries}
+    titles = (labels.get(learner) or learner for learner in report.learners)
+    return f"{said}\n\n{table(Table((*words('stream'), *numbers(*titles)), tuple(rows)))}"
 
 
 def _section(section: Section) -> str:
@@ -42,66 +47,56 @@ def _section(section: Section) -> str:
 
 
 def _part(part: Part) -> str:
-    heading = f"{part.segmenter}, initial weights: {part.init}"
+    title = f"{part.segmenter}, initial weights: {part.init}"
     if part.differs:
-        heading += f"; another protocol, not comparable with the table above: {part.differs}"
-    rows = [[_name(own.row), own.status, str(len(own.row.seeds)), *_numbers(own.row)] for own in part.entries]
-    table = _table(["learner", "status", "seeds", *_titles()], rows, text=2)
-    return "\n\n".join([f"_{escape(heading)}_", table, "\n".join(map(_made, part.entries))])
+        title += f"; another protocol, not comparable with the table above: {part.differs}"
+    rows = [
+        (Cell(name(entry.row)), _status(entry.status), Cell(str(len(entry.row.seeds))), *_numbers(entry.row))
+        for entry in part.entries
+    ]
+    shown = table(Table(_columns("status"), tuple(rows)))
+    return "\n\n".join([f"_{escape(title)}_", shown, "\n".join(map(_made, part.entries))])
 
 
 def _made(entry: Entry) -> str:
     """How a row came about, as an item of a list."""
     row = entry.row
     commands = ", ".join(map(_code, entry.commands)) or "command not recorded, see config.py of the runs"
-    runs = ", ".join(f"{_code(name)} (seed {seed})" for seed, name in zip(row.seeds, row.run_ids, strict=True))
+    runs = ", ".join(f"{_code(run)} (seed {seed})" for seed, run in zip(row.seeds, row.run_ids, strict=True))
     places = ", ".join(map(str, entry.environments))
-    return (
-        f"- {_name_of(row)}: {commands}; runs {runs}; code {', '.join(map(escape, entry.codes))}; environment {places}"
-    )
+    codes = ", ".join(map(escape, entry.codes))
+    return f"- **{escape(name(row))}**: {commands}; runs {runs}; code {codes}; environment {places}"
 
 
 def _paper(block: Block) -> str:
-    rows = [[row.name, "paper", "-", *_numbers(row)] for row in block.rows]
-    table = _table(["learner", "source", "seeds", *_titles()], rows, text=2)
-    return "\n\n".join([f"_{escape(block.title)}_", table, f"As printed: {escape('; '.join(block.notes))}."])
+    rows = [(*texts(row.name, "paper", "-"), *_numbers(row)) for row in block.rows]
+    shown = table(Table(_columns("source"), tuple(rows)))
+    return "\n\n".join([f"_{escape(block.title)}_", shown, f"As printed: {escape('; '.join(block.notes))}."])
 
 
 def _environments(report: Reproducibility) -> list[str]:
     if not report.environments:
         return []
-    return ["### Environments", "\n".join(f"{n}. {escape(own)}" for n, own in enumerate(report.environments, 1))]
+    return ["### Environments", "\n".join(f"{n}. {escape(place)}" for n, place in enumerate(report.environments, 1))]
 
 
-def _name(row: Row) -> str:
-    return f"{row.name} (upper bound)" if row.upper_bound else row.name
+def _columns(second: str) -> tuple[Column, ...]:
+    return (*words("learner", second), *numbers("seeds", *map(heading, COLUMNS)))
 
 
-def _name_of(row: Row) -> str:
-    return f"**{escape(_name(row))}**"
+def _status(status: str) -> Cell:
+    """A verified one stands out."""
+    return Cell(status, rank=1 if status == VERIFIED else 0)
 
 
-def _titles() -> list[str]:
-    return [METRICS[name][0] for name in COLUMNS]
-
-
-def _numbers(row: Row) -> list[str]:
+def _numbers(row: Row) -> tuple[Cell, ...]:
     """To an upper bound, which learns all classes at once, all are new: its mAP need not be said twice."""
-    return [
-        row.cells[name].text() if name in row.cells and not (row.upper_bound and name == "mAP_new") else "-"
-        for name in COLUMNS
-    ]
-
-
-def _table(titles: list[str], rows: list[list[str]], text: int = 1) -> str:
-    """The first ``text`` columns are flush left; a verified cell is bold."""
-    rule = [":---" if i < text else "---:" for i in range(len(titles))]
-    lines = [[escape(title) for title in titles], rule, *([_cell(own) for own in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return f"**{text}**" if text == VERIFIED else escape(text)
+    return texts(
+        *(
+            row.cells[column].text() if column in row.cells and not (row.upper_bound and column == "mAP_new") else "-"
+            for column in COLUMNS
+        )
+    )
 
 
 def _code(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What a result table is made of: cells, rows, blocks of rows that may be ranked together, groups of blocks."""
+"""What a result table is made of: statistics, rows, blocks of rows that may be ranked together, groups of blocks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Source = Literal["ours", "paper"]
 
 
 @dataclass(frozen=True)
-class Cell:
+class Statistic:
     """One number over the seeds. ``std`` is the sample deviation (n - 1), None for a single seed."""
 
     mean: float | None
@@ -27,7 +27,7 @@ class Cell:
     def text(self) -> str:
         """As printed: two decimals, ``-`` where the metric does not exist.
 
-        >>> Cell(12.0, 2.828, 2).text(), Cell(None).text()
+        >>> Statistic(12.0, 2.828, 2).text(), Statistic(None).text()
         ('12.00 ± 2.83', '-')
         """
         if self.mean is None:
@@ -51,7 +51,7 @@ class Row:
     learner: str
     seeds: tuple[int, ...]  # empty for a row of a paper that names none
     init: str
-    cells: dict[str, Cell]
+    cells: dict[str, Statistic]
     upper_bound: bool = False  # sees the whole stream at once: listed last, never ranked
     text_encoder: TextEncoder | None = None
     note: str = ""  # what the label alone would hide
@@ -68,6 +68,22 @@ class Row:
     def n(self) -> int:
         """How many runs it is made of; a paper's row is taken for one."""
         return len(self.seeds) or 1
+
+    def about(self) -> dict[str, Any]:
+        """What a program is told of it beside its numbers."""
+        return {
+            "learner": self.learner,
+            "name": self.name,
+            "source": self.source,
+            "seeds": list(self.seeds),
+            "run_ids": list(self.run_ids),
+            "init": self.init,
+            "upper_bound": self.upper_bound,
+        }
+
+    def metrics(self) -> dict[str, dict[str, Any]]:
+        """Its numbers, unrounded."""
+        return {name: {"mean": cell.mean, "std": cell.std, "n": cell.n} for name, cell in self.cells.items()}
 
 
 @dataclass(frozen=True)

@@ -13,30 +13,31 @@ from statistics import fmean, stdev
 from typing import Any
 
 from cvis.errors import UserError
-from cvis.evaluation.measures import COLUMNS, METRICS, STEP_METRICS
+from cvis.evaluation.measures import COLUMNS, MEASURES, METRICS, STEP_METRICS
+from cvis.report.class_ap import ap_matrix, class_values
 from cvis.report.rank import ranked
-from cvis.report.rows import Block, Cell, Group, Row
+from cvis.report.rows import Block, Group, Row, Statistic
 from cvis.runs.find import RunResult
 from cvis.runs.protocol import differences, signature
 
-__all__ = ["Block", "Cell", "Group", "Row", "comparison", "per_step"]
+__all__ = ["Block", "Group", "Row", "Statistic", "comparison", "per_step"]
 
 
 def comparison(runs: Sequence[RunResult], metrics: Sequence[str] = ()) -> list[Group]:
     """The result table: one row per learner and protocol, ``final`` metrics and those of the last step.
 
     Raises:
-        UserError: an unknown metric.
+        UserError: an unknown metric, or damaged numbers of a class where they are needed.
     """
-    columns = chosen(metrics, tuple(METRICS), default=tuple(COLUMNS))
+    columns = chosen(metrics, METRICS, default=COLUMNS)
 
-    def cells(own: Sequence[RunResult]) -> dict[str, Cell]:
-        return {
-            name: _cell((run.seed, run.final.get(name, run.steps[-1].get(name))) for run in own) for name in columns
-        }
+    joint = {_condition(run): run for run in reversed(runs) if run.upper_bound}
 
-    better = {name: METRICS[name][1] for name in columns}
-    return [_group(key, own, columns, cells, better) for key, own in _grouped(runs).items()]
+    def cells(seeds: Sequence[RunResult]) -> dict[str, Statistic]:
+        return {name: _statistic((run.seed, _value(run, name, joint)) for run in seeds) for name in columns}
+
+    better = {name: MEASURES[name].direction for name in columns}
+    return [_group(key, same, columns, cells, better) for key, same in _grouped(runs).items()]
 
 
 def per_step(runs: Sequence[RunResult], metric: str = "mAP_all") -> list[Group]:
@@ -47,16 +48,17 @@ def per_step(runs: Sequence[RunResult], metric: str = "mAP_all") -> list[Group]:
     """
     (metric,) = chosen([metric], STEP_METRICS)
     groups = []
-    for key, own in _grouped(runs).items():
-        length = max(len(run.steps) for run in own)
+    for key, same in _grouped(runs).items():
+        length = max(len(run.steps) for run in same)
         columns = tuple(f"step {i}" for i in range(length))
 
-        def cells(runs: Sequence[RunResult], length: int = length) -> dict[str, Cell]:
+        def cells(runs: Sequence[RunResult], length: int = length) -> dict[str, Statistic]:
             return {
-                f"step {i}": _cell((run.seed, _at_step(run, i, length, metric)) for run in runs) for i in range(length)
+                f"step {i}": _statistic((run.seed, _at_step(run, i, length, metric)) for run in runs)
+                for i in range(length)
             }
 
-        group = _group(key, own, columns, cells, dict.fromkeys(columns, "higher"))
+        group = _group(key, same, columns, cells, dict.fromkeys(columns, "higher"))
         groups.append(replace(group, metric=metric))
     return groups
 
@@ -84,21 +86,21 @@ def _group(
     key: tuple[str, str],
     runs: Sequence[RunResult],
     columns: tuple[str, ...],
-    cells: Callable[[Sequence[RunResult]], dict[str, Cell]],
+    cells: Callable[[Sequence[RunResult]], dict[str, Statistic]],
     better: Mapping[str, str],
 ) -> Group:
     by_protocol: dict[Hashable, list[RunResult]] = {}
     for run in runs:
         by_protocol.setdefault(signature(run.conditions), []).append(run)
     blocks: list[Block] = []
-    for own in sorted(by_protocol.values(), key=len, reverse=True):
-        protocol = own[0].conditions
+    for same in sorted(by_protocol.values(), key=len, reverse=True):
+        protocol = same[0].conditions
         differs = differences(protocol, blocks[0].protocol) if blocks else {}
-        blocks.append(Block(protocol, differs, ranked(_rows(own, cells), better)))
+        blocks.append(Block(protocol, differs, ranked(_rows(same, cells), better)))
     return Group(*key, tuple(blocks), columns)
 
 
-def _rows(runs: Sequence[RunResult], cells: Callable[[Sequence[RunResult]], dict[str, Cell]]) -> list[Row]:
+def _rows(runs: Sequence[RunResult], cells: Callable[[Sequence[RunResult]], dict[str, Statistic]]) -> list[Row]:
     by_method: dict[tuple[str, ...], list[RunResult]] = {}
     for run in runs:
         by_method.setdefault(run.method, []).append(run)
@@ -106,7 +108,7 @@ def _rows(runs: Sequence[RunResult], cells: Callable[[Sequence[RunResult]], dict
     return sorted(_told_apart(rows), key=lambda row: row.upper_bound)
 
 
-def _row(runs: Sequence[RunResult], cells: dict[str, Cell]) -> Row:
+def _row(runs: Sequence[RunResult], cells: dict[str, Statistic]) -> Row:
     first = runs[0]
     return Row(
         learner=first.learner,
@@ -132,16 +134,30 @@ def _told_apart(rows: Sequence[Row]) -> list[Row]:
     return [replace(row, note=note) if names[row.name] > 1 else row for row, note in zip(rows, full, strict=True)]
 
 
+def _condition(run: RunResult) -> Hashable:
+    """What a run shares with the joint run that it is measured against."""
+    return run.scenario, run.segmenter, run.seed, signature(run.conditions)
+
+
+def _value(run: RunResult, metric: str, joint: Mapping[Hashable, RunResult]) -> Any:
+    """After the last step; of a measure against joint training None where there is no such run of this seed."""
+    against_joint = MEASURES[metric].against_joint
+    if against_joint is None:
+        return run.final.get(metric, run.steps[-1].get(metric))
+    bound = None if run.upper_bound else joint.get(_condition(run))
+    return bound and against_joint(ap_matrix(run), class_values(bound, -1))
+
+
 def _at_step(run: RunResult, step: int, length: int, metric: str) -> Any:
     """The value of a step; a stream of one step (the upper bound's) is compared with the last one."""
     index = step - (length - 1) if len(run.steps) == 1 else step
     return run.steps[index].get(metric) if 0 <= index < len(run.steps) else None
 
 
-def _cell(values: Iterable[tuple[int, Any]]) -> Cell:
+def _statistic(values: Iterable[tuple[int, Any]]) -> Statistic:
     """Of (seed, value or None)."""
-    found = {seed: float(value) for seed, value in values if value is not None}
-    if not found:
-        return Cell(None)
-    own = list(found.values())
-    return Cell(fmean(own), stdev(own) if len(own) > 1 else None, len(own), by_seed=found)
+    by_seed = {seed: float(value) for seed, value in values if value is not None}
+    if not by_seed:
+        return Statistic(None)
+    known = list(by_seed.values())
+    return Statistic(fmean(known), stdev(known) if len(known) > 1 else None, len(known), by_seed=by_seed)

@@ -7,47 +7,20 @@ become one curve, and different protocols never share one.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import Any
 
 from cvis.errors import UserError
-from cvis.evaluation.measures import METRICS, STEP_METRICS
-from cvis.report.class_views import (
-    CLASS_METRICS,
-    ClassByStep,
-    ClassForgetting,
-    class_by_step,
-    class_forgetting,
-    class_values,
-)
-from cvis.report.table import Group, Row, comparison, per_step
+from cvis.evaluation.measures import MEASURES, SIZES, STABILITY, STEP_METRICS
+from cvis.report.class_ap import class_values
+from cvis.report.rows import Group, Row
+from cvis.report.table import comparison
 from cvis.runs.find import RunResult
 
-__all__ = [
-    "CLASS_METRICS",
-    "COSTS",
-    "SIZES",
-    "ClassByStep",
-    "ClassForgetting",
-    "Curve",
-    "Entry",
-    "Tradeoff",
-    "along_steps",
-    "class_by_step",
-    "class_forgetting",
-    "cost_curves",
-    "entries",
-    "step_curves",
-    "tradeoff",
-]
-
-SIZES = ("APs", "APm", "APl")
-"""AP of small, medium and large objects: the columns of CRISP's Tables III to VI at every step."""
 COSTS = ("trainable_params", "stored_params", "train_s")
 """What a step costs: numbers trained, numbers added to what must be kept, seconds."""
-STABILITY = ("mAP_base", "forgetting", "FR", "FR_normalized", "relative_drop", "bwt")
 
 Value = Callable[[RunResult, int], Any]
 
@@ -144,11 +117,11 @@ def cost_curves(runs: Sequence[RunResult], cost: str) -> list[Curve]:
     """
 
     def value(run: RunResult, step: int) -> Any:
-        found = run.steps[step].get(cost)
-        if found is not None and type(found) not in (int, float):
+        amount = run.steps[step].get(cost)
+        if amount is not None and type(amount) not in (int, float):
             where = f"{run.path / 'metrics.json'}: steps[{step}].{cost}"
-            raise UserError(f"{where}: {found!r:.60}: is not a number; run the same `cvis run` again")
-        return found
+            raise UserError(f"{where}: {amount!r:.60}: is not a number; run the same `cvis run` again")
+        return amount
 
     return _curves(runs, value, lambda run: value(run, -1))
 
@@ -165,11 +138,7 @@ def tradeoff(runs: Sequence[RunResult], stability: str = "mAP_base") -> list[Tra
     def kept(run: RunResult) -> Any:
         if run.upper_bound:
             return upper_bound(run, stability)
-        return (
-            run.final.get(stability)
-            if stability in METRICS and stability != "mAP_base"
-            else run.steps[-1].get(stability)
-        )
+        return run.final.get(stability) if MEASURES[stability].of else run.steps[-1].get(stability)
 
     def learned(run: RunResult) -> Any:
         return _task_mean(run) if run.upper_bound else run.final.get("plasticity")
@@ -177,14 +146,13 @@ def tradeoff(runs: Sequence[RunResult], stability: str = "mAP_base") -> list[Tra
     return [Tradeoff(e, _mean_std(map(learned, e.runs)), _mean_std(map(kept, e.runs))) for e in entries(runs)]
 
 
-def along_steps(runs: Sequence[RunResult], metrics: Sequence[str] = SIZES) -> list[Group]:
+def beside(tables: Mapping[str, Sequence[Group]]) -> list[Group]:
     """The layout of CRISP's Tables III to VI: a row per learner, and the metrics side by side at every step.
 
-    Raises:
-        UserError: an unknown metric.
+    Args:
+        tables: metric -> the tables of its steps, of the same runs, as :func:`cvis.report.table.per_step` makes them.
     """
-    tables = [per_step(runs, metric) for metric in metrics]
-    return [_beside(parts, metrics) for parts in zip(*tables, strict=True)]
+    return [_beside(dict(zip(tables, same, strict=True))) for same in zip(*tables.values(), strict=True)]
 
 
 def upper_bound(run: RunResult, metric: str) -> float | None:
@@ -200,12 +168,12 @@ def upper_bound(run: RunResult, metric: str) -> float | None:
 
 
 def _curves(runs: Sequence[RunResult], value: Value, bound: Callable[[RunResult], Any]) -> list[Curve]:
-    found = entries(runs)
+    rows = entries(runs)
     length: dict[tuple[str, str], int] = {}
-    for entry in found:
+    for entry in rows:
         place = entry.scenario, entry.segmenter
         length[place] = max(length.get(place, 1), *(len(run.steps) for run in entry.runs))
-    return [_curve(e, length[e.scenario, e.segmenter], value, bound) for e in found]
+    return [_curve(entry, length[entry.scenario, entry.segmenter], value, bound) for entry in rows]
 
 
 def _curve(entry: Entry, length: int, value: Value, bound: Callable[[RunResult], Any]) -> Curve:
@@ -220,14 +188,14 @@ def _curve(entry: Entry, length: int, value: Value, bound: Callable[[RunResult],
 
 
 def _mean_std(values: Any) -> tuple[float, float]:
-    found = [float(value) for value in values if value is not None]
-    return fmean(found) if found else math.nan, stdev(found) if len(found) > 1 else math.nan
+    known = [float(value) for value in values if value is not None]
+    return fmean(known) if known else math.nan, stdev(known) if len(known) > 1 else math.nan
 
 
 def _mean_ap(run: RunResult, classes: Sequence[int]) -> float | None:
     ap = class_values(run, -1)
-    found = [ap[c] for c in classes if c in ap]
-    return fmean(found) if found else None
+    scored = [ap[c] for c in classes if c in ap]
+    return fmean(scored) if scored else None
 
 
 def _task_mean(run: RunResult) -> float | None:
@@ -236,26 +204,27 @@ def _task_mean(run: RunResult) -> float | None:
     return fmean(means) if means else None
 
 
-def _beside(parts: Sequence[Group], metrics: Sequence[str]) -> Group:
+def _beside(parts: Mapping[str, Group]) -> Group:
     """Tables of the same rows, one per metric, made into one: step by step, and the metrics within a step."""
-    names = {(step, metric): f"{step} {metric}" for step in parts[0].columns for metric in metrics}
+    first = next(iter(parts.values()))
+    columns = {f"{step} {metric}": (step, metric) for step in first.columns for metric in parts}
     blocks = []
-    for same in zip(*(part.blocks for part in parts), strict=True):
+    for i, block in enumerate(first.blocks):
         rows = []
-        for own in zip(*(block.rows for block in same), strict=True):
-            cells = {m: row.cells for m, row in zip(metrics, own, strict=True)}
-            rows.append(replace(own[0], cells={name: cells[m][step] for (step, m), name in names.items()}))
-        blocks.append(replace(same[0], rows=tuple(rows)))
-    notes = [note for part in parts for note in part.notes] + _nowhere(parts, metrics)
-    return replace(parts[0], blocks=tuple(blocks), columns=tuple(names.values()), metric="", notes=tuple(notes))
+        for j, row in enumerate(block.rows):
+            cells = {metric: part.blocks[i].rows[j].cells for metric, part in parts.items()}
+            rows.append(replace(row, cells={name: cells[metric][step] for name, (step, metric) in columns.items()}))
+        blocks.append(replace(block, rows=tuple(rows)))
+    notes = [*(note for part in parts.values() for note in part.notes), *_nowhere(parts)]
+    return replace(first, blocks=tuple(blocks), columns=tuple(columns), metric="", notes=tuple(notes))
 
 
-def _nowhere(parts: Sequence[Group], metrics: Sequence[str]) -> list[str]:
+def _nowhere(parts: Mapping[str, Group]) -> list[str]:
     """Says why a whole column is empty."""
-    gone = [
+    empty = [
         metric
-        for metric, part in zip(metrics, parts, strict=True)
-        if all(c.mean is None for block in part.blocks for row in block.rows for c in row.cells.values())
+        for metric, part in parts.items()
+        if all(cell.mean is None for block in part.blocks for row in block.rows for cell in row.cells.values())
     ]
-    sizes = [metric for metric in gone if metric in SIZES]
+    sizes = [metric for metric in empty if metric in SIZES]
     return [f"{', '.join(sizes)}: undefined, as no object of the test videos is of that size."] if sizes else []

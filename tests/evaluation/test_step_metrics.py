@@ -9,6 +9,7 @@ from scored_sets import CLASSES, random_set, set_of, track_of, tracks_of, video_
 from test_video_ap import LEFT, RIGHT
 
 from cvis.evaluation import final_metrics, score, step_metrics
+from cvis.evaluation.measures import CLASS_METRICS, MEASURES, METRICS, STEP_METRICS
 
 CAT, DOG, EMU, FOX = CLASSES  # of which FOX has no ground truth
 VIDEO = video_of(1, 1)
@@ -62,6 +63,15 @@ def test_the_run_ends_with_the_last_step_and_what_was_forgotten(steps):
     assert final["n_never_learned"] == 0
     assert final["plasticity"] == pytest.approx(100)  # EMU, right after its step; FOX has no ground truth
     assert final["relative_drop"] == pytest.approx(50)  # DOG of CAT and DOG
+
+
+def test_every_metric_that_is_offered_is_in_the_files_or_measured_against_joint_training(steps):
+    final, last = final_metrics(steps), steps[-1]
+    elsewhere = {name for name in METRICS if MEASURES[name].against_joint}
+    assert elsewhere == {"intransigence"}
+    assert elsewhere | final.keys() | last.keys() >= set(METRICS)
+    assert last.keys() >= set(STEP_METRICS)
+    assert all(metrics.keys() == set(CLASS_METRICS) for metrics in last["per_class"].values())
 
 
 def test_json_keeps_everything(steps):

@@ -11,8 +11,9 @@ import pytest
 from stream_runs import AP, NAMES, write_stream
 
 from cvis.errors import UserError
-from cvis.report.class_table import class_tables, render
+from cvis.report.class_tables import ClassTables, class_tables
 from cvis.report.class_views import class_by_step, class_forgetting
+from cvis.report.formats import FORMATS, render
 from cvis.runs.find import load_runs
 from cvis.runs.result import read_run
 
@@ -123,11 +124,12 @@ def test_the_tables_hold_the_same_numbers_in_every_format(tmp_path):
     for seed in (0, 1):
         write_stream(tmp_path, seed=seed, ap={**AP, 9: (None, None, None)})
     (table,) = class_tables(load_runs([tmp_path]).runs)
-    assert table.headings == ["class", "new at", "step 0", "step 1", "step 2", "best", "forgetting"]
-    assert table.rows[0] == ["ape", "0", "40.00", "30.00", "20.00", "40.00", "20.00"]
-    assert table.rows[2] == ["dog & <b>", "1", "-", "50.00", "60.00", "50.00", "-10.00"]
-    assert table.note == "Without ground truth in the test videos: yak."
-    lines = list(csv.DictReader(render([table], "csv").splitlines()))
+    headings, ape, _, dog, _ = table.table().lines
+    assert headings == ["class", "new at", "step 0", "step 1", "step 2", "best", "forgetting"]
+    assert ape == ["ape", "0", "40.00", "30.00", "20.00", "40.00", "20.00"]
+    assert dog == ["dog & <b>", "1", "-", "50.00", "60.00", "50.00", "-10.00"]
+    document = ClassTables([table])
+    lines = list(csv.DictReader(render(document, "csv").splitlines()))
     assert len(lines) == 4 * 3
     dog = [line for line in lines if line["class"] == NAMES[5]]
     assert [(line["step"], line["value"], line["forgetting"]) for line in dog] == [
@@ -135,10 +137,20 @@ def test_the_tables_hold_the_same_numbers_in_every_format(tmp_path):
         ("1", "50.0", "-10.0"),
         ("2", "60.0", "-10.0"),
     ]
-    content = json.loads(render([table], "json"))["per_class"][0]
+    content = json.loads(render(document, "json"))["per_class"][0]
     assert content["classes"][2] == {"id": 5, "name": NAMES[5], "learned_at": 1, "values": [None, 50.0, 60.0]}
     assert content["no_ground_truth"] == [9]
-    assert "dog &amp; &lt;b&gt; | 1 | - | 50.00" in render([table], "md")
-    assert "ape             0   40.00   30.00   20.00  40.00       20.00" in render([table], "terminal")
-    with pytest.raises(UserError, match="--format latex: not for tables of classes"):
-        render([table], "latex")
+    assert "dog &amp; &lt;b&gt; | 1 | - | 50.00" in render(document, "md")
+    assert "ape             0   40.00   30.00   20.00  40.00       20.00" in render(document, "terminal")
+    assert r"dog \& \textless{}b\textgreater{} & 1 & -- & 50.00 & 60.00 & 50.00 & $-$10.00 \\" in render(
+        document, "latex"
+    )
+    assert '<th scope="row">ape</th><td class="num">0</td><td class="num">40.00</td>' in render(document, "html")
+
+
+@pytest.mark.parametrize("format", [name for name in FORMATS if name not in ("csv", "json")])
+def test_what_is_printed_says_how_to_read_it_and_which_classes_are_in_no_mean(tmp_path, format):
+    write_stream(tmp_path, ap={**AP, 9: (None, None, None)})
+    text = render(ClassTables(class_tables(load_runs([tmp_path]).runs)), format)
+    assert text.count("Without ground truth in the test videos: yak.") == 1
+    assert text.count("best minus last, in points of AP.") == 1

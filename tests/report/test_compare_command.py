@@ -10,7 +10,7 @@ from run_folders import write_run
 from typer.testing import CliRunner
 
 from cvis.cli import app
-from cvis.cli.output import Styled, parts, show_table
+from cvis.cli.output import Cell, parts, show_table
 
 
 def call(*arguments):
@@ -102,7 +102,7 @@ def test_a_terminal_shows_the_best_bold_and_the_second_underlined(monkeypatch, c
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    show_table(["learner", "mAP"], [["a", Styled("3.00", "bold")], ["b", Styled("2.00", "underline")]])
+    show_table(["learner", "mAP"], [["a", Cell("3.00", rank=1)], ["b", Cell("2.00", rank=2)]])
     printed = capsys.readouterr().out
     assert "\x1b[1m3.00" in printed
     assert "\x1b[4m2.00" in printed
@@ -144,7 +144,7 @@ def test_the_name_of_out_says_the_format(tmp_path):
     ("options", "says"),
     [
         (["--out", "."], "--out .: is a folder; give the name of a file"),
-        (["--format", "xls"], "--format xls: no such format; choose of terminal, "),
+        (["--format", "xls"], "--format xls: no such format; choose of csv, "),
         (["--format", "md", "--json"], "--format md: --json asks for another one"),
         (["--baseline", "nix"], "--baseline nix: no row is called that; choose of finetune"),
     ],

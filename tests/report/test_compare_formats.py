@@ -15,13 +15,14 @@ from cvis.report.baseline import with_baseline
 from cvis.report.formats import FORMATS, render
 from cvis.report.published import PublishedRow, PublishedTable
 from cvis.report.published_rows import with_published
+from cvis.report.result_tables import ResultTables
 
 NASTY = r"""*<b>&_%$#{}~^\ | [x] "q" `c` é±中"""
 VOID = {"br", "hr", "img", "input", "meta"}
 
 
 @pytest.fixture
-def groups(tmp_path):
+def document(tmp_path):
     """Two blocks of ours, a published one, differences; the best name is the worst to print."""
     random = {"model": "tiny", "pretrained": "random", "sha256": None}
     for seed, mAP in enumerate((30.0, 31.0)):
@@ -32,7 +33,7 @@ def groups(tmp_path):
     runs = load_runs([tmp_path]).runs
     rows = (PublishedRow("P&P|1", "x", {"mAP": 50.0}, {}), PublishedRow("P2", "y", {"mAP": 40.0}, {}))
     paper = PublishedTable("synthetic-20-4", "mask2former_tiny", "coco", "A|B <i>, Table 1", ("another split",), rows)
-    return with_published(with_baseline(comparison(runs, ["mAP", "FR"]), "third"), [paper])
+    return ResultTables(with_published(with_baseline(comparison(runs, ["mAP", "FR"]), "third"), [paper]))
 
 
 def columns_of(line):
@@ -40,8 +41,8 @@ def columns_of(line):
     return len(re.split(r"(?<!\\)&", line))
 
 
-def test_latex_has_one_number_of_columns_in_every_row(groups):
-    text = render(groups, "latex")
+def test_latex_has_one_number_of_columns_in_every_row(document):
+    text = render(document, "latex")
     tabulars = re.findall(r"\\begin\{tabular\}\{([lr]+)\}\n(.*?)\\end\{tabular\}", text, re.S)
     assert [spec for spec, _ in tabulars] == ["lllrrr", "lrrr"]
     for spec, body in tabulars:
@@ -55,8 +56,8 @@ def test_latex_has_one_number_of_columns_in_every_row(groups):
             assert (int(spanned[1]) if spanned else columns_of(line)) == len(spec), line
 
 
-def test_latex_is_balanced_and_nothing_special_is_bare(groups):
-    text = render(groups, "latex").split("\n", 1)[1]
+def test_latex_is_balanced_and_nothing_special_is_bare(document):
+    text = render(document, "latex").split("\n", 1)[1]
     assert text.isascii()
     open_environments = []
     for kind, name in re.findall(r"\\(begin|end)\{(\w+)\}", text):
@@ -73,8 +74,8 @@ def test_latex_is_balanced_and_nothing_special_is_bare(groups):
         assert not line.lstrip().startswith(("[", "*"))  # after \\ it would be an option of the line's end
 
 
-def test_latex_of_a_hard_name(groups):
-    text = render(groups, "latex")
+def test_latex_of_a_hard_name(document):
+    text = render(document, "latex")
     assert r"{*}\textless{}b\textgreater{}\&\_\%\$\#\{\}\textasciitilde{}\textasciicircum{}\textbackslash{} " in text
     assert r"\textbar{} {[}x{]} ''q'' `c` \'{e}$\pm$U+4E2D {[}random text encoder{]}" in text
     assert r"\textbf{30.50 $\pm$ 0.71}" in text
@@ -87,8 +88,8 @@ def markdown_cells(line):
     return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
 
 
-def test_markdown_tables_are_whole(groups):
-    text = render(groups, "md")
+def test_markdown_tables_are_whole(document):
+    text = render(document, "md")
     tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
     assert len(tables) == 4
     for lines in tables:
@@ -124,8 +125,8 @@ class Parser(HTMLParser):
         self.texts.append(data)
 
 
-def test_html_is_well_formed_and_escaped(groups):
-    text = render(groups, "html")
+def test_html_is_well_formed_and_escaped(document):
+    text = render(document, "html")
     assert text.isascii()
     page = Parser()
     page.feed(text)
@@ -140,8 +141,8 @@ def test_html_is_well_formed_and_escaped(groups):
     assert ("td", "num second") in page.tags
 
 
-def test_csv_has_a_line_per_row_and_metric_with_unrounded_numbers(groups):
-    lines = list(csv.DictReader(io.StringIO(render(groups, "csv"))))
+def test_csv_has_a_line_per_row_and_metric_with_unrounded_numbers(document):
+    lines = list(csv.DictReader(io.StringIO(render(document, "csv"))))
     assert len(lines) == 6 * 2  # four rows of ours, two of a paper
     second = {line["metric"]: line for line in lines if line["learner"] == "second"}
     assert float(second["FR"]["mean"]) == 1 / 3
@@ -159,7 +160,8 @@ def test_csv_has_a_line_per_row_and_metric_with_unrounded_numbers(groups):
 
 def test_csv_of_steps_has_a_line_per_step(tmp_path):
     write_run(tmp_path, steps=(40.0, 30.0, 10.0))
-    lines = list(csv.DictReader(io.StringIO(render(per_step(load_runs([tmp_path]).runs, "mAP_seen"), "csv"))))
+    steps = per_step(load_runs([tmp_path]).runs, "mAP_seen")
+    lines = list(csv.DictReader(io.StringIO(render(ResultTables(steps), "csv"))))
     assert [(line["metric"], line["step"], line["mean"]) for line in lines] == [
         ("mAP_seen", "0", "40.0"),
         ("mAP_seen", "1", "30.0"),
@@ -167,8 +169,8 @@ def test_csv_of_steps_has_a_line_per_step(tmp_path):
     ]
 
 
-def test_json_has_ranks_sources_and_run_ids(groups, tmp_path):
-    (group,) = json.loads(render(groups, "json"))["groups"]
+def test_json_has_ranks_sources_and_run_ids(document, tmp_path):
+    (group,) = json.loads(render(document, "json"))["groups"]
     first, apart, paper = group["blocks"]
     row = first["rows"][0]
     assert (row["source"], row["ranks"], len(row["run_ids"])) == ("ours", {"mAP": 1, "FR": 1}, 2)
@@ -178,8 +180,8 @@ def test_json_has_ranks_sources_and_run_ids(groups, tmp_path):
 
 
 @pytest.mark.parametrize("format", [f for f in FORMATS if f not in ("csv", "json")])
-def test_every_printed_format_says_what_is_needed(groups, format):
-    text = render(groups, format)
+def test_every_printed_format_says_what_is_needed(document, format):
+    text = render(document, format)
     for said in ("another split", "not comparable", "upper bound", "random weights", "paired Student t-test"):
         assert (said in text) == (said != "upper bound"), said
     assert text.endswith("\n")
@@ -190,17 +192,17 @@ def test_every_printed_format_says_what_is_needed(groups, format):
 
 def test_no_runs_no_rows():
     for format in FORMATS:
-        render([], format)
+        render(ResultTables([]), format)
 
 
-def test_an_unknown_format(groups):
-    with pytest.raises(UserError, match="--format xls: no such format; choose of terminal, md, latex, csv, json, html"):
-        render(groups, "xls")
+def test_an_unknown_format(document):
+    with pytest.raises(UserError, match="--format xls: no such format; choose of csv, html, json, latex, md, terminal"):
+        render(document, "xls")
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-x", "@SUM(1)"])
 def test_csv_holds_no_formula(tmp_path, name):
     write_run(tmp_path, label=name, mAP=12.5)
-    rows = list(csv.DictReader(io.StringIO(render(comparison(load_runs([tmp_path]).runs), "csv"))))
+    rows = list(csv.DictReader(io.StringIO(render(ResultTables(comparison(load_runs([tmp_path]).runs)), "csv"))))
     assert {row["name"] for row in rows} == {f"'{name}"}
     assert rows[0]["mean"] == "12.5"

@@ -92,18 +92,18 @@ def test_the_numbers_and_their_ranks_are_those_of_the_comparison(runs, panels):
     for group, panel in zip(comparison(load_runs([runs]).runs), panels, strict=True):
         (block,), (table,) = group.blocks, panel.results
         place = [column.title for column in table.columns].index("mAP")
-        cells = {row[0].key: row[place] for body in table.bodies for row in body.rows}
+        cells = {row[0].key: row[place] for row in table.rows}
         for row in block.rows:
             expected = row.cells["mAP"]
             assert cells[row.name].key == expected.mean
-            assert cells[row.name].mark == {0: "", 1: "best", 2: "second"}[expected.rank]
+            assert cells[row.name].rank == expected.rank
 
 
 def test_a_random_text_encoder_is_named_wherever_its_row_is(panels):
     panel = panels[1]
     tables = [*panel.results, panel.runs, *(table for option in panel.steps for table in option.tables)]
     for table in tables:
-        (row,) = (row for body in table.bodies for row in body.rows if row[0].text == "crisp")
+        (row,) = (row for row in table.rows if row[0].text == "crisp")
         assert row[0].aside == "[random text encoder]"
     for name in (*(option.title for option in panel.classes), panel.protocols[0].title):
         assert "crisp" not in name or "crisp [random text encoder]" in name
@@ -116,9 +116,9 @@ def test_another_protocol_stands_apart_with_its_key(tmp_path):
     write_stream(tmp_path, "other", mAP=90.0, protocol={"split_sha256": "bb"})
     (panel,) = build(load_runs([tmp_path]), Options(videos=0)).panels
     first, second = panel.results
-    assert "other protocol" in second.caption
+    assert "other protocol" in second.title
     assert any("split_sha256 = 'bb', not 'aa'" in note for note in second.notes)
-    assert {row[0].text for body in first.bodies for row in body.rows} == {"finetune", "lwf"}
+    assert {row[0].text for row in first.rows} == {"finetune", "lwf"}
     assert len(panel.protocols) == 2
     assert "split_sha256 = 'bb', not 'aa'" in panel.protocols[1].note
 
@@ -139,7 +139,7 @@ def test_every_key_of_the_protocol_is_on_the_page(runs, panels, text):
 def test_classes_not_learned_yet_have_no_number(panels):
     (option,) = (option for option in panels[1].classes if option.title.startswith("CoMBO"))
     (table,) = option.tables
-    rows = {row[0].text: [cell.text for cell in row[1:]] for row in table.bodies[0].rows}
+    rows = {row[0].text: [cell.text for cell in row[1:]] for row in table.rows}
     assert rows["yak"] == ["2", "·", "·", "30.0", "-"]
     assert rows["ape"] == ["0", "40.0", "30.0", "20.0", "20.0"]  # best 40 - last 20
     assert rows["dog & <b>"] == ["1", "·", "50.0", "60.0", "-10.0"]
@@ -161,7 +161,7 @@ def test_the_environment_is_read_from_run_json_and_may_be_missing(tmp_path):
     assert {"packages", "git", "command"} <= {fact.key for fact in with_place.facts}
     assert "missing or damaged" in without.note
     table = run_table(runs, {run.path: read_record(run.path) for run in runs}, "p")
-    cells = {row[0].text: [cell.text for cell in row] for row in table.bodies[0].rows}
+    cells = {row[0].text: [cell.text for cell in row] for row in table.rows}
     assert {"1 h 02 min", "2.0 GiB", "H200", "2.11", "ababababab"} <= set(cells["known"])
 
 
@@ -182,10 +182,10 @@ def test_published_numbers_only_on_request_and_apart(tmp_path):
     assert len(plain.results) == 1
     assert len(panel.results) > 1
     ours, *papers = panel.results
-    assert {row[-1].text for body in ours.bodies for row in body.rows} == {"ours"}
+    assert {row[-1].text for row in ours.rows} == {"ours"}
     for table in papers:
-        assert {row[-1].text for body in table.bodies for row in body.rows} == {"paper"}
-        assert "published" in table.caption
+        assert {row[-1].text for row in table.rows} == {"paper"}
+        assert "published" in table.title
         assert table.notes  # how they were measured
 
 

@@ -6,7 +6,7 @@ from run_folders import write_run
 
 from cvis.errors import UserError
 from cvis.report import comparison, load_runs, per_step
-from cvis.report.formats.json_text import as_json
+from cvis.report.result_tables import ResultTables
 
 
 def table(root, metrics=()):
@@ -124,7 +124,7 @@ def test_per_step_puts_the_upper_bound_at_the_last_step(tmp_path):
 
 def test_json_is_unrounded(tmp_path):
     write_run(tmp_path, mAP=1 / 3)
-    (group,) = as_json([table(tmp_path)])
+    (group,) = ResultTables([table(tmp_path)]).content()["groups"]
     row = group["blocks"][0]["rows"][0]
     assert row["metrics"]["mAP"] == {"mean": 1 / 3, "std": None, "n": 1}
     assert (row["seeds"], row["init"], row["upper_bound"]) == ([0], "random", False)

@@ -14,7 +14,7 @@ from cvis.errors import UserError
 from cvis.learners.registry import available
 from cvis.report import load_runs
 from cvis.report.region import with_region
-from cvis.report.reproducibility import reproducibility, shipped_learners
+from cvis.report.reproducibility import reproducibility
 from cvis.report.reproducibility_text import markdown
 from cvis.runs.provenance import joined, portable, read_provenance
 from cvis.scenario.spec import list_scenarios
@@ -29,6 +29,7 @@ ENVIRONMENT = {
     "threads": 1,
     "git": {"commit": "0123456789abcdef0123", "modified": False},
 }
+LEARNERS = ("balconpas", "combo", "crisp", "eclipse", "finetune")
 BEGIN, END = "<!-- generated: begin cells -->", "<!-- generated: end cells -->"
 
 
@@ -47,19 +48,27 @@ def three(root, learner="finetune", seeds=(0, 1, 2), **more):
 
 
 def built(root):
-    return reproducibility(load_runs([root]).runs)
+    return reproducibility(load_runs([root]).runs, LEARNERS)
 
 
 def status(report, learner="finetune", scenario="synthetic-20-4"):
     return report.cells[scenario, learner]
 
 
-def test_the_cells_are_all_pairs_of_what_ships(tmp_path):
-    ours = sorted(info.name for info in available() if info.package == "cvis")
-    assert list(shipped_learners()) == ours
+def test_the_cells_are_all_pairs_of_stream_and_learner(tmp_path):
     report = built(tmp_path)
-    assert set(report.cells) == {(scenario, name) for scenario in list_scenarios() for name in ours}
+    assert set(report.cells) == {(scenario, name) for scenario in list_scenarios() for name in LEARNERS}
     assert set(report.cells.values()) == {"not verified"}
+
+
+def test_the_command_expects_all_learners_of_ours_and_none_of_a_plugin(tmp_path):
+    three(tmp_path)
+    cells = json.loads(call(tmp_path, "--json").stdout)["cells"]
+    ours = {info.name for info in available() if info.package == "cvis"}
+    assert {"finetune", "joint", "crisp"} <= ours
+    assert [(cell["scenario"], cell["learner"]) for cell in cells] == sorted(
+        (scenario, name) for scenario in list_scenarios() for name in ours
+    )
 
 
 def test_three_seeds_under_one_protocol_verify_a_cell(tmp_path):
@@ -72,7 +81,7 @@ def test_the_overview_calls_a_learner_what_its_rows_do(tmp_path):
     three(tmp_path, "combo", label="CoMBO (re-implementation)")
     titles = next(line for line in markdown(built(tmp_path)).splitlines() if line.startswith("| stream |"))
     names = [title.strip() for title in titles.strip("|").split("|")]
-    expected = ["CoMBO (re-implementation)" if name == "combo" else name for name in shipped_learners()]
+    expected = ["CoMBO (re-implementation)" if name == "combo" else name for name in LEARNERS]
     assert names == ["stream", *expected]
 
 
@@ -149,7 +158,7 @@ def test_a_run_that_does_not_say_its_command_is_asked_of_its_configuration(tmp_p
         asked.append(seeds)
         return "cvis run again"
 
-    text = markdown(reproducibility(load_runs([tmp_path]).runs, rebuild))
+    text = markdown(reproducibility(load_runs([tmp_path]).runs, LEARNERS, rebuild))
     assert asked == [[0, 2]]
     assert "`cvis run synthetic-20-4 --learner finetune --seeds 0,1,2`, `cvis run again`; runs" in text
     assert "command not recorded" not in text

@@ -11,7 +11,8 @@ from stream_runs import AP, write_stream
 from cvis.errors import UserError
 from cvis.report import per_step
 from cvis.report.formats import render
-from cvis.report.views import along_steps, cost_curves, entries, step_curves, tradeoff
+from cvis.report.result_tables import ResultTables
+from cvis.report.views import beside, cost_curves, entries, step_curves, tradeoff
 from cvis.runs.find import load_runs
 
 JOINT = {7: (50.0,), 3: (30.0,), 5: (80.0,), 9: (20.0,)}
@@ -124,7 +125,8 @@ def test_tradeoff_sets_kept_base_classes_against_new_ones(tmp_path):
 def test_sizes_stand_side_by_side_at_every_step(tmp_path):
     write_stream(tmp_path, "finetune", **fields(APs=(1.0, 2.0, 3.0), APm=(4.0, 5.0, 6.0)))
     write_stream(tmp_path, "eclipse", **fields(APs=(9.0, 2.5, 1.0), APm=(4.5, 5.0, 6.0)))
-    (group,) = along_steps(runs_of(tmp_path))
+    tables = {metric: per_step(runs_of(tmp_path), metric) for metric in ("APs", "APm", "APl")}
+    (group,) = beside(tables)
     assert group.columns[:4] == ("step 0 APs", "step 0 APm", "step 0 APl", "step 1 APs")
     assert len(group.columns) == 9
     by_name = {row.name: row.cells for row in group.blocks[0].rows}
@@ -133,10 +135,10 @@ def test_sizes_stand_side_by_side_at_every_step(tmp_path):
     assert by_name["finetune"]["step 0 APs"].rank == 2
     assert by_name["finetune"]["step 1 APl"].mean is None
     assert group.notes == ("APl: undefined, as no object of the test videos is of that size.",)
-    assert "step 2 APl" in render([group], "latex")
+    assert "step 2 APl" in render(ResultTables([group]), "latex")
 
 
-@pytest.mark.parametrize("view", [step_curves, tradeoff, lambda runs, name: along_steps(runs, [name])])
+@pytest.mark.parametrize("view", [step_curves, tradeoff, per_step])
 def test_an_unknown_metric_names_the_known(tmp_path, view):
     write_stream(tmp_path)
     with pytest.raises(UserError, match=r"--metric nope: .*choose of mAP_"):

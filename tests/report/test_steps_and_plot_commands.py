@@ -63,7 +63,7 @@ def test_steps_per_class_prints_the_matrix(runs, tmp_path):
 
 
 def test_steps_refuses_what_it_cannot_write(runs):
-    assert "--format latex: not for tables of classes" in refused("steps", runs, "--per-class", "--format", "latex")
+    assert "--format xls: no such format" in refused("steps", runs, "--per-class", "--format", "xls")
     assert "--metric nope" in refused("steps", runs, "--metric", "nope")
 
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from cvis.cli import app
 from cvis.errors import UserError
 from cvis.report import comparison, load_runs
-from cvis.report.formats.json_text import as_json
+from cvis.report.result_tables import ResultTables
 from cvis.runs.find import read_run
 
 TINY = {"model": "tiny", "pretrained": "random", "sha256": None}
@@ -51,7 +51,7 @@ def test_nothing_is_said_of_encoders_where_none_is_random(tmp_path):
 def test_json_carries_the_encoder(tmp_path):
     write_run(tmp_path, "crisp", text_encoder=TINY)
     write_run(tmp_path, "finetune")
-    (group,) = as_json(comparison(load_runs([tmp_path]).runs))
+    (group,) = ResultTables(comparison(load_runs([tmp_path]).runs)).content()["groups"]
     assert [row["text_encoder"] for row in group["blocks"][0]["rows"]] == [TINY, None]
     assert json.loads(show(tmp_path, "--json"))["groups"] == [group]
 

@@ -1,4 +1,4 @@
-"""Tables as a fragment of HTML, to be put into a page.
+"""A fragment of HTML, to be put into a page.
 
 Plain ASCII, so it reads right under any encoding. Best and second are ``strong`` and ``u`` as well as classes: they
 show without a style sheet.
@@ -6,25 +6,25 @@ show without a style sheet.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape as quoted
 
-from cvis.report.formats.sheet import LEGEND, Sheet, Text, all_notes, pages
-from cvis.report.rows import Group
+from cvis.report.value import Cell, Column, Document, Table, all_notes
+
+SUFFIX = ".html"
 
 
-def render(groups: Sequence[Group]) -> str:
-    """A ``section.group`` per group with a ``table`` per block; the notes in ``ul.notes`` at the end.
+def render(document: Document) -> str:
+    """A ``section.group`` per section with its tables; the notes in ``ul.notes`` at the end.
 
-    Tables have the class ``ours``, ``published`` or ``difference``; cells ``num``, ``best`` and ``second``.
+    Tables have their kind as class, ``ours``, ``published`` or ``difference``; cells ``num``, ``best`` and ``second``.
     """
-    found, lines = pages(groups), []
-    for page in found:
-        lines += ['<section class="group">', f"<h3>{escape(page.title)}</h3>"]
-        for sheet in page.sheets:
-            lines += _table(sheet, page.title)
+    sections, lines = document.sections(), []
+    for section in sections:
+        lines += ['<section class="group">', f"<h3>{escape(section.title)}</h3>"]
+        for table in section.tables:
+            lines += [*_table(table, section.title), *(f"<p>{escape(note)}</p>" for note in table.notes)]
         lines.append("</section>")
-    notes = [*([LEGEND] if found else []), *all_notes(found)]
+    notes = [*([document.legend] if document.legend and sections else []), *all_notes(sections)]
     lines += ['<ul class="notes">', *(f"<li>{escape(note)}</li>" for note in notes), "</ul>"]
     return "\n".join(lines) + "\n"
 
@@ -38,33 +38,29 @@ def escape(text: str) -> str:
     return quoted(text).encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
-def _table(sheet: Sheet, title: str) -> list[str]:
-    heads = "".join(
-        f'<th scope="col"{"" if i < sheet.left else _class("num")}>{escape(name)}</th>'
-        for i, name in enumerate(sheet.columns)
-    )
+def _table(table: Table, title: str) -> list[str]:
+    heads = "".join(f'<th scope="col"{_class(column)}>{escape(column.title)}</th>' for column in table.columns)
     return [
-        f'<table class="{sheet.kind}">',
-        f"<caption>{escape(sheet.heading or title)}</caption>",
+        f'<table class="{table.kind}">',
+        f"<caption>{escape(table.title or title)}</caption>",
         f"<thead><tr>{heads}</tr></thead>",
         "<tbody>",
-        *(f"<tr>{_row(row, sheet.left)}</tr>" for row in sheet.rows),
+        *(f'<tr><th scope="row">{escape(row[0].text)}</th>{_cells(table, row)}</tr>' for row in table.rows),
         "</tbody>",
         "</table>",
     ]
 
 
-def _row(row: Sequence[Text], left: int) -> str:
-    first = f'<th scope="row">{escape(row[0].text)}</th>'
-    return first + "".join(_cell(cell, i >= left) for i, cell in enumerate(row[1:], 1))
+def _cells(table: Table, row: tuple[Cell, ...]) -> str:
+    return "".join(map(_cell, table.columns[1:], row[1:]))
 
 
-def _cell(cell: Text, is_number: bool) -> str:
+def _cell(column: Column, cell: Cell) -> str:
     text = escape(cell.text)
     marked = {1: f"<strong>{text}</strong>", 2: f"<u>{text}</u>"}.get(cell.rank, text)
-    names = [*(["num"] if is_number else []), *{1: ["best"], 2: ["second"]}.get(cell.rank, [])]
-    return f"<td{_class(*names)}>{marked}</td>"
+    return f"<td{_class(column, cell.rank)}>{marked}</td>"
 
 
-def _class(*names: str) -> str:
+def _class(column: Column, rank: int = 0) -> str:
+    names = [*(["num"] if column.numeric else []), *{1: ["best"], 2: ["second"]}.get(rank, [])]
     return f' class="{" ".join(names)}"' if names else ""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from cvis.report.formats.sheet import LEGEND, Page, Sheet, Text, pages
-from cvis.report.rows import Group
+from cvis.report.value import Cell, Column, Document, Section, Table
 
+SUFFIX = ".tex"
 SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -40,9 +40,9 @@ ACCENTS = {
 """Combining character -> the command that sets it."""
 
 
-def render(groups: Sequence[Group]) -> str:
-    """A ``table`` per group with a part per block; differences to a baseline follow in a tabular of their own."""
-    tables = [_table(page) for page in pages(groups) if page.sheets]
+def render(document: Document) -> str:
+    """A ``table`` per section with a part per table of one shape; those of another follow in tabulars of their own."""
+    tables = [_table(section, document.legend) for section in document.sections() if section.tables]
     return "\n".join(["% needs \\usepackage{booktabs}", *tables]) + "\n"
 
 
@@ -66,40 +66,42 @@ def _character(character: str) -> str:
     return f"U+{ord(character):04X}"
 
 
-def _table(page: Page) -> str:
-    results = [sheet for sheet in page.sheets if sheet.kind != "difference"]
-    differences = [sheet for sheet in page.sheets if sheet.kind == "difference"]
+def _table(section: Section, legend: str) -> str:
+    first = section.tables[0]
+    together = [table for table in section.tables if table.columns == first.columns]
     lines = [r"\begin{table}", r"\centering\small\setlength{\tabcolsep}{4pt}"]
-    lines += [rf"\caption{{{escape(page.title)}}}", rf"\label{{tab:{_slug(page.title)}}}"]
-    lines += _tabular(results)
-    for sheet in differences:
-        lines += [r"\par\medskip", *_tabular([sheet])]
-    headings = [sheet.heading for sheet in results if sheet.heading != sheet.short]
-    for note in [LEGEND, *headings, *page.notes]:
+    lines += [rf"\caption{{{escape(section.title)}}}", rf"\label{{tab:{_slug(section.title)}}}"]
+    lines += _tabular(together)
+    for table in section.tables:
+        if table not in together:
+            lines += [r"\par\medskip", *_tabular([table])]
+    titles = [table.title for table in together if table.title != table.short]
+    below = [note for table in section.tables for note in table.notes]
+    for note in [*([legend] if legend else []), *titles, *below, *section.notes]:
         lines.append(rf"\par\smallskip{{\footnotesize {escape(note)}\par}}")
     return "\n".join([*lines, r"\end{table}"])
 
 
-def _tabular(sheets: Sequence[Sheet]) -> list[str]:
-    first = sheets[0]
-    width = len(first.columns)
-    lines = [rf"\begin{{tabular}}{{{'l' * first.left}{'r' * (width - first.left)}}}", r"\toprule"]
-    lines += [_line([escape(name) for name in first.columns]), r"\midrule"]
-    for sheet in sheets:
-        lines += [r"\midrule"] if sheet is not first else []
-        if sheet.short:
-            lines += [rf"\multicolumn{{{width}}}{{l}}{{\emph{{{escape(sheet.short)}}}}} \\", r"\midrule"]
-        lines += [_line([_cell(cell, i >= sheet.left) for i, cell in enumerate(row)]) for row in sheet.rows]
+def _tabular(tables: Sequence[Table]) -> list[str]:
+    columns = tables[0].columns
+    places = "".join("r" if column.numeric else "l" for column in columns)
+    lines = [rf"\begin{{tabular}}{{{places}}}", r"\toprule"]
+    lines += [_line([escape(column.title) for column in columns]), r"\midrule"]
+    for table in tables:
+        lines += [r"\midrule"] if table is not tables[0] else []
+        if table.short:
+            lines += [rf"\multicolumn{{{len(columns)}}}{{l}}{{\emph{{{escape(table.short)}}}}} \\", r"\midrule"]
+        lines += [_line(map(_cell, columns, row)) for row in table.rows]
     return [*lines, r"\bottomrule", r"\end{tabular}"]
 
 
-def _line(cells: Sequence[str]) -> str:
+def _line(cells: Iterable[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 
-def _cell(cell: Text, is_number: bool) -> str:
+def _cell(column: Column, cell: Cell) -> str:
     text = escape(cell.text)
-    if is_number:
+    if column.numeric:
         text = "--" if text == "-" else text.replace("-", "$-$")  # a minus, not a hyphen
     return {1: rf"\textbf{{{text}}}", 2: rf"\underline{{{text}}}"}.get(cell.rank, text)
 

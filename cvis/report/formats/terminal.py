@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from cvis.report.value import Column, Document, Table, all_notes
 
-from cvis.report.formats.sheet import all_notes, pages
-from cvis.report.rows import Group
-
-
-def render(groups: Sequence[Group]) -> str:
-    """A table per block under its title, then the notes."""
-    found, lines = pages(groups), []
-    for page in found:
-        for sheet in page.sheets:
-            lines += [page.title, *([sheet.heading] if sheet.heading else [])]
-            lines += aligned([sheet.columns, *([cell.text for cell in row] for row in sheet.rows)], sheet.left)
-            lines.append("")
-    return "".join(f"{line}\n" for line in [*lines, *all_notes(found)])
+SUFFIX = ".txt"
 
 
-def aligned(lines: Sequence[Sequence[str]], left: int) -> list[str]:
-    """The first ``left`` columns flush left, the others flush right.
+def render(document: Document) -> str:
+    """Every table under its section's title, then the notes."""
+    sections = document.sections()
+    lines: list[str] = []
+    for section in sections:
+        for table in section.tables:
+            lines += [section.title, *([table.title] if table.title else []), *aligned(table), *table.notes, ""]
+    return "".join(f"{line}\n" for line in [*lines, *all_notes(sections)])
 
-    >>> aligned([["learner", "mAP"], ["joint", "4"]], left=1)
+
+def aligned(table: Table) -> list[str]:
+    """Words flush left, numbers flush right.
+
+    >>> from cvis.report.value import numbers, texts, words
+    >>> aligned(Table((*words("learner"), *numbers("mAP")), (texts("joint", "4"),)))
     ['learner  mAP', 'joint      4']
     """
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    texts = (
-        "  ".join(
-            text.ljust(width) if i < left else text.rjust(width)
-            for i, (text, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in lines
-    )
-    return [text.rstrip() for text in texts]
+    widths = [max(map(len, column)) for column in zip(*table.lines, strict=True)]
+    return ["  ".join(map(_flush, table.columns, line, widths)).rstrip() for line in table.lines]
+
+
+def _flush(column: Column, text: str, width: int) -> str:
+    return text.rjust(width) if column.numeric else text.ljust(width)

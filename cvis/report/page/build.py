@@ -9,8 +9,7 @@ from pathlib import Path
 
 from cvis import __version__
 from cvis.atomic import write_text
-from cvis.evaluation.measures import METRICS
-from cvis.report.page import wording
+from cvis.evaluation.measures import MEASURES, METRICS
 from cvis.report.page.classes import class_option
 from cvis.report.page.facts import environments, protocol_facts, read_record, run_table, settings, stream
 from cvis.report.page.figures import figures
@@ -67,7 +66,7 @@ def build(store: Store, options: Options, report: Report = lambda text: None) ->
         version=__version__,
         panels=tuple(panels),
         left_out=tuple((str(item.path), item.reason) for item in store.left_out),
-        glossary=tuple(Fact(wording.title(name), wording.meaning(name)) for name in METRICS),
+        glossary=tuple(Fact(MEASURES[name].heading, MEASURES[name].meaning) for name in METRICS),
     )
 
 

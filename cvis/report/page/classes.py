@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isnan
 
-from cvis.report.page.values import Body, Cell, Column, Option, Table
-from cvis.report.views import class_by_step, class_forgetting
+from cvis.report.class_views import class_by_step, class_forgetting
+from cvis.report.page.values import Option
+from cvis.report.value import Cell, Column, Table
 from cvis.runs.find import RunResult
 
 FORGOTTEN = "The best AP after any earlier step - AP after the last one, in points; negative where later steps helped."
@@ -23,16 +24,16 @@ def class_option(name: str, runs: Sequence[RunResult], id: str) -> Option:
     )
     rows = tuple(
         (
-            Cell(own.name, own.name),
-            Cell(str(own.learned_at), float(own.learned_at)),
-            *(_ap(float(value), t >= own.learned_at) for t, value in zip(matrix.steps, values, strict=True)),
-            _points(own.forgetting),
+            Cell(one.name, one.name),
+            Cell(str(one.learned_at), float(one.learned_at)),
+            *(_ap(float(value), t >= one.learned_at) for t, value in zip(matrix.steps, values, strict=True)),
+            _points(one.forgetting),
         )
-        for own, values in zip(lost, matrix.values, strict=True)
+        for one, values in zip(lost, matrix.values, strict=True)
     )
     over = f"mean over {len(runs)} seeds" if len(runs) > 1 else f"seed {runs[0].seed}"
     caption = f"AP of every class after every step of {runs[0].scenario}: {name}, {over}"
-    table = Table(id + "-table", caption, columns, (Body(rows),), kind="matrix")
+    table = Table(columns, rows, caption, kind="matrix", id=f"{id}-table")
     return Option(id, name, (table,))
 
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cvis.report.page.values import Body, Cell, Column, Fact, Facts, Step, Table
+from cvis.report.page.values import Fact, Facts, Step
 from cvis.report.page.wording import PROTOCOL
+from cvis.report.value import Cell, Column, Table
 from cvis.runs.find import RunResult, labelled
 
 
@@ -78,7 +79,7 @@ def run_table(runs: Sequence[RunResult], records: Mapping[Path, dict[str, Any]],
     """A row per run: who made it, on what, and in which time."""
     rows = tuple(_run_row(run, records[run.path]) for run in runs)
     caption = f"Every run on {runs[0].scenario} with {runs[0].segmenter}"
-    return Table(f"{panel}-run-list", caption, RUN_COLUMNS, (Body(rows),))
+    return Table(RUN_COLUMNS, rows, caption, id=f"{panel}-run-list")
 
 
 def _run_row(run: RunResult, record: Mapping[str, Any]) -> tuple[Cell, ...]:

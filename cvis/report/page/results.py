@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from cvis.evaluation.measures import METRICS, STEP_METRICS
-from cvis.report.page.values import Body, Cell, Column, Mark, Option, Order, Table
-from cvis.report.page.wording import STEP_TITLES, meaning, title
+from cvis.evaluation.measures import MEASURES, STEP_METRICS
+from cvis.report.layout import random_note
+from cvis.report.page.values import Option
 from cvis.report.published import PublishedTable
 from cvis.report.published_rows import with_published
 from cvis.report.rows import Block, Group, Row
 from cvis.report.table import per_step
+from cvis.report.value import Cell, Cells, Column, Order, Table
 from cvis.runs.find import RunResult
 from cvis.runs.protocol import describe
 
 FIRST: dict[str, Order] = {"higher": "descending", "lower": "ascending"}
-MARKS: dict[int, Mark] = {0: "", 1: "best", 2: "second"}
-RANDOM_NOTE = (
-    "[random text encoder]: class names went through a text model with random weights, not through CLIP's; "
-    "such a row shows that the method runs, not what language knowledge gives it."
-)
 NAME = Column("learner", numeric=False, first="ascending")
 SEEDS = Column("seeds", "Number of runs with different seeds.")
 ORIGIN = (
@@ -38,71 +34,77 @@ def step_options(runs: Sequence[RunResult], published: Sequence[PublishedTable],
     options = []
     for metric in STEP_METRICS:
         groups = per_step(runs, metric)
-        if not any(cell.mean is not None for row in _rows(groups) for cell in row.cells.values()):
+        rows = [row for group in groups for block in group.blocks for row in block.rows]
+        if all(cell.mean is None for row in rows for cell in row.cells.values()):
             continue
         if published:
             groups = with_published(groups, published, metric=metric)
             groups.sort(key=lambda group: group.segmenter != runs[0].segmenter)  # ours first
         name = f"{prefix}-step-{metric}"
-        tables = tuple(table for i, group in enumerate(groups) for table in _step_tables(group, f"{name}-{i}"))
-        options.append(Option(name, STEP_TITLES.get(metric, metric), tables))
+        tables = tuple(
+            _step_table(group, block, f"{name}-{i}-{j}")
+            for i, group in enumerate(groups)
+            for j, block in enumerate(group.blocks)
+        )
+        options.append(Option(name, _words(metric), tables))
     return tuple(options)
 
 
-def _rows(groups: Sequence[Group]) -> list[Row]:
-    return [row for group in groups for block in group.blocks for row in block.rows]
+def _words(metric: str) -> str:
+    return MEASURES[metric].title or metric
 
 
-def row_name(row: Row) -> Cell:
+def _result_table(group: Group, block: Block, id: str) -> Table:
+    metrics = [name for name in group.columns if any(row.cells[name].mean is not None for row in block.rows)]
+    heads = (Column(m.heading, m.meaning, first=FIRST[m.direction]) for m in map(MEASURES.__getitem__, metrics))
+
+    def cells(row: Row) -> Cells:
+        origin = Cell(row.init, row.init), Cell(row.source, row.source)
+        return (_name(row), _seeds(row), *(_number(row, name) for name in metrics), *origin)
+
+    notes = group.notes if block is group.blocks[-1] else ()
+    return _table(group, block, "Results", id, (NAME, SEEDS, *heads, *ORIGIN), cells, notes)
+
+
+def _step_table(group: Group, block: Block, id: str) -> Table:
+    title = _words(group.metric)
+    columns = (NAME, *(Column(step, f"{title}, after {step}") for step in group.columns))
+    return _table(
+        group, block, title, id, columns, lambda row: (_name(row), *(_number(row, step) for step in group.columns))
+    )
+
+
+def _table(
+    group: Group,
+    block: Block,
+    what: str,
+    id: str,
+    columns: tuple[Column, ...],
+    cells: Callable[[Row], Cells],
+    notes: tuple[str, ...] = (),
+) -> Table:
+    """Upper bounds are last already: they are not ranked."""
+    kind = other = ""
+    if block.source == "paper":
+        kind = f", published in {block.title}"
+    elif block.differs:
+        kind = f", other protocol {group.blocks.index(block)}"
+        other = f"Another protocol, not comparable with the first table: {describe(block.differs)}."
+    return Table(
+        columns,
+        tuple(map(cells, block.rows)),
+        f"{what} on {group.scenario} with {group.segmenter}{kind}",
+        notes=tuple(filter(None, [other, *block.notes, *random_note(block.rows), *notes])),
+        id=id,
+        bounds=sum(row.upper_bound for row in block.rows),
+    )
+
+
+def _name(row: Row) -> Cell:
     """The name as every table prints it, the note set smaller."""
-    name = row.name
     note = f" [{row.note}]" if row.note else ""
     bound = " upper bound" if row.upper_bound else ""
-    return Cell(name.removesuffix(note), name, aside=(note + bound).strip())
-
-
-def apart(block: Block) -> str:
-    """Why a block's rows are not ranked with those of the first one; empty for the first."""
-    if not block.differs:
-        return ""
-    return f"Another protocol, not comparable with the first table: {describe(block.differs)}."
-
-
-def _result_table(group: Group, block: Block, name: str) -> Table:
-    metrics = [c for c in group.columns if any(row.cells[c].mean is not None for row in block.rows)]
-    columns = tuple(Column(title(m), meaning(m), first=FIRST[METRICS[m][1]]) for m in metrics)
-    rows = [
-        (row, (row_name(row), _seeds(row), *(_number(row, m) for m in metrics), *_origin(row))) for row in block.rows
-    ]
-    columns = (NAME, SEEDS, *columns, *ORIGIN)
-    return Table(
-        name,
-        _caption(group, block, "Results"),
-        columns,
-        _bodies(rows),
-        _notes(block, group.notes if block is group.blocks[-1] else ()),
-    )
-
-
-def _step_tables(group: Group, name: str) -> list[Table]:
-    label = STEP_TITLES.get(group.metric, group.metric)
-    columns = (NAME, *(Column(c, f"{label}, after {c}") for c in group.columns))
-    tables = []
-    for i, block in enumerate(group.blocks):
-        rows = [(row, (row_name(row), *(_number(row, c) for c in group.columns))) for row in block.rows]
-        tables.append(Table(f"{name}-{i}", _caption(group, block, label), columns, _bodies(rows), _notes(block)))
-    return tables
-
-
-def _caption(group: Group, block: Block, what: str) -> str:
-    kind = (
-        f", published in {block.title}"
-        if block.source == "paper"
-        else f", other protocol {group.blocks.index(block)}"
-        if block.differs
-        else ""
-    )
-    return f"{what} on {group.scenario} with {group.segmenter}{kind}"
+    return Cell(row.name.removesuffix(note), row.name, aside=(note + bound).strip())
 
 
 def _seeds(row: Row) -> Cell:
@@ -110,25 +112,9 @@ def _seeds(row: Row) -> Cell:
     return Cell(str(len(row.seeds)), float(row.n), hint=f"seeds {seeds}") if seeds else Cell("-", hint="none is named")
 
 
-def _origin(row: Row) -> tuple[Cell, ...]:
-    return Cell(row.init, row.init), Cell(row.source, row.source)
-
-
 def _number(row: Row, column: str) -> Cell:
     cell = row.cells[column]
     if cell.mean is None:
         return Cell("-")
     spread = "" if cell.std is None else f"± {cell.std:.2f}"
-    return Cell(f"{cell.mean:.2f}", cell.mean, aside=spread, mark=MARKS[cell.rank], hint=f"n = {cell.n}")
-
-
-def _bodies(rows: Sequence[tuple[Row, tuple[Cell, ...]]]) -> tuple[Body, ...]:
-    """Upper bounds are not ranked, and never sorted in between the others."""
-    ranked = tuple(cells for row, cells in rows if not row.upper_bound)
-    bounds = tuple(cells for row, cells in rows if row.upper_bound)
-    return tuple(Body(own, name) for own, name in ((ranked, ""), (bounds, "upper bounds")) if own)
-
-
-def _notes(block: Block, more: tuple[str, ...] = ()) -> tuple[str, ...]:
-    random = any(row.text_encoder and row.text_encoder.is_random for row in block.rows)
-    return tuple(text for text in (apart(block), *block.notes, RANDOM_NOTE if random else "", *more) if text)
+    return Cell(f"{cell.mean:.2f}", cell.mean, cell.rank, spread, hint=f"n = {cell.n}")

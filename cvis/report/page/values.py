@@ -1,60 +1,12 @@
-"""What the templates show, as plain values: tables, facts, figures and videos. No HTML here."""
+"""What the templates show beside tables, as plain values: facts, figures and videos. No HTML here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from markupsafe import Markup
 
-Order = Literal["ascending", "descending"]
-Mark = Literal["", "best", "second"]
-
-
-@dataclass(frozen=True)
-class Column:
-    """A head that explains itself. ``first`` is the order that the first click gives: best first."""
-
-    title: str
-    meaning: str = ""
-    numeric: bool = True
-    first: Order = "descending"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One entry. ``key`` is what it sorts by: None is missing and comes last in either direction."""
-
-    text: str
-    key: float | str | None = None
-    aside: str = ""  # smaller, behind the text: a deviation, a note
-    mark: Mark = ""
-    heat: float | None = None  # 0 to 1: how strong the cell's colour is
-    hint: str = ""  # for a pointer resting on it
-
-    @property
-    def sort_key(self) -> str:
-        return "" if self.key is None else repr(self.key) if isinstance(self.key, float) else str(self.key)
-
-
-@dataclass(frozen=True)
-class Body:
-    """Rows that are sorted among each other. Rows that must not mix, such as upper bounds, have a body of their own."""
-
-    rows: tuple[tuple[Cell, ...], ...]
-    title: str = ""  # why they stand apart
-
-
-@dataclass(frozen=True)
-class Table:
-    """The first cell of every row is its head."""
-
-    id: str
-    caption: str
-    columns: tuple[Column, ...]
-    bodies: tuple[Body, ...]
-    notes: tuple[str, ...] = ()
-    kind: Literal["", "matrix"] = ""
+from cvis.report.value import Table
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cvis.errors import UserError
-from cvis.evaluation.measures import STEP_METRICS
+from cvis.evaluation.measures import MEASURES, STEP_METRICS
 from cvis.report.plots.plot import Drawing, Plot, runs_of
 from cvis.report.plots.style import BOUND_COLOUR, BOUND_NOTE, COLUMN, PAGE, Look, draw_panels, house_style, looks
 from cvis.report.views import Curve, Entry, step_curves
@@ -19,13 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-AXES = {
-    "mAP_all": "mAP, all classes (%)",
-    "mAP_seen": "mAP, classes seen so far (%)",
-    "mAP_base": "mAP, base classes (%)",
-    "mAP_old": "mAP, old classes (%)",
-    "mAP_new": "mAP, new classes (%)",
-}
 DEFAULT = ("mAP_all", "AR1")
 
 
@@ -53,7 +46,7 @@ def curves(
     def draw(axes: Axes, metric: str, shown: Sequence[Curve]) -> None:
         draw_curves(axes, shown, styles)
         axes.set_ylim(bottom=0)
-        axes.set_ylabel(AXES.get(metric, f"{metric} (%)"))
+        axes.set_ylabel(MEASURES[metric].axis)
 
     width, title = COLUMN if len(columns) == 1 else PAGE, f"{', '.join(columns)} per step"
     return draw_panels((width, 1.9), title, by_metric, last_values(by_metric), draw)

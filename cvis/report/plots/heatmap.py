@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cvis.errors import UserError
-from cvis.report.class_views import CLASS_METRICS, ClassByStep, Runs, class_by_step, class_forgetting
+from cvis.evaluation.measures import CLASS_METRICS
+from cvis.report.class_views import ClassByStep, Runs, class_by_step, class_forgetting
 from cvis.report.plots.plot import Drawing, Plot, row_file_name
 from cvis.report.plots.style import COLUMN, GREY, PAGE, SEQUENTIAL, house_style, new_figure
 from cvis.report.views import Entry

@@ -9,24 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cvis.errors import UserError
+from cvis.evaluation.measures import MEASURES, STABILITY
 from cvis.report.plots.plot import Drawing, Plot, runs_of
 from cvis.report.plots.style import BOUND_COLOUR, BOUND_NOTE, COLUMN, Look, draw_panels, house_style, looks
-from cvis.report.views import STABILITY, Entry, Tradeoff, tradeoff
+from cvis.report.views import Entry, Tradeoff, tradeoff
 from cvis.runs.find import RunResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-AXES = {
-    "mAP_base": "stability: mAP of base classes (%)",
-    "forgetting": "forgetting (points of AP)",
-    "FR": "forgetting rate FR (% per step)",
-    "FR_normalized": "normalised forgetting rate (%)",
-    "relative_drop": "relative drop of AP (%)",
-    "bwt": "backward transfer (points of AP)",
-}
-LOWER_IS_BETTER = ("forgetting", "FR", "FR_normalized", "relative_drop")
 
 
 @house_style()
@@ -38,7 +29,7 @@ def stability_plasticity(
     Measures of forgetting point downwards: up is always better.
 
     Args:
-        stability: of :data:`cvis.report.views.STABILITY`.
+        stability: of :data:`cvis.evaluation.measures.STABILITY`.
         among: all runs of a set of figures, so that a row looks alike in all of them.
 
     Raises:
@@ -56,8 +47,9 @@ def stability_plasticity(
         axes.grid()
         axes.margins(0.08)
         axes.set_xlabel("plasticity: mAP of new classes (%)")
-        axes.set_ylabel(AXES[measure])
-        if measure in LOWER_IS_BETTER:
+        kept = MEASURES[measure]
+        axes.set_ylabel("stability: mAP of base classes (%)" if measure == "mAP_base" else kept.axis)
+        if kept.direction == "lower":
             axes.invert_yaxis()
 
     return draw_panels((COLUMN, 2.5), "Stability and plasticity", {stability: rows}, described, draw)

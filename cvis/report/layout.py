@@ -1,0 +1,117 @@
+"""How a result table is printed: which words and numbers stand where, before any markup."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cvis.evaluation.measures import heading
+from cvis.report.paired import LEVEL, PairedDifference
+from cvis.report.rows import Baseline, Block, Group, Row, Statistic, printed
+from cvis.report.value import Cell, Section, Table, numbers, texts, words
+from cvis.runs.protocol import describe
+
+LEGEND = (
+    "Mean ± sample standard deviation over seeds, x100. Best in bold, second underlined, by the means as printed: "
+    "equal ones share a rank."
+)
+RANDOM_NOTE = (
+    "[random text encoder]: class names went through a text model with random weights, not through CLIP's; "
+    "such a row shows that the method runs, not what language knowledge gives it."
+)
+
+
+def section(group: Group) -> Section:
+    """A table per block, then the differences to a baseline."""
+    title = "  ".join(part for part in (group.scenario, group.segmenter, group.metric) if part)
+    tables = [_results(block, group.columns) for block in group.blocks]
+    tables += [_differences(block.baseline, block, group.columns) for block in group.blocks if block.baseline]
+    notes = list(group.notes)
+    for block in group.blocks:
+        notes += [f"{block.title}: {'; '.join(block.notes)}."] if block.notes else []
+        notes += _baseline_notes(block.baseline) if block.baseline else []
+    notes += random_note([row for block in group.blocks for row in block.rows])
+    return Section(title, tuple(tables), tuple(notes))
+
+
+def random_note(rows: Sequence[Row]) -> list[str]:
+    """What must be said of rows that rest on random text features, if any does."""
+    return [RANDOM_NOTE] if any(row.text_encoder and row.text_encoder.is_random for row in rows) else []
+
+
+def number(statistic: Statistic) -> Cell:
+    return Cell(statistic.text(), rank=statistic.rank)
+
+
+def name(row: Row) -> str:
+    return f"{row.name} (upper bound)" if row.upper_bound else row.name
+
+
+def _results(block: Block, columns: Sequence[str]) -> Table:
+    title, short = _titles(block)
+    return Table(
+        columns=(*words("learner", "source", "init"), *numbers("seeds", *map(heading, columns))),
+        rows=tuple(
+            (*texts(name(row), row.source, row.init, str(row.n)), *(_number(row.cells[c], row.n) for c in columns))
+            for row in block.rows
+        ),
+        title=title,
+        short=short,
+        kind="ours" if block.source == "ours" else "published",
+    )
+
+
+def _titles(block: Block) -> tuple[str, str]:
+    if block.source == "paper":
+        said = f"published: {block.title}; not comparable with our rows"
+        return said, said
+    if not block.differs:
+        return "", ""
+    what = "another protocol, not comparable with the table above: "
+    return what + describe(block.differs), what + ", ".join(block.differs)
+
+
+def _number(statistic: Statistic, n: int) -> Cell:
+    """A number that not all seeds have says how many do."""
+    text = statistic.text()
+    return Cell(text if statistic.n in (0, n) else f"{text} (n={statistic.n})", rank=statistic.rank)
+
+
+def _differences(baseline: Baseline, block: Block, columns: Sequence[str]) -> Table:
+    said = f"differences to {baseline.row.name}, {LEVEL:.0%} interval"
+    under = f"{said}, under {', '.join(block.differs)}" if block.differs else said
+    return Table(
+        columns=(*words("learner"), *numbers("pairs", *map(heading, columns))),
+        rows=tuple(
+            texts(name(other.row), str(other.n), *(_gain(other.cells[c], other.n) for c in columns))
+            for other in baseline.rows
+        ),
+        title=under,
+        short=under,
+        kind="difference",
+    )
+
+
+def _gain(gain: PairedDifference, n: int) -> str:
+    """``+1.50 [0.23, 2.77]``; without an interval for one pair."""
+    if gain.mean is None:
+        return "-"
+    mean = printed(gain.mean)
+    text = mean if mean.startswith("-") else f"+{mean}"
+    if gain.low is not None and gain.high is not None:
+        text += f" [{printed(gain.low)}, {printed(gain.high)}]"
+    return text if gain.n == n else f"{text} (n={gain.n})"
+
+
+def _baseline_notes(baseline: Baseline) -> list[str]:
+    against = baseline.row.name
+    notes = [
+        f"Differences: row minus {against}, mean over the seeds that both have, with the {LEVEL:.0%} interval of a "
+        "paired Student t-test; one pair has none."
+    ]
+    for other in baseline.rows:
+        if other.unpaired:
+            seeds = ", ".join(map(str, other.unpaired))
+            notes.append(
+                f"{other.row.name}: only one of the two has seed {seeds}, which is in no difference to {against}."
+            )
+    return notes
