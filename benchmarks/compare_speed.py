@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 STEPS, CLASSES, LEARNERS, SEEDS = 11, 40, 8, 5
+GROUPS = [list(range(1, CLASSES - STEPS + 2)), *([c] for c in range(CLASSES - STEPS + 2, CLASSES + 1))]
 
 
 def main() -> None:
@@ -57,7 +58,7 @@ def _step(rng: random.Random, step: int) -> dict[str, object]:
     names = ("AP", "AP50", "AP75", "AR1", "AR10")
     per_class = {str(c): {name: 100 * rng.random() for name in names} for c in range(1, CLASSES + 1)}
     totals = {name: 100 * rng.random() for name in ("mAP_all", "mAP_seen", "mAP_base", "AP50", "AP75", "AR1", "AR10")}
-    return {"schema": 1, "step": step, **totals, "per_class": per_class}
+    return {"schema": 1, "step": step, "new_classes": GROUPS[step], **totals, "per_class": per_class}
 
 
 def _run(
@@ -71,6 +72,7 @@ def _run(
         "seed": seed,
         "protocol": {"split_sha256": "ab" * 32, "init": "coco", "schedule": {"base": {"iterations": 20000}}},
         "classes": {str(c): f"class {c}" for c in range(1, CLASSES + 1)},
+        "groups": GROUPS,
         "steps": steps,
         "final": {name: 100 * rng.random() for name in ("mAP", "AP50", "AP75", "AR1", "AR10", "FR")},
     }

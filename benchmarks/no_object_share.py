@@ -18,8 +18,8 @@ from torch import Tensor
 
 from cvis.data.clips import ClipDataset, ClipSampling, collate
 from cvis.engine.predict import load_trained
-from cvis.engine.stored import scenario_of, stored_config
 from cvis.learners import Learner
+from cvis.runs.open import open_run
 from cvis.scenario import Task
 from cvis.segmenters.mask2former.decoder import resize
 
@@ -29,10 +29,11 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="folder of a finished run")
     parser.add_argument("--clips", type=int, default=40, help="of each step, at the most")
     options = parser.parse_args()
-    config = stored_config(options.run)
-    sampling = {**config["sampling"], "short_sides": tuple(config["sampling"]["short_sides"]), "flip": 0.0}
+    run = open_run(options.run)
+    sampling = {**run.config["sampling"], "flip": 0.0}
+    sampling["short_sides"] = tuple(sampling["short_sides"])
     print("step  objects  no-object  likeliest old class")
-    for task in scenario_of(config)[1:]:
+    for task in run.scenario()[1:]:
         learner = load_trained(options.run, task.index - 1, "cpu").learner.eval()
         found = shares(learner, task, ClipSampling(**sampling), options.clips)
         no_object, old = found.mean(0).tolist() if len(found) else (float("nan"), float("nan"))

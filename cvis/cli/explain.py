@@ -98,9 +98,12 @@ def _explain_files(ann: Path, pred: Path, classes: str | None, plot: Path | None
 def _explain_run(
     folder: Path, classes: str | None, step: int | None, data: Path | None, plot: Path | None, as_json: bool
 ) -> None:
-    from cvis.report.explain_run import explain_run, open_run
+    from cvis.report.explain_run import explain_run
+    from cvis.runs.open import open_run
 
-    run, scenario = open_run(folder, data)
+    run = open_run(folder)
+    one_step = len(run.result.steps) == 1  # first the run itself: its data set takes longer to read
+    scenario = run.scenario(data)
     names = {c: scenario.categories[c] for c in scenario.classes}
     explained = explain_run(run, scenario, step, None if classes is None else category_ids(classes, names))
     if plot is not None:
@@ -114,7 +117,7 @@ def _explain_run(
     typer.echo()
     if explained.fates:
         _show_fates(explained)
-    elif len(run.steps) == 1:
+    elif one_step:
         typer.echo("The run has one step: there is nothing that it could forget.")
     else:
         typer.echo("No old class among these: nothing could be forgotten yet.")

@@ -75,7 +75,7 @@ def _list(recorded: Recorded, as_json: bool) -> None:
             {"id": video.id, "name": video.name, "frames": len(video), "tracks": len(tracks), "classes": classes}
         )
     if as_json:
-        steps = list(range(len(recorded.new_classes)))
+        steps = list(range(len(recorded.run.learned)))
         emit_json({"schema": 1, "scenario": recorded.scenario, "steps": steps, "videos": rows})
         return
     cells: list[list[str | Cell]] = [

@@ -26,7 +26,7 @@ def rebuilt_command(record: Mapping[str, Any], seeds: Sequence[int]) -> str | No
         seeds: of the runs that share this configuration.
     """
     try:
-        names, scenario, then = record["config"]["names"], record["scenario"], _flat(record["config"])
+        names, scenario, then = record["config"]["names"], record["scenario"], _flat(fingerprint(record["config"]))
         parts = _parts(names, scenario)
         now = _flat(_now(scenario, names, parts))
         settings = [

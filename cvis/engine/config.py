@@ -85,12 +85,15 @@ def dump(config: dict[str, Any]) -> str:
 
 
 def fingerprint(config: dict[str, Any]) -> dict[str, Any]:
-    """The part of a configuration that changes results: what a resumed run must agree on."""
+    """The part of a configuration that changes results: what a resumed run must agree on.
+
+    It may be the configuration in an older run's ``run.json``, which holds that part alone.
+    """
     relevant = deepcopy(config)
     for key in NO_EFFECT_ON_RESULTS:
-        relevant["runtime"].pop(key)
-    relevant.pop("scenario")  # a path may be spelled in many ways; the stream's checksum is compared instead
-    relevant["learner"]["type"] = _short(config["learner"]["type"])
+        relevant["runtime"].pop(key, None)
+    relevant.pop("scenario", None)  # a path may be spelled in many ways; the stream's checksum is compared instead
+    relevant["learner"]["type"] = _short(relevant["learner"].get("type", ""))
     return relevant
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.dist import barrier, get_rank, get_world_size
 from mmengine.visualization import Visualizer
@@ -31,16 +32,17 @@ from cvis.engine.environment import (
 from cvis.engine.evaluate import predict_videos
 from cvis.engine.launch import join_processes
 from cvis.engine.optim import phase_of
-from cvis.engine.queries import write_queries
 from cvis.engine.store import StepZero, init_identity, recipe
-from cvis.engine.stored import scenario_of
 from cvis.engine.trackers import build_visualizer
 from cvis.engine.train import train_step, use_amp
 from cvis.errors import UserError
 from cvis.evaluation import VideoAP, final_metrics, step_metrics, write_results
 from cvis.learners import FineTune, Learner, build_learner, find_learner
-from cvis.runs.folder import SCHEMA, Journal, locked, run_folder
-from cvis.runs.queries import FILE
+from cvis.runs.folder import RunWriter, locked, run_folder
+from cvis.runs.open import scenario_of
+from cvis.runs.paths import SCHEMA, StepFolder
+from cvis.runs.queries import write_queries
+from cvis.runs.record import finished_steps
 from cvis.scenario import Scenario, Task
 from cvis.segmenters import InitReport, build_segmenter, load_init
 
@@ -58,7 +60,7 @@ class Run:
     stream: Scenario  # what the learner trains on: the scenario itself, or all of it at once (joint)
     learner: Learner
     device: torch.device
-    journal: Journal
+    writer: RunWriter
     visualizer: Visualizer
     saved: dict[str, Any]  # learner state as the finished steps left it on disk
 
@@ -98,24 +100,24 @@ def _run(config: dict[str, Any], scenario: Scenario, folder: Path, device: torch
         "processes": get_world_size(),
         "initial_weights": init_identity(config["protocol"]["init"]),
     }
-    journal = Journal(folder, fingerprint(config), dump(config), identity, writes=get_rank() == 0)
+    writer = RunWriter(folder, config, dump(config), identity, decisive=fingerprint, writes=get_rank() == 0)
     if command is not None:
-        journal.content.setdefault("command", command)  # the first one: a resumption may say less
-    steps = journal.finished_steps()
+        writer.content.setdefault("command", command)  # the first one: a resumption may say less
+    steps = finished_steps(writer.folder)
     stream = find_learner(config["learner"]["type"]).stream(scenario)
-    if len(steps) == len(stream) and (folder / "metrics.json").is_file():
-        if not journal.was_done:  # it died between its last two files
-            journal.update(status="done")
-        logger.info("%s is complete already%s", folder, _mark(journal.content.get("text_encoder")))
+    if len(steps) == len(stream) and writer.folder.metrics.is_file():
+        if not writer.is_done:  # it died between its last two files, or its record is of an older version
+            writer.update(status="done")
+        logger.info("%s is complete already%s", folder, _mark(writer.content.get("text_encoder")))
         return folder
-    this = _rebuild(config, scenario, stream, device, journal, steps)
+    this = _rebuild(config, scenario, stream, device, writer, steps)
     with closing(this.visualizer):  # a tracker left open would take in the next run of this process
         for task in stream[len(steps) :]:
             steps.append(_do_step(this, task))
     if get_rank() == 0:
-        write_queries(folder / FILE, this.learner.segmenter)
-    journal.write_run(_summary(this, steps))
-    journal.update(status="done", peak_mem_mb=max(s["peak_mem_mb"] for s in steps))
+        _write_queries(this)
+    writer.write_run(_summary(this, steps))
+    writer.update(status="done", peak_mem_mb=max(s["peak_mem_mb"] for s in steps))
     final = final_metrics(steps)
     words = ", ".join(f"{name} {_number(final[name])}" for name in ("mAP", "AP50", "AR10", "FR", "forgetting"))
     logger.info("done%s: %s", _mark(this.text_encoder), words)
@@ -127,7 +129,7 @@ def _rebuild(
     scenario: Scenario,
     stream: Scenario,
     device: torch.device,
-    journal: Journal,
+    writer: RunWriter,
     steps: list[dict[str, Any]],
 ) -> Run:
     """The run as the finished steps left it: replay the growth of the learner, then load what was learned."""
@@ -136,17 +138,17 @@ def _rebuild(
     segmenter = build_segmenter(config["segmenter"])
     init_report = load_init(segmenter, config["protocol"]["init"])
     learner = build_learner(config["learner"], segmenter).to(device)
-    visualizer = build_visualizer(config["runtime"]["loggers"], journal.folder)
-    this = Run(config, scenario, stream, learner, device, journal, visualizer, saved={})
+    visualizer = build_visualizer(config["runtime"]["loggers"], writer.folder.path)
+    this = Run(config, scenario, stream, learner, device, writer, visualizer, saved={})
     for task in stream[: len(steps)]:
         _begin(this, task)
     if steps:
-        files = [journal.step(i) / "model.pth" for i in range(len(steps))]
+        files = [writer.folder.step(i).model for i in range(len(steps))]
         this.saved = checkpoint.overlay(files)
         checkpoint.load_state(learner, this.saved, files[-1])
         logger.info("resuming after step %d", len(steps) - 1)
     _announce_text_encoder(this)
-    journal.update(
+    writer.update(
         environment=describe_environment(device),
         init=_describe_init(init_report),
         text_encoder=this.text_encoder,
@@ -166,8 +168,7 @@ def _begin(this: Run, task: Task) -> None:
 
 def _do_step(this: Run, task: Task) -> dict[str, Any]:
     """Learn one task, predict every test video, score, save."""
-    folder = this.journal.step(task.index)
-    this.journal.begin_step(task.index)
+    folder = this.writer.begin_step(task.index)
     if this.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(this.device)
     _begin(this, task)
@@ -180,8 +181,8 @@ def _do_step(this: Run, task: Task) -> dict[str, Any]:
     amp = use_amp(this.config, this.device)
     tracks = predict_videos(this.learner, this.scenario.test.videos, f"step {task.index} test", amp)
     scores = VideoAP(this.scenario.test, this.scenario.classes)
-    for found in tracks:
-        scores.add(found)
+    for predicted in tracks:
+        scores.add(predicted)
     state = checkpoint.snapshot(this.learner.state_dict())
     stored = checkpoint.changed(state, this.saved)
     metrics = {
@@ -205,10 +206,10 @@ def _do_step(this: Run, task: Task) -> dict[str, Any]:
     if get_rank() == 0:
         shown = {f"test/{name}": metrics[name] for name in TRACKED if metrics[name] is not None}
         this.visualizer.add_scalars(shown, step=task.index)
-        write_results(folder / "predictions.json.gz", tracks)
-        checkpoint.save(folder / "model.pth", {"state": stored})
-        this.journal.write_step(metrics)
-        (folder / "last.pth").unlink(missing_ok=True)
+        write_results(folder.predictions, tracks)
+        checkpoint.save(folder.model, {"state": stored})
+        this.writer.write_step(metrics)
+        folder.checkpoint.unlink(missing_ok=True)
     this.saved = state
     barrier()
     logger.info(
@@ -219,7 +220,7 @@ def _do_step(this: Run, task: Task) -> dict[str, Any]:
     return metrics
 
 
-def _learn(this: Run, task: Task, folder: Path) -> float:
+def _learn(this: Run, task: Task, folder: StepFolder) -> float:
     """Train, or take the shared step-0 model, or continue from the last checkpoint; returns seconds.
 
     A shared step 0 is plain training of the segmenter, whichever learner came first: what a method adds to its
@@ -231,23 +232,34 @@ def _learn(this: Run, task: Task, folder: Path) -> float:
     stored = zero.load() if shares_step0 else None
     if stored is not None:
         checkpoint.load_state(this.learner.segmenter, stored["state"], zero.file)
-        this.journal.update(step0={"key": zero.key, "reused": True})
+        this.writer.update(step0={"key": zero.key, "reused": True})
         logger.info("step 0: shared model %s", zero.key)
         return stored["train_s"]
     trainee = FineTune(this.learner.segmenter) if shares_step0 else this.learner
-    last = checkpoint.load(folder / "last.pth") if (folder / "last.pth").is_file() else None
+    last = checkpoint.load(folder.checkpoint) if folder.checkpoint.is_file() else None
     if last is not None:
-        checkpoint.load_state(trainee, last["learner"], folder / "last.pth")
+        checkpoint.load_state(trainee, last["learner"], folder.checkpoint)
         logger.info("step %d: resuming at iteration %d", task.index, last["iteration"])
     phase = phase_of(this.config, task.is_base, this.stream.is_merged, len(this.scenario))
     begun = time.monotonic()
-    train_step(trainee, task, phase, this.config, this.device, folder, this.visualizer, last)
+    train_step(trainee, task, phase, this.config, this.device, folder.path, this.visualizer, last)
     train_s = time.monotonic() - begun + (last["train_s"] if last else 0.0)
     if shares_step0:
         if get_rank() == 0:
             zero.save(this.learner.segmenter, train_s)
-        this.journal.update(step0={"key": zero.key, "reused": False})
+        this.writer.update(step0={"key": zero.key, "reused": False})
     return train_s
+
+
+def _write_queries(this: Run) -> None:
+    """What plots of the queries are made from, in the order of the groups; a model without groups has none."""
+    segmenter = this.learner.segmenter
+    if "query_groups" not in segmenter.capabilities:
+        return
+    groups = [segmenter.group(index) for index in range(len(segmenter.groups))]
+    queries = torch.cat([group.queries.detach().float().cpu() for group in groups])
+    steps = [group.step for group in groups for _ in range(len(group))]
+    write_queries(this.writer.folder.path, queries.numpy(), np.asarray(steps, dtype=np.int64))
 
 
 def _summary(this: Run, steps: list[dict[str, Any]]) -> dict[str, Any]:
@@ -299,10 +311,10 @@ def _announce_text_encoder(this: Run) -> None:
     Raises:
         UserError: the weights behind the same configuration are no longer those that the run was begun with.
     """
-    now, before = this.text_encoder, this.journal.content.get("text_encoder")
+    now, before = this.text_encoder, this.writer.content.get("text_encoder")
     if before is not None and before != now:
         raise UserError(
-            f"{this.journal.folder}: run.json: text_encoder: this run was begun with {before}, not {now}; "
+            f"{this.writer.folder.record}: text_encoder: this run was begun with {before}, not {now}; "
             "put those weights back, or use --name for another run"
         )
     if now is not None:

@@ -16,7 +16,7 @@ def class_values(run: RunResult, step: int, metric: str = "AP") -> dict[int, flo
         UserError: ``per_class`` is not what the schema has there.
     """
     per_class = run.steps[step].get("per_class")
-    where = f"{run.path / 'metrics.json'}: steps[{step}].per_class"
+    where = f"{run.file}: steps[{step}].per_class"
     if per_class is None:
         return {}
     if not isinstance(per_class, Mapping):
@@ -34,19 +34,7 @@ def class_values(run: RunResult, step: int, metric: str = "AP") -> dict[int, flo
 
 def learned_at(run: RunResult) -> dict[int, int]:
     """Class -> the step that brought it, in learning order. Joint training has all classes in its one step."""
-    if len(run.groups) == len(run.steps):
-        return {c: t for t, group in enumerate(run.groups) for c in group}
-    brought: dict[int, int] = {}
-    for t, step in enumerate(run.steps):
-        group = step.get("new_classes") or ()
-        if not isinstance(group, list | tuple) or any(type(c) is not int for c in group):
-            raise UserError(
-                f"{run.path / 'metrics.json'}: steps[{t}].new_classes: {group!r:.60}: is not a list of category ids; "
-                "run the same `cvis run` again"
-            )
-        brought.update({c: t for c in group if c not in brought})
-    order = [c for group in run.groups for c in group if c in brought]
-    return {c: brought[c] for c in dict.fromkeys([*order, *brought])}
+    return {c: t for t, classes in enumerate(run.learned) for c in classes}
 
 
 def ap_matrix(run: RunResult) -> APMatrix:

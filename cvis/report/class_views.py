@@ -95,7 +95,7 @@ def class_by_step(runs: Runs, metric: str = "AP") -> ClassByStep:
     missing = (np.isnan(values) & seen).any(axis=1)
     return ClassByStep(
         classes=tuple(learned),
-        names=tuple(seeds[0].classes.get(c, str(c)) for c in learned),
+        names=tuple(seeds[0].classes[c] for c in learned),
         learned_at=tuple(learned.values()),
         steps=tuple(steps),
         values=values,
@@ -116,8 +116,7 @@ def class_forgetting(runs: Runs) -> list[ClassForgetting]:
     numbers = np.mean([_forgetting(run, learned) for run in seeds], axis=0).reshape(len(learned), 4)
     names = seeds[0].classes
     return [
-        ClassForgetting(c, names.get(c, str(c)), t, *map(float, row))
-        for (c, t), row in zip(learned.items(), numbers, strict=True)
+        ClassForgetting(c, names[c], t, *map(float, row)) for (c, t), row in zip(learned.items(), numbers, strict=True)
     ]
 
 
@@ -157,7 +156,7 @@ def _same_stream(runs: Runs) -> Sequence[RunResult]:
     for run in seeds[1:]:
         if list(learned_at(run).items()) != list(learned_at(first).items()) or len(run.steps) != len(first.steps):
             raise UserError(
-                f"{run.path / 'metrics.json'}: groups: has other classes or steps than {first.path}; "
+                f"{run.file}: groups: has other classes or steps than {first.path}; "
                 "these are not seeds of one stream: give one of them"
             )
     return seeds

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cvis.errors import UserError
 from cvis.evaluation.explain import Explanation, explain
 from cvis.evaluation.forgotten import Fate, fates, sight, together
 from cvis.evaluation.results import read_results
-from cvis.runs.find import RunResult, TextEncoder, labelled, read_run
-
-if TYPE_CHECKING:
-    from cvis.scenario import Scenario
+from cvis.runs.open import OpenRun
+from cvis.runs.result import TextEncoder, labelled
+from cvis.scenario import Scenario
 
 
 @dataclass(frozen=True)
@@ -87,35 +85,8 @@ class RunExplanation:
         }
 
 
-def open_run(folder: Path, data: Path | None = None) -> tuple[RunResult, Scenario]:
-    """A finished run and the stream that it ran on.
-
-    Args:
-        data: the folder of the data set, if it is no longer where the run found it.
-
-    Raises:
-        UserError: not a finished run, or its data set is missing or has changed since.
-    """
-    if not folder.is_dir():
-        raise UserError(f"{folder}: is not a folder; give the folder of a run, as `cvis run` prints it")
-    from cvis.engine.stored import scenario_of, stored_config
-
-    config = stored_config(folder)
-    if not (folder / "metrics.json").is_file():
-        raise UserError(f"{folder}: metrics.json: does not exist: the run is unfinished; run the same `cvis run` again")
-    run = read_run(folder / "metrics.json")
-    scenario = scenario_of(config, data)
-    then = run.protocol.get("scenario_hash")
-    if then != scenario.hash:
-        raise UserError(
-            f"{folder}: scenario_hash: {then!r:.14}: is {scenario.hash:.12} now: the data set or the stream "
-            "has changed since the run; say where its own data set is with --data"
-        )
-    return run, scenario
-
-
 def explain_run(
-    run: RunResult, scenario: Scenario, step: int | None = None, classes: Collection[int] | None = None
+    run: OpenRun, scenario: Scenario, step: int | None = None, classes: Collection[int] | None = None
 ) -> RunExplanation:
     """Explain one step of a run on the test videos of its stream.
 
@@ -126,54 +97,28 @@ def explain_run(
     Raises:
         UserError: no such step, a class not seen by then, or a metrics.json or predictions that are damaged.
     """
-    last = len(run.steps) - 1
-    step = last if step is None else step
-    if not 0 <= step <= last:
-        raise UserError(f"--step {step}: {run.path} has the steps 0 to {last}; choose one of them")
-    groups = _groups(run, step, scenario)
+    result = run.result
+    step = result.step_at(step)
+    groups = result.learned[: step + 1]
     seen = [c for group in groups for c in group]
     wanted = seen if classes is None else list(classes)
     if unseen := sorted(set(wanted) - set(seen)):
         known = ", ".join(map(str, seen))
         raise UserError(f"--classes: {unseen[0]}: not learned by step {step}; choose of {known}")
-    test, files = scenario.test, [_predictions(run.path, t) for t in range(step + 1)]
+    test, files = scenario.test, [run.predictions(t) for t in range(step + 1)]
     losses = explain(test, read_results(files[step], test), wanted)
     forgotten: dict[int, Fate] = {}
     if step:
         sightings = [sight(test, read_results(file, test)) for file in files]
         forgotten = fates(groups, sightings[:-1], sightings[-1])
     return RunExplanation(
-        scenario=run.scenario,
-        learner=run.learner,
+        scenario=result.scenario,
+        learner=result.learner,
         step=step,
-        names={c: scenario.categories[c] for c in seen},
+        names={c: result.classes[c] for c in seen},
         groups=tuple(tuple(c for c in group if c in set(wanted)) for group in groups),
         losses=losses,
         fates={c: fate for c, fate in forgotten.items() if c in set(wanted)},
-        text_encoder=run.text_encoder,
-        label=run.label,
+        text_encoder=result.text_encoder,
+        label=result.label,
     )
-
-
-def _groups(run: RunResult, step: int, scenario: Scenario) -> tuple[tuple[int, ...], ...]:
-    """The classes of every step up to ``step``. A joint run has them all in one."""
-    groups = [s.get("new_classes") for s in run.steps[: step + 1]]
-    seen: set[int] = set()
-    for t, group in enumerate(groups):
-        free = [c for c in scenario.classes if c not in seen]
-        if not isinstance(group, list) or any(c not in free for c in group) or len({*group}) < len(group):
-            raise UserError(
-                f"{run.path / 'metrics.json'}: steps[{t}].new_classes: {group!r:.60}: not classes that are new to the "
-                "stream; copy the file from where the run was made, or run the same `cvis run` again"
-            )
-        seen |= {*group}
-    return tuple(tuple(group) for group in groups if group is not None)
-
-
-def _predictions(folder: Path, step: int) -> Path:
-    path = folder / f"step{step}" / "predictions.json.gz"
-    if not path.is_file():
-        raise UserError(
-            f"{path}: does not exist; copy it from where the run was made, or run the same `cvis run` again"
-        )
-    return path

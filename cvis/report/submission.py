@@ -21,7 +21,8 @@ from typing import Any
 from cvis.atomic import atomic_path
 from cvis.errors import UserError
 from cvis.evaluation.json_stream import NotAnArrayError, array_batches
-from cvis.runs.result import RunResult, read_run
+from cvis.runs.open import open_run
+from cvis.runs.result import RunResult
 
 NAME = "results.json"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first date that a zip file can hold: equal predictions, equal bytes
@@ -61,45 +62,22 @@ def export(folder: Path, step: int | None = None, out: Path | None = None, kind:
         UserError: not a finished run, no such step, predictions that are damaged or not the run's own, or a file
             that cannot be written.
     """
-    run = _finished(folder)
-    step = len(run.steps) - 1 if step is None else step
-    if not 0 <= step < len(run.steps):
-        raise UserError(f"--step {step}: {folder} has the steps 0 to {len(run.steps) - 1}; choose one of them")
-    place = folder / f"step{step}"
-    if not (place / "metrics.json").is_file():
-        raise UserError(f"{place}: metrics.json: does not exist: the step is unfinished; run the same `cvis run` again")
-    out = out or Path(_file_name(run, step) + FORMATS[kind][0])
+    run = open_run(folder)
+    step = run.result.step_at(step)
+    out = out or Path(_file_name(run.result, step) + FORMATS[kind][0])
     if not out.name.endswith(FORMATS[kind]):
         raise UserError(f"--out {out}: is not the name of such a file; end it in {' or '.join(FORMATS[kind])}")
-    data = _unzipped(place / "predictions.json.gz")
-    videos, tracks, categories = _checked(data, place / "predictions.json.gz", _seen(run, step))
+    predictions = run.predictions(step)
+    data = _unzipped(predictions)
+    seen = frozenset(c for classes in run.result.learned[: step + 1] for c in classes)
+    videos, tracks, categories = _checked(data, predictions, seen)
     _write(out, data)
-    return Export(out, step, videos, tracks, categories, _objection(run))
-
-
-def _finished(folder: Path) -> RunResult:
-    if not folder.is_dir():
-        raise UserError(f"{folder}: is not a folder; give the folder of a run, as `cvis run` prints it")
-    if not (folder / "metrics.json").is_file():
-        raise UserError(f"{folder}: metrics.json: does not exist: the run is unfinished; run the same `cvis run` again")
-    return read_run(folder / "metrics.json")
+    return Export(out, step, videos, tracks, categories, _objection(run.result))
 
 
 def _file_name(run: RunResult, step: int) -> str:
     name = f"{run.scenario}-{run.learner}-seed{run.seed}-step{step}"
     return re.sub(r"[^\w.+=,-]", "_", name)
-
-
-def _seen(run: RunResult, step: int) -> frozenset[int]:
-    """Data-set ids of the classes learned by then: no other may be predicted."""
-    groups = [own.get("new_classes") for own in run.steps[: step + 1]]
-    for t, group in enumerate(groups):
-        if not isinstance(group, list) or not all(type(c) is int for c in group):
-            raise UserError(
-                f"{run.path / 'metrics.json'}: steps[{t}].new_classes: {group!r:.60}: is not a list of category ids; "
-                "run the same `cvis run` again"
-            )
-    return frozenset(c for group in groups if group for c in group)
 
 
 def _objection(run: RunResult) -> str:
@@ -118,8 +96,6 @@ def _objection(run: RunResult) -> str:
 def _unzipped(path: Path) -> bytes:
     try:
         return gzip.decompress(path.read_bytes())
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: does not exist; copy it from where the run was made") from error
     except OSError as error:  # also of a file that is not gzip
         raise UserError(f"{path}: cannot be read: {error.strerror or error}; copy it again") from error
     except (EOFError, zlib.error) as error:

@@ -119,7 +119,7 @@ def cost_curves(runs: Sequence[RunResult], cost: str) -> list[Curve]:
     def value(run: RunResult, step: int) -> Any:
         amount = run.steps[step].get(cost)
         if amount is not None and type(amount) not in (int, float):
-            where = f"{run.path / 'metrics.json'}: steps[{step}].{cost}"
+            where = f"{run.file}: steps[{step}].{cost}"
             raise UserError(f"{where}: {amount!r:.60}: is not a number; run the same `cvis run` again")
         return amount
 

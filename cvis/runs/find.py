@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from cvis.errors import UserError
+from cvis.runs.metrics_file import read_run
+from cvis.runs.paths import STEP_NAME, RunFolder
 from cvis.runs.protocol import describe, differences
-from cvis.runs.result import RunResult, TextEncoder, labelled, read_run
+from cvis.runs.result import RunResult, TextEncoder, labelled
 
 __all__ = ["LeftOut", "RunResult", "Store", "TextEncoder", "labelled", "load_runs", "read_run"]
-
-STEP_FOLDER = re.compile(r"step\d+")
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def load_runs(paths: Iterable[Path | str]) -> Store:
     left_out, set_apart = [], []
     for path in _candidates(paths):
         try:
-            run = read_run(path) if path.name == "metrics.json" else _unfinished(path)
+            run = _unfinished(RunFolder(path)) if path.is_dir() else read_run(path)
         except UserError as error:
             reason = str(error).removeprefix(f"{path}: ")
             left_out.append(LeftOut(path, reason))
@@ -81,24 +80,25 @@ def _candidates(paths: Iterable[Path | str]) -> Iterator[Path]:
     for given in map(Path, paths):
         if not given.exists():
             raise UserError(f"{given}: does not exist; give the folder that `cvis run --runs` wrote to")
-        for found in [given] if given.is_file() else sorted(_below(given)):
-            if (real := found.resolve()) not in seen:
+        for path in [given] if given.is_file() else sorted(_below(given)):
+            if (real := path.resolve()) not in seen:
                 seen.add(real)
-                yield found
+                yield path
 
 
-def _below(folder: Path) -> Iterator[Path]:
+def _below(top: Path) -> Iterator[Path]:
     """Does not look into the folders of steps: they are many, and hold no runs."""
-    for root, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not STEP_FOLDER.fullmatch(name)]
-        if STEP_FOLDER.fullmatch(os.path.basename(root)):
+    for path, subfolders, files in os.walk(top):
+        subfolders[:] = [name for name in subfolders if not STEP_NAME.fullmatch(name)]
+        folder = RunFolder(Path(path))
+        if STEP_NAME.fullmatch(folder.path.name):
             continue
-        if "metrics.json" in files:
-            yield Path(root, "metrics.json")
-        elif "run.json" in files:
-            yield Path(root)
+        if folder.metrics.name in files:
+            yield folder.metrics
+        elif folder.record.name in files:
+            yield folder.path
 
 
-def _unfinished(folder: Path) -> NoReturn:
-    done = sum(STEP_FOLDER.fullmatch(p.parent.name) is not None for p in folder.glob("step*/metrics.json"))
-    raise UserError(f"{folder}: is unfinished, {done} steps done; run the same `cvis run` again")
+def _unfinished(folder: RunFolder) -> NoReturn:
+    done = sum(step.metrics.is_file() for step in folder.steps())
+    raise UserError(f"{folder.path}: is unfinished, {done} steps done; run the same `cvis run` again")

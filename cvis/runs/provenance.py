@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
-from cvis.errors import UserError
+from cvis.runs.json_file import read_json
+from cvis.runs.paths import RunFolder
 
 NOT_RECORDED = "not recorded"
 WHERE = ("--runs", "--data", "--workers", "--logger")
@@ -45,21 +46,15 @@ def read_provenance(folder: Path) -> Provenance:
     Raises:
         UserError: the file is damaged.
     """
-    path = folder / "run.json"
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    record = read_json(RunFolder(folder).record)
+    if record is None:
         return Provenance()
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read: {error}; copy it again from where the run was made") from error
-    if not isinstance(record, dict):
-        raise UserError(f"{path}: {type(record).__name__}: is not an object; copy it again from where the run was made")
-    command, config, environment = record.get("command"), record.get("config"), record.get("environment")
+    command, environment = record.get("command"), record.get("environment")
     return Provenance(
         command=portable(command) if isinstance(command, str) else None,
         code=_code(environment) if isinstance(environment, dict) else NOT_RECORDED,
         environment=_environment(environment, record) if isinstance(environment, dict) else NOT_RECORDED,
-        settings=json.dumps(config.get("learner"), sort_keys=True) if isinstance(config, dict) else "",
+        settings=_settings(record.get("config")),
         record=record,
     )
 
@@ -114,6 +109,14 @@ def _shortened(word: str) -> str:
     key, equals, value = word.rpartition("=")
     is_path = value.startswith(("/", "~/")) and len(value) > 1
     return key + equals + (PurePath(value).name if is_path else value)
+
+
+def _settings(config: Any) -> str:
+    """Without the learner's type: it may be the path of a file, which can be spelled in many ways."""
+    learner = config.get("learner") if isinstance(config, dict) else None
+    if not isinstance(learner, dict):
+        return ""
+    return json.dumps({key: value for key, value in learner.items() if key != "type"}, sort_keys=True)
 
 
 def _code(environment: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The final query embeddings of a run, as its folder keeps them."""
+"""The final query embeddings of a run: ``queries.npz``, which plots read without the model."""
 
 from __future__ import annotations
 
@@ -8,14 +8,31 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cvis.atomic import atomic_path
 from cvis.errors import UserError
+from cvis.runs.paths import RunFolder
 
-FILE = "queries.npz"
+FILE = RunFolder(Path()).queries.name
 
 
 class Queries(NamedTuple):
     embeddings: np.ndarray  # float32 [N, D]
     step: np.ndarray  # int64 [N], the step that owns each
+
+
+def write_queries(folder: Path | str, queries: np.ndarray, step: np.ndarray) -> None:
+    """Write ``queries.npz`` of a run; atomic, equal queries give equal bytes.
+
+    Args:
+        queries: float32 [N, D].
+        step: int64 [N], the step of the stream that owns each query.
+
+    Raises:
+        UserError: the file system refuses the write.
+    """
+    path = RunFolder(Path(folder)).queries
+    with atomic_path(path) as temporary, temporary.open("wb") as file:  # of a mere name savez would make another
+        np.savez(file, queries=queries, step=step)
 
 
 def read_queries(folder: Path | str) -> Queries:
@@ -24,7 +41,7 @@ def read_queries(folder: Path | str) -> Queries:
     Raises:
         UserError: the run has none (it is older than the file, or its learner has no queries), or it is damaged.
     """
-    path = Path(folder) / FILE
+    path = RunFolder(Path(folder)).queries
     if not path.is_file():
         raise UserError(f"{path}: does not exist: the run is older than the file; run the same `cvis run` anew")
     try:

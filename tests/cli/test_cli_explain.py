@@ -102,28 +102,35 @@ def folder(stream, tmp_path):
 
 
 def make_run(stream, folder, steps, **more):
-    from cvis.engine.config import dump
-
     scenario = load_scenario(str(stream))
     groups = ((RED, GREEN), (BLUE,), (GREY,)) if len(steps) > 1 else ((RED, GREEN, BLUE, GREY),)
     for step, calls in enumerate(steps):
         known = [c for group in groups[: step + 1] for c in group]
         found = [relabelled(scenario.test, v.id, calls, known) for v in scenario.test.videos]
         write_results(folder / f"step{step}" / "predictions.json.gz", found)
-    (folder / "config.py").write_text(dump(settings(stream, folder.parent)))
+    record = {"config": settings(stream, folder.parent), "scenario_hash": scenario.hash}
+    (folder / "run.json").write_text(json.dumps(record))
     content = {
         "schema": 1,
         "scenario": scenario.name,
         "learner": "handmade",
         "segmenter": "none",
         "seed": 0,
-        "protocol": {"scenario_hash": scenario.hash},
+        "protocol": {},
+        "classes": {str(c): scenario.categories[c] for c in scenario.classes},
+        "groups": scenario.groups,
         "steps": [{"new_classes": list(group)} for group in groups[: len(steps)]],
         "final": {},
         **more,
     }
     (folder / "metrics.json").write_text(json.dumps(content))
     return folder
+
+
+def edit_record(folder, change):
+    content = json.loads((folder / "run.json").read_text())
+    change(content)
+    (folder / "run.json").write_text(json.dumps(content))
 
 
 def num_of(stream, category_id):
@@ -186,19 +193,16 @@ def test_step_0_has_no_old_classes(folder):
 
 
 def test_moved_data_is_named_and_found_with_data(folder, stream, tmp_path):
-    config = folder / "config.py"
     moved = tmp_path / "elsewhere" / "tiny.toml"
     moved.parent.mkdir()
     moved.write_text(stream.read_text())
-    config.write_text(config.read_text().replace(str(stream), str(moved)))
+    edit_record(folder, lambda record: record["config"].update(scenario=str(moved)))
     assert "annotations: 'train.json': no such file" in refused(folder)
     assert call(folder, "--data", stream.parent).exit_code == 0
 
 
 def test_other_data_is_refused(folder):
-    metrics = folder / "metrics.json"
-    content = json.loads(metrics.read_text())
-    metrics.write_text(json.dumps({**content, "protocol": {"scenario_hash": "0123456789abcdef"}}))
+    edit_record(folder, lambda record: record.update(scenario_hash="0123456789abcdef"))
     line = refused(folder)
     assert "scenario_hash: '0123456789abc" in line
     assert "has changed since" in line
@@ -207,7 +211,7 @@ def test_other_data_is_refused(folder):
 def test_what_is_not_a_finished_run_is_named(folder, tmp_path):
     assert "is not a folder" in refused(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    assert "config.py: does not exist: not the folder of a run" in refused(tmp_path / "empty")
+    assert "run.json: does not exist: not the folder of a run" in refused(tmp_path / "empty")
     for step in ("-1", "3"):
         assert f"--step {step}: {folder} has the steps 0 to 2" in refused(folder, "--step", step)
     (folder / "step1" / "predictions.json.gz").unlink()
@@ -215,27 +219,15 @@ def test_what_is_not_a_finished_run_is_named(folder, tmp_path):
     assert call(folder, "--step", 0).exit_code == 0
     (folder / "metrics.json").unlink()
     assert "the run is unfinished; run the same `cvis run` again" in refused(folder)
-    (folder / "config.py").write_text("learner = dict(")
-    assert "is not a valid config file" in refused(folder)
-    (folder / "config.py").write_text("learner = dict()")
-    assert "config.py: scenario: missing" in refused(folder)
+    (folder / "run.json").write_text("{")
+    assert "run.json: is not complete JSON" in refused(folder)
 
 
-@pytest.mark.parametrize("line", ["scenario = 5", "protocol = 1", "runtime = None"])
-def test_a_damaged_configuration_is_named(folder, line):
-    config = folder / "config.py"
-    config.write_text(f"{config.read_text()}\n{line}\n")
-    assert f"config.py: {line.split()[0]}: missing or damaged" in refused(folder)
-
-
-@pytest.mark.parametrize("classes", [None, "ab", [99], [RED, RED], [[RED]], [BLUE]])
-def test_damaged_steps_are_named(folder, classes):
-    metrics = folder / "metrics.json"
-    content = json.loads(metrics.read_text())
-    content["steps"][0]["new_classes"] = classes
-    metrics.write_text(json.dumps(content))
-    step = 1 if classes == [BLUE] else 0  # a class cannot come twice
-    assert f"metrics.json: steps[{step}].new_classes: " in refused(folder)
+@pytest.mark.parametrize("part", [{"scenario": 5}, {"protocol": 1}, {"runtime": None}])
+def test_a_damaged_configuration_is_named(folder, part):
+    edit_record(folder, lambda record: record["config"].update(part))
+    ((key, value),) = part.items()
+    assert f"run.json: config.{key}: {value}: is not" in refused(folder)
 
 
 def test_a_learner_that_rests_on_random_text_features_says_so(stream, tmp_path):

@@ -23,8 +23,8 @@ def moved(finished, tmp_path_factory):
     """A finished run, taken away from its data set."""
     folder = tmp_path_factory.mktemp("moved") / "seed0"
     shutil.copytree(finished, folder)
-    config = folder / "config.py"
-    config.write_text(config.read_text().replace("tiny.toml", "gone.toml"))
+    record = folder / "run.json"
+    record.write_text(record.read_text().replace("tiny.toml", "gone.toml"))
     return folder
 
 
@@ -60,16 +60,8 @@ def test_prompt_learners_and_joint_are_rebuilt_too(stream, tmp_path):
         assert set(trained.classes) == {1, 2, 3, 4}
 
 
-def test_a_run_without_class_names_gets_its_ids(moved, tmp_path):
-    folder = shutil.copytree(moved, tmp_path / "old")
-    content = json.loads((folder / "metrics.json").read_text())
-    del content["classes"]
-    (folder / "metrics.json").write_text(json.dumps(content))
-    assert load_trained(folder, 0, "cpu").classes == {1: "class 1", 2: "class 2"}
-
-
 def test_what_cannot_be_loaded_is_named(moved, tmp_path):
-    with pytest.raises(UserError, match=r"config.py: does not exist"):
+    with pytest.raises(UserError, match=r"run.json: does not exist: not the folder of a run"):
         load_trained(tmp_path)
     with pytest.raises(UserError, match=r"--step 3: .* has the steps 0 to 2"):
         load_trained(moved, 3)
@@ -77,9 +69,6 @@ def test_what_cannot_be_loaded_is_named(moved, tmp_path):
     (folder / "step1" / "model.pth").write_bytes(b"cut")
     with pytest.raises(UserError, match=r"step1/model.pth: is not a readable checkpoint"):
         load_trained(folder, device="cpu")
-    (folder / "metrics.json").write_text('{"steps": [{}]}')
-    with pytest.raises(UserError, match=r"metrics.json: steps: without the new_classes"):
-        load_trained(folder)
     (folder / "metrics.json").unlink()
     with pytest.raises(UserError, match=r"the run is unfinished"):
         load_trained(folder)

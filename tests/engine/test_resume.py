@@ -90,20 +90,21 @@ def test_learners_find_the_same_mode_resumed_or_not(stream, tmp_path, monkeypatc
 
 @pytest.mark.parametrize("moment", ["after model.pth", "after the store", "before done"])
 def test_a_run_that_dies_between_two_files_resumes(stream, finished, tmp_path, monkeypatch, moment):
-    from cvis.engine import journal, store
+    from cvis.engine import store
+    from cvis.runs.folder import RunWriter
 
     def die(*_arguments, **_named):
         raise Killed
 
     with monkeypatch.context() as patch:
         if moment == "after model.pth":
-            patch.setattr(journal.Journal, "write_step", die)
+            patch.setattr(RunWriter, "write_step", die)
         elif moment == "after the store":
             original = store.StepZero.save
             patch.setattr(store.StepZero, "save", lambda *a, **k: (original(*a, **k), die()))
         else:
-            original_run = journal.Journal.write_run
-            patch.setattr(journal.Journal, "write_run", lambda *a, **k: (original_run(*a, **k), die()))
+            original_run = RunWriter.write_run
+            patch.setattr(RunWriter, "write_run", lambda *a, **k: (original_run(*a, **k), die()))
         with pytest.raises(Killed):
             run(settings(stream, tmp_path))
     folder = run(settings(stream, tmp_path))

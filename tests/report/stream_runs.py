@@ -34,7 +34,7 @@ def write_stream(
     length = len(next(iter(ap.values())))
     folder = write_run(root, learner, seed, steps=(0.0,) * length, **extra)
     content = json.loads((folder / "metrics.json").read_text())
-    content["classes"] = {str(c): name for c, name in NAMES.items()}
+    content["classes"] = {str(c): NAMES.get(c, f"class {c}") for c in ap}
     content["groups"] = [list(group) for group in groups]
     joint = length == 1 and len(groups) > 1
     for t, step in enumerate(content["steps"]):

@@ -15,7 +15,7 @@ from cvis.report.class_tables import ClassTables, class_tables
 from cvis.report.class_views import class_by_step, class_forgetting
 from cvis.report.formats import FORMATS, render
 from cvis.runs.find import load_runs
-from cvis.runs.result import read_run
+from cvis.runs.metrics_file import read_run
 
 
 def run_of(folder):
@@ -90,22 +90,6 @@ def test_joint_training_has_all_classes_at_its_one_step(tmp_path):
     assert (matrix.classes, matrix.learned_at) == ((7, 3, 5, 9), (0, 0, 0, 0))
     np.testing.assert_array_equal(matrix.values, [[7], [3], [5], [9]])
     assert all(isnan(own.forgetting) for own in class_forgetting(run))
-
-
-def test_old_files_without_classes_give_an_empty_matrix(tmp_path):
-    def strip(content):
-        del content["classes"], content["groups"]
-        for step in content["steps"]:
-            del step["per_class"], step["new_classes"]
-
-    run = edit(write_stream(tmp_path), strip)
-    assert class_by_step(run).values.shape == (0, 3)
-    assert class_forgetting(run) == []
-
-
-def test_names_and_groups_can_be_absent(tmp_path):
-    run = edit(write_stream(tmp_path), lambda content: (content.pop("classes"), content.pop("groups")))
-    assert class_by_step(run).names == ("7", "3", "5", "9")
 
 
 @pytest.mark.parametrize("damage", [[1], {"7": {"AP": "much"}}, {"7": 3}, {"cat": {"AP": 3.0}}])

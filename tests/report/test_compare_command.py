@@ -194,7 +194,8 @@ def test_two_hundred_runs_take_less_than_two_seconds(tmp_path):
     folder = write_run(tmp_path)
     per_class = {str(c): {"AP": 1.5, "AP50": 2.5, "AP75": 1.25, "AR1": 3.5, "AR10": 4.5} for c in range(40)}
     content = json.loads((folder / "metrics.json").read_text())
-    content["steps"] = [{"step": i, "mAP_all": i / 3, "per_class": per_class} for i in range(11)]
+    content.update(groups=[[i] for i in range(11)], classes={str(i): f"class {i}" for i in range(11)})
+    content["steps"] = [{"step": i, "new_classes": [i], "mAP_all": i / 3, "per_class": per_class} for i in range(11)]
     text = json.dumps(content, indent=1)
     for learner in range(40):
         for seed in range(5):

@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cvis.errors import UserError
 from cvis.report.page.values import Fact, Facts, Step
 from cvis.report.page.wording import PROTOCOL
 from cvis.report.value import Cell, Column, Table
 from cvis.runs.find import RunResult, labelled
+from cvis.runs.json_file import read_json
+from cvis.runs.paths import RunFolder
 
 
 def protocol_facts(protocol: Mapping[str, Any]) -> tuple[Fact, ...]:
@@ -44,7 +47,7 @@ def text(value: Any) -> str:
 def stream(run: RunResult) -> tuple[Step, ...]:
     """The classes of each step by name, in the order in which they are learned."""
     return tuple(
-        Step(f"step {t}" + (" (base)" if t == 0 else ""), tuple(run.classes.get(c, f"class {c}") for c in group))
+        Step(f"step {t}" + (" (base)" if t == 0 else ""), tuple(run.classes[c] for c in group))
         for t, group in enumerate(run.groups)
     )
 
@@ -52,10 +55,9 @@ def stream(run: RunResult) -> tuple[Step, ...]:
 def read_record(folder: Path) -> dict[str, Any]:
     """``run.json``; empty where it is missing or damaged: the numbers of a run do not depend on it."""
     try:
-        content = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return read_json(RunFolder(folder).record) or {}
+    except UserError:
         return {}
-    return content if isinstance(content, dict) else {}
 
 
 RUN_COLUMNS = (

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cvis.data.videoset import VideoSet
-from cvis.engine.stored import scenario_of, stored_config
 from cvis.errors import UserError
 from cvis.evaluation.check import check_masks, check_runs
 from cvis.evaluation.results import entry_name, stream_results
 from cvis.report.pictures.panels import MIN_SCORE, Panel, Panels, predicted_panel, truth_panel
-from cvis.runs.find import labelled, read_run
+from cvis.runs.open import OpenRun, open_run
 from cvis.types import RLE, Tracks, Video
 
 
@@ -24,14 +22,12 @@ class Recorded:
 
     Attributes:
         name: of its row in a table.
-        new_classes: how many classes each finished step learned.
     """
 
-    folder: Path
+    run: OpenRun
     name: str
     scenario: str
     test: VideoSet
-    new_classes: tuple[int, ...]
 
     def video(self, wanted: int | str) -> Video:
         """A test video by its id or name.
@@ -48,7 +44,7 @@ class Recorded:
         some = ", ".join(f"{video.id} ({video.name})" for video in self.test.videos[:5])
         raise UserError(
             f"--video {wanted}: not a test video of {self.scenario}, which has {len(self.test)}: {some}, ..; "
-            f"see cvis visualize {self.folder} --list"
+            f"see cvis visualize {self.run.folder.path} --list"
         )
 
     def panels(
@@ -72,15 +68,16 @@ class Recorded:
         return Panels(chosen, tuple(columns), line)
 
     def _predicted(self, step: int, video: Video, names: dict[int, str], min_score: float) -> Panel:
-        known = sum(self.new_classes[: step + 1])
-        tracks = _read_video(self.folder / f"step{step}" / "predictions.json.gz", self.test, video)
+        known = sum(map(len, self.run.learned[: step + 1]))
+        tracks = _read_video(self.run.predictions(step), self.test, video)
         return predicted_panel(f"step {step}: {known} classes", tracks, names, min_score)
 
     def _finished(self, steps: Sequence[int] | None) -> list[int]:
-        last = len(self.new_classes) - 1
+        last = len(self.run.learned) - 1
         for step in steps or ():
             if not 0 <= step <= last:
-                raise UserError(f"--step {step}: {self.folder}: not a finished step of this run; choose of 0 to {last}")
+                folder = self.run.folder.path
+                raise UserError(f"--step {step}: {folder}: not a finished step of this run; choose of 0 to {last}")
         return sorted(set(steps)) if steps else list(range(last + 1))
 
 
@@ -93,62 +90,15 @@ def open_recorded(run_folder: Path, data: Path | None = None) -> Recorded:
     Raises:
         UserError: not the folder of a run, no step is finished, or its data set is not on this machine or has changed.
     """
-    if not run_folder.is_dir():
-        raise UserError(f"{run_folder}: is not a folder; give the folder of a run, as `cvis run` prints it")
-    config = stored_config(run_folder)
-    new_classes = _new_classes(run_folder)
-    scenario = scenario_of(config, data)
-    record = _json(run_folder / "run.json")
-    then = record.get("scenario_hash")
-    if then is not None and then != scenario.hash:
-        raise UserError(
-            f"{run_folder}: scenario_hash: {then!r:.14}: is {scenario.hash:.12} now: the data set or the stream "
-            "has changed since the run; say where its own data set is with --data"
-        )
-    return Recorded(run_folder, _name(run_folder, config, record), scenario.name, scenario.test, new_classes)
-
-
-def _new_classes(folder: Path) -> tuple[int, ...]:
-    """Of steps 0, 1, ... as far as they are finished."""
-    counts: list[int] = []
-    while (path := folder / f"step{len(counts)}" / "metrics.json").is_file():
-        own = _json(path).get("new_classes")
-        counts.append(len(own) if isinstance(own, list) else 0)
-    if not counts:
-        raise UserError(f"{folder}: step0: no step is finished; run the same `cvis run` again")
-    return tuple(counts)
-
-
-def _name(folder: Path, config: dict[str, Any], record: dict[str, Any]) -> str:
-    """As in tables; an unfinished run has no label yet."""
-    if (folder / "metrics.json").is_file():
-        return read_run(folder / "metrics.json").name
-    encoder = record.get("text_encoder")
-    is_random = isinstance(encoder, dict) and encoder.get("pretrained") == "random"
-    names = config.get("names")
-    own = names.get("run") if isinstance(names, dict) else None
-    return labelled(str(own or folder.parent.name), "random text encoder" if is_random else "")
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """A JSON object; empty where there is no such file."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: cannot be read: {error}; run the same `cvis run` again") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: top level: {type(content).__name__}: not an object; run the same `cvis run` again")
-    return content
+    run = open_run(run_folder)
+    if not run.learned:
+        raise UserError(f"{run_folder}: step0: no step is finished; run the same `cvis run` again")
+    scenario = run.scenario(data)
+    return Recorded(run, run.name, scenario.name, scenario.test)
 
 
 def _read_video(path: Path, test: VideoSet, video: Video) -> Tracks:
     """The tracks of one video of a results file; the masks of the others are not decoded."""
-    if not path.is_file():
-        raise UserError(
-            f"{path}: does not exist; copy it from where the run was made, or run the same `cvis run` again"
-        )
     ids: list[int] = []
     scores: list[float] = []
     masks: list[tuple[RLE | None, ...]] = []

@@ -37,7 +37,7 @@ def class_heatmap(runs: Runs, metric: str = "AP", label: str = "") -> Figure:
     first = runs if isinstance(runs, RunResult) else runs[0]
     matrix = class_by_step(runs, metric)
     if not np.isfinite(matrix.values).any():
-        raise UserError(f"{first.path / 'metrics.json'}: per_class: has no {metric} of any class, so there is no map")
+        raise UserError(f"{first.file}: per_class: has no {metric} of any class, so there is no map")
     name = label or first.name
     title = f"{metric} of every class, {name}"
     forgotten = np.array([c.forgetting for c in class_forgetting(runs)])

@@ -1,3 +1,5 @@
+"""Finished runs below a folder: which are found, and what is said of the others."""
+
 import hashlib
 import json
 
@@ -79,8 +81,8 @@ def damage(folder, how):
         ("truncated", "not complete JSON"),
         ("schema 2", "schema: 2 is not 1"),
         ("no schema", "schema: None is not 1"),
-        ("a list", "schema: None is not 1"),
-        ("final", "unfinished"),
+        ("a list", "list: is not an object"),
+        ("final", "final: None"),
         ("no protocol", "protocol: None"),
         ("no steps", "no finished step"),
         ("seed", "seed: 'zero'"),
@@ -117,17 +119,44 @@ def test_a_path_that_does_not_exist_is_the_users_mistake(tmp_path):
         load_runs([tmp_path / "nowhere"])
 
 
-def test_the_run_knows_its_label_classes_groups_and_id(tmp_path):
-    folder = write_run(tmp_path, label="A  label", classes={"2": "dog", "1": "cat"}, groups=[[2], [1]])
+def test_the_run_knows_its_label_classes_and_id(tmp_path):
+    folder = write_run(tmp_path, label="A  label", classes={"2": "cat", "1": "dog", "0": "ape"}, groups=[[0], [1], [2]])
     (run,) = load_runs([tmp_path]).runs
-    assert (run.label, run.name, run.classes, run.groups) == ("A label", "A label", {2: "dog", 1: "cat"}, ((2,), (1,)))
+    assert (run.label, run.name, run.classes) == ("A label", "A label", {2: "cat", 1: "dog", 0: "ape"})
+    assert run.groups == run.learned == ((0,), (1,), (2,))
     assert run.run_id == hashlib.sha256((folder / "metrics.json").read_bytes()).hexdigest()[:12]
 
 
-def test_older_files_lack_them(tmp_path):
+def test_older_files_have_no_label(tmp_path):
     write_run(tmp_path, "finetune")
+    assert load_runs([tmp_path]).runs[0].label == "finetune"
+
+
+def test_joint_training_learns_all_groups_in_its_one_step(tmp_path):
+    path = write_run(tmp_path, "joint", steps=(1.0,)) / "metrics.json"
+    content = json.loads(path.read_text())
+    content.update(groups=[[7, 3], [5]], classes={"7": "a", "3": "b", "5": "c"})
+    content["steps"][0]["new_classes"] = [7, 3, 5]
+    path.write_text(json.dumps(content))
     (run,) = load_runs([tmp_path]).runs
-    assert (run.label, run.classes, run.groups) == ("finetune", {}, ())
+    assert (run.groups, run.learned) == (((7, 3), (5,)), ((7, 3, 5),))
+
+
+@pytest.mark.parametrize("classes", [None, "ab", [9], [0], [1, 1], [[1]], [True]])
+def test_classes_of_a_step_that_are_no_new_classes_of_the_stream_are_named(tmp_path, classes):
+    """Class 0 is that of step 0, and cannot come again."""
+    path = write_run(tmp_path) / "metrics.json"
+    content = json.loads(path.read_text())
+    content["steps"][1]["new_classes"] = classes
+    path.write_text(json.dumps(content))
+    (item,) = load_runs([tmp_path]).left_out
+    assert item.reason.startswith("steps[1].new_classes: ")
+
+
+def test_a_class_without_a_name_is_named(tmp_path):
+    write_run(tmp_path, classes={"0": "ape", "1": "dog"})
+    (item,) = load_runs([tmp_path]).left_out
+    assert item.reason.startswith("classes: has no name of class 2")
 
 
 @pytest.mark.parametrize(

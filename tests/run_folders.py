@@ -24,12 +24,16 @@ def write_run(
     steps: tuple[float, ...] = (40.0, 30.0, 10.0),
     scenario: str = "synthetic-20-4",
     protocol: dict[str, Any] | None = None,
+    groups: Any = None,
     **extra: Any,
 ) -> Path:
-    """One finished run; ``steps`` are its mAP_seen. Returns the run's folder."""
+    """One finished run; ``steps`` are its mAP_seen, and each step learns one class. Returns the run's folder."""
     folder = root / scenario / "mask2former_tiny" / learner / f"seed{seed}"
     folder.mkdir(parents=True)
-    step_metrics = [{"step": i, "mAP_seen": v, "mAP_all": v / 2, "mAP_base": v / 4} for i, v in enumerate(steps)]
+    groups = [[i] for i in range(len(steps))] if groups is None else groups
+    step_metrics = [
+        {"step": i, "new_classes": [i], "mAP_seen": v, "mAP_all": v / 2, "mAP_base": v / 4} for i, v in enumerate(steps)
+    ]
     for step in step_metrics:
         place = folder / f"step{step['step']}"
         place.mkdir()
@@ -41,6 +45,8 @@ def write_run(
         "segmenter": "mask2former_tiny",
         "seed": seed,
         "protocol": {**PROTOCOL, **(protocol or {})},
+        "classes": {str(i): f"class {i}" for i in range(len(steps))},
+        "groups": groups,
         "upper_bound": learner == "joint",
         "steps": step_metrics,
         "final": {"mAP": mAP, "AP50": 2.0, "AP75": 1.0, "AR1": 3.0, "AR10": 4.0, "FR": FR, "bwt": None},

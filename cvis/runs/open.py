@@ -1,0 +1,123 @@
+"""A run on disk is opened: its configuration, its results, and the stream that it ran on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cvis.errors import UserError
+from cvis.runs.metrics_file import new_classes, read_run
+from cvis.runs.paths import RunFolder
+from cvis.runs.record import config_of, finished_steps, read_record
+from cvis.runs.result import RunResult, labelled
+from cvis.scenario import Scenario, load_scenario
+from cvis.scenario.spec import list_scenarios
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A run on disk, finished or not.
+
+    Attributes:
+        record: content of its ``run.json``.
+        config: the configuration in it, as plain values.
+    """
+
+    folder: RunFolder
+    record: dict[str, Any]
+    config: dict[str, Any]
+
+    @cached_property
+    def result(self) -> RunResult:
+        """Its ``metrics.json``.
+
+        Raises:
+            UserError: the run is unfinished, or the file is damaged.
+        """
+        return read_run(self.folder.metrics)
+
+    @cached_property
+    def learned(self) -> tuple[tuple[int, ...], ...]:
+        """The classes that each finished step learned.
+
+        Raises:
+            UserError: the ``metrics.json`` of a step is damaged.
+        """
+        steps = enumerate(finished_steps(self.folder))
+        return tuple(new_classes(f"{self.folder.step(t).metrics}: ", metrics) for t, metrics in steps)
+
+    @property
+    def name(self) -> str:
+        """As in tables; an unfinished run has no label yet."""
+        if self.folder.metrics.is_file():
+            return self.result.name
+        encoder = self.record.get("text_encoder")
+        is_random = isinstance(encoder, dict) and encoder.get("pretrained") == "random"
+        return labelled(str(self.config["names"].get("run")), "random text encoder" if is_random else "")
+
+    def scenario(self, data: Path | None = None) -> Scenario:
+        """The stream that the run was made on.
+
+        Args:
+            data: the folder of the data set, if it is no longer where the run found it.
+
+        Raises:
+            UserError: its data set is missing, or it or the stream has changed since the run.
+        """
+        named = self.config.get("scenario", self.record.get("scenario"))
+        if not isinstance(named, str) or ("scenario" not in self.config and named not in list_scenarios()):
+            raise UserError(
+                f"{self.folder.record}: config.scenario: {self.config.get('scenario')!r:.60}: is not the name of a "
+                "stream or its file; run the same `cvis run` again, it completes what an older version left out"
+            )
+        scenario = scenario_of({**self.config, "scenario": named}, data)
+        then = self.record.get("scenario_hash")
+        if then != scenario.hash:
+            raise UserError(
+                f"{self.folder.path}: scenario_hash: {then!r:.14}: is {scenario.hash:.12} now: the data set or the "
+                "stream has changed since the run; say where its own data set is with --data"
+            )
+        return scenario
+
+    def predictions(self, step: int) -> Path:
+        """The results file of a step.
+
+        Raises:
+            UserError: there is none.
+        """
+        path = self.folder.step(step).predictions
+        if not path.is_file():
+            raise UserError(f"{path}: does not exist; copy it from where the run was made")
+        return path
+
+
+def open_run(path: Path) -> OpenRun:
+    """A run by its folder.
+
+    Raises:
+        UserError: not the folder of a run, or its ``run.json`` is damaged.
+    """
+    if not path.is_dir():
+        raise UserError(f"{path}: is not a folder; give the folder of a run, as `cvis run` prints it")
+    folder = RunFolder(path)
+    record = read_record(folder)
+    return OpenRun(folder, record, config_of(folder, record))
+
+
+def scenario_of(config: Mapping[str, Any], data: Path | str | None = None) -> Scenario:
+    """The stream that a configuration names, with its data set.
+
+    Args:
+        config: plain values, from ``run.json`` or of a run to be made.
+        data: the folder of the data set, in place of the configuration's.
+
+    Raises:
+        UserError: see :func:`cvis.scenario.load_scenario`.
+    """
+    data = data or config["runtime"].get("data")
+    keys = ("split", "visibility", "other_class_policy")
+    overrides = {key: value for key in keys if (value := config["protocol"].get(key)) is not None}
+    return load_scenario(config["scenario"], Path(data) if data else None, **overrides)
