@@ -68,7 +68,7 @@ app.command("compare", short_help="Compare finished runs in a table.", epilog=co
 app.command("steps", short_help="Follow finished runs along the stream, per class too.", epilog=steps.EXAMPLES)(
     steps.steps
 )
-app.command("plot", short_help="Draw figures of finished runs.", epilog=plot.EXAMPLES)(plot.plot)
+app.command("plot", short_help="Draw figures of finished runs.", epilog=plot.EXAMPLES, cls=plot.ListsKinds)(plot.plot)
 app.command("report", short_help="Write a page with all results.", epilog=report.EXAMPLES)(report.report)
 app.command("visualize", short_help="Draw predictions on a test video.", epilog=visualize.EXAMPLES)(visualize.visualize)
 app.command("predict", short_help="Run a trained model on your own videos.", epilog=predict.EXAMPLES)(predict.predict)

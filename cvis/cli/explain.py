@@ -61,9 +61,9 @@ def explain(
     Of a run also: what became of the objects of every old class that were found when the class was new.
     """
     if plot is not None:
-        from cvis.report.explain_plot import check_format
+        from cvis.report.plots.output import check_format
 
-        check_format(plot)
+        check_format(plot, "--plot")
     if run is not None:
         if ann is not None or pred is not None:
             raise UserError(f"--ann, --pred: given beside the run {run}, which has its own; give one or the other")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from cvis.cli.output import emit_json, examples
 from cvis.cli.tables import demand, finish
@@ -18,31 +19,43 @@ EXAMPLES = examples(
 )
 
 
+class ListsKinds(TyperCommand):
+    """Its help ends in the kinds of figures; they are looked for only when it is asked for."""
+
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:
+        from cvis.report.plots.plot import plots
+
+        super().format_help_text(ctx, formatter)
+        metrics = {plot.name: f" ({', '.join(plot.default)})" for plot in plots().values() if plot.metrics}
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_dl([(name, plot.help + metrics.get(name, "")) for name, plot in plots().items()])
+
+
 def _kinds() -> list[str]:
-    return ["all", "curves", "heatmap", "tradeoff", "cost", "queries"]
+    from cvis.report.plots.plot import plots
+
+    return [*plots(), "all"]
 
 
 def _formats() -> list[str]:
-    return ["svg", "pdf", "png"]
+    from cvis.report.plots.output import FORMATS
+
+    return list(FORMATS)
 
 
 def plot(
     runs: Annotated[list[Path], typer.Argument(help="Folders with runs, or metrics.json files.")],
     kind: Annotated[
         list[str] | None,
-        typer.Option(
-            help="curves, heatmap, tradeoff, cost, queries or all; may be repeated. Default: all.",
-            autocompletion=_kinds,
-        ),
+        typer.Option(help="One of the kinds above, or all; may be repeated. Default: all.", autocompletion=_kinds),
     ] = None,
     out: Annotated[
         Path, typer.Option(help="A folder; or, for a single figure, a file that ends in .svg, .pdf or .png.")
     ] = Path("plots"),
     metric: Annotated[
         list[str] | None,
-        typer.Option(
-            help="Of curves, heatmap and tradeoff: this metric; may be repeated. Default: mAP and AR1, AP, mAP_base."
-        ),
+        typer.Option(help="Another metric for the kinds that have one in brackets; may be repeated."),
     ] = None,
     format: Annotated[
         list[str] | None,
@@ -56,15 +69,7 @@ def plot(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the names of the files as JSON.")] = False,
 ) -> None:
-    """Draw finished runs: mean over seeds, with their standard deviation as band or bar.
-
-    \b
-    curves    metrics along the steps of the stream
-    heatmap   the AP of every class after every step, and what was forgotten of it
-    tradeoff  what a learner keeps against what it learns
-    cost      parameters and training time of every step
-    queries   the query embeddings: a t-SNE map, and the cosine of every pair
-    """
+    """Draw finished runs: mean over seeds, with their standard deviation as band or bar."""
     from cvis.report import load_runs
     from cvis.report.plots.write import write_plots
 

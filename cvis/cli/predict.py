@@ -97,11 +97,13 @@ def _write_listing(
 def _draw(
     trained: TrainedRun, videos: Sequence[Video], found: Sequence[Tracks], path: Path, min_score: float, fps: float
 ) -> None:
-    from cvis.report.pictures import Panels, found_panel, write_panels
+    from cvis.report.pictures import Panels, predicted_panel, write_panels
 
     for video, tracks in zip(videos, found, strict=True):
         own = path if len(videos) == 1 else path.with_name(f"{path.stem}-{video.name}{path.suffix}")
-        panel = found_panel(f"step {trained.step}: {len(trained.classes)} classes", tracks, trained.classes, min_score)
+        panel = predicted_panel(
+            f"step {trained.step}: {len(trained.classes)} classes", tracks, trained.classes, min_score
+        )
         heading = f"{trained.name}  {video.name}  scores ≥ {min_score:g}"
         write_panels(Panels(video, (panel,), heading), own, fps)
 

@@ -40,13 +40,11 @@ def report(
     One file, index.html, which needs no network and no other file. Without the data set it has no videos.
     """
     from cvis.report import load_runs
-    from cvis.report.page import Options, write_page
+    from cvis.report.page import TITLE, Options, write_page
 
     store = load_runs(runs)
     demand(store, bool(store.runs), runs)
-    options = Options(videos=0 if no_videos else videos, data=data, with_published=with_published)
-    if title:
-        options = Options(title, options.videos, data, with_published)
+    options = Options(title or TITLE, 0 if no_videos else videos, data, with_published)
     with _telling() as tell:
         path = write_page(store, out, options, tell)
     typer.echo(path)

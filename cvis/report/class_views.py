@@ -116,8 +116,7 @@ def class_forgetting(runs: Runs) -> list[ClassForgetting]:
     numbers = np.mean([_forgetting(run, learned) for run in seeds], axis=0).reshape(len(learned), 4)
     names = seeds[0].classes
     return [
-        ClassForgetting(c, names.get(c, str(c)), t, *map(float, row))
-        for (c, t), row in zip(learned.items(), numbers, strict=True)
+        ClassForgetting(c, names[c], t, *map(float, row)) for (c, t), row in zip(learned.items(), numbers, strict=True)
     ]
 
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cvis.atomic import atomic_path
-from cvis.errors import UserError
 from cvis.evaluation.explain import KINDS, Explanation, Losses
 from cvis.report.explain_run import RunExplanation
+from cvis.report.plots.output import check_format, save
+from cvis.report.plots.style import house_style, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
 
     from cvis.evaluation.forgotten import Fate
 
-FORMATS = (".svg", ".pdf", ".png")
 TITLES = {
     "wrong_class": "wrong class",
     "poor_masks": "poor masks",
@@ -39,6 +39,7 @@ AP_COLOUR = "#009E73"
 KIND_COLOURS = ("#0072B2", "#E69F00", "#D55E00", "#CC79A7", "#56B4E9", "#B8A900", "#777777", "#222222")
 FATE_COLOURS = {"still": "#009E73", "newer": "#D55E00", "older": "#E69F00", "poor": "#56B4E9", "gone": "#BBBBBB"}
 ROW = 0.21  # inches
+WHAT = "Where AP50 is lost: points gained if only this kind of error were corrected (not additive)"
 SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",  # text as text: it can be searched, and its font changed
     "svg.hashsalt": "cvis",  # equal plots, equal files
@@ -47,16 +48,6 @@ SETTINGS: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
-
-
-def check_format(path: Path) -> None:
-    """Refuse a file that cannot be written, before the work is done.
-
-    Raises:
-        UserError: its name ends in none of the formats.
-    """
-    if path.suffix.lower() not in FORMATS:
-        raise UserError(f"--plot {path}: {path.suffix!r}: not a format; end the name in .svg, .pdf or .png")
 
 
 def plot_losses(explanation: Explanation, names: Mapping[int, str], path: Path, title: str = "") -> None:
@@ -68,8 +59,12 @@ def plot_losses(explanation: Explanation, names: Mapping[int, str], path: Path, 
     Raises:
         UserError: an unknown format, or the file cannot be written.
     """
+    check_format(path, "--plot")
     rows = explanation.worst_first()
-    _draw(path, (11, _height(len(rows) + 1)), lambda figure: _losses(figure, explanation, rows, names, title))
+    with house_style(SETTINGS):
+        figure = new_figure(11, _height(len(rows) + 1), title, WHAT)
+        _losses(figure, explanation, rows, names, title)
+    save(figure, path, SETTINGS)
 
 
 def plot_run(explained: RunExplanation, path: Path) -> None:
@@ -81,40 +76,29 @@ def plot_run(explained: RunExplanation, path: Path) -> None:
     if not explained.fates:
         plot_losses(explained.losses, explained.names, path, explained.title)
         return
+    check_format(path, "--plot")
     rows = explained.losses.worst_first()
     bars = explained.rows()
-
-    def draw(figure: Any) -> None:
-        left, right = figure.subfigures(1, 2, width_ratios=(11, 8))
+    with house_style(SETTINGS):
+        figure = new_figure(19, _height(max(len(rows) + 1, len(bars))), explained.title, WHAT)
+        ((left, right),) = figure.subfigures(1, 2, squeeze=False, width_ratios=(11, 8))
         _losses(left, explained.losses, rows, explained.names, explained.title)
         _fates(right, bars, explained)
-
-    _draw(path, (19, _height(max(len(rows) + 1, len(bars)))), draw)
+    save(figure, path, SETTINGS)
 
 
 def _height(rows: int) -> float:
     return 1.5 + ROW * rows
 
 
-def _draw(path: Path, size: tuple[float, float], draw: Callable[[Any], None]) -> None:
-    check_format(path)
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    kind = path.suffix.lower()[1:]
-    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
-    with matplotlib.rc_context(SETTINGS), atomic_path(path) as temporary:
-        figure = Figure(figsize=size, layout="constrained")
-        draw(figure)
-        figure.savefig(temporary, format=kind, dpi=150, metadata=undated)
-
-
-def _losses(figure: Any, explanation: Explanation, rows: Sequence[int], names: Mapping[int, str], title: str) -> None:
+def _losses(
+    figure: FigureBase, explanation: Explanation, rows: Sequence[int], names: Mapping[int, str], title: str
+) -> None:
     """A panel for AP50, then one per kind. Side by side and not stacked: the losses do not add up."""
     losses: list[Losses] = [explanation.mean, *(explanation.per_class[c] for c in rows)]
     labels = ["mean of classes", *(names[c] for c in rows)]
     panels = figure.subplots(1, 1 + len(KINDS), sharey=True, squeeze=False)[0]
-    columns = [[own.ap50 for own in losses], *([own.dap50[kind] for own in losses] for kind in KINDS)]
+    columns = [[row.ap50 for row in losses], *([row.dap50[kind] for row in losses] for kind in KINDS)]
     widest = max([1.0, *(value for column in columns[1:] for value in column if value is not None)])
     headings = ["AP50", *(TITLES[kind] for kind in KINDS)]
     for axes, column, heading, colour in zip(panels, columns, headings, (AP_COLOUR, *KIND_COLOURS), strict=True):
@@ -122,8 +106,7 @@ def _losses(figure: Any, explanation: Explanation, rows: Sequence[int], names: M
         axes.set_title(heading, fontsize=8)
         axes.set_xlim(0, 100 if axes is panels[0] else 1.45 * widest)
     _name_rows(panels[0], labels, {0})
-    what = "Where AP50 is lost: points gained if only this kind of error were corrected (not additive)"
-    figure.suptitle(f"{title}\n{what}" if title else what)
+    figure.suptitle(f"{title}\n{WHAT}" if title else WHAT)
 
 
 def _bars(axes: Axes, values: Sequence[float | None], colour: str) -> None:
@@ -144,7 +127,7 @@ def _name_rows(axes: Axes, labels: Sequence[str], bold: set[int]) -> None:
         label.set_fontweight("bold" if row in bold else "normal")
 
 
-def _fates(figure: Any, rows: Sequence[tuple[str, Fate, bool]], explained: RunExplanation) -> None:
+def _fates(figure: FigureBase, rows: Sequence[tuple[str, Fate, bool]], explained: RunExplanation) -> None:
     """Stacked shares of the tracks found when the class was new; they add up."""
     axes = figure.subplots()
     left = [0.0] * len(rows)

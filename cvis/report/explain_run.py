@@ -47,8 +47,8 @@ class RunExplanation:
     @property
     def per_task(self) -> dict[int, Fate]:
         """Step -> fate of the classes that it introduced, for the steps before this one."""
-        own = {t: [self.fates[c] for c in group if c in self.fates] for t, group in enumerate(self.groups)}
-        return {t: together(parts) for t, parts in own.items() if parts}
+        by_step = {t: [self.fates[c] for c in group if c in self.fates] for t, group in enumerate(self.groups)}
+        return {t: together(parts) for t, parts in by_step.items() if parts}
 
     @property
     def total(self) -> Fate:

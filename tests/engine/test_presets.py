@@ -63,7 +63,10 @@ def test_the_command_line_reaches_into_a_learner():
             "learner.text_encoder.weights: 'x': no such key; choose one of model, pretrained",
         ),
         ("learner.arsp=0", "learner.arsp: 0: not possible; it should be a valid boolean"),
-        ("learner.text_encoder=random", "learner.text_encoder: 'random': not possible; it is a group of keys: model, pretrained"),
+        (
+            "learner.text_encoder=random",
+            "learner.text_encoder: 'random': not possible; it is a group of keys: model, pretrained",
+        ),
         ("names.preset=crisp_code", "--set names.preset: cannot be set"),
     ],
 )

@@ -18,10 +18,10 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 def chromium() -> Iterator[Any]:
     """A started browser; skips the test where none can be had."""
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    found = next((path for name in NAMES if (path := shutil.which(name))), None)
+    installed = next((path for name in NAMES if (path := shutil.which(name))), None)
     with api.sync_playwright() as playwright:
         try:
-            browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+            browser = playwright.chromium.launch(executable_path=installed, args=["--no-sandbox", "--disable-gpu"])
         except api.Error as error:
             pytest.skip(f"no Chromium can be started: {str(error).splitlines()[0]}")
         yield browser
@@ -41,8 +41,8 @@ class Visit:
 @contextmanager
 def visit(browser: Any, path: Path, fragment: str = "", **context: Any) -> Iterator[Visit]:
     """Open a file. What it asks for beside itself is recorded and refused."""
-    with browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **context}) as own:
-        seen = Visit(own.new_page())
+    with browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **context}) as tab:
+        seen = Visit(tab.new_page())
         seen.page.set_default_timeout(60_000)  # a busy machine is slow, not wrong
         address = path.resolve().as_uri()
 
@@ -57,7 +57,7 @@ def visit(browser: Any, path: Path, fragment: str = "", **context: Any) -> Itera
             if request.url.split("#")[0] != address and not request.url.startswith("data:"):
                 seen.requests.append(request.url)
 
-        own.route("**/*", route)
+        tab.route("**/*", route)
         seen.page.on("request", record)
         seen.page.on("console", lambda message: seen.complaints.append(message.text))
         seen.page.on("pageerror", lambda error: seen.complaints.append(str(error)))

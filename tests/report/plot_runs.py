@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 from stream_runs import AP, write_stream
 
-from cvis.report.plots import save
+from cvis.report.plots.output import save
 from cvis.runs.find import load_runs
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -26,7 +26,7 @@ FINAL = {"plasticity": 12.0, "forgetting": 5.0, "FR": 4.0}
 def plotted_runs(folder):
     """crisp with two seeds, finetune with one, and joint."""
     for seed in (0, 1):
-        values = {name: tuple(v + seed for v in own) for name, own in STEPS.items()}
+        values = {name: tuple(v + seed for v in by_step) for name, by_step in STEPS.items()}
         write_stream(folder, "crisp", seed, step_fields=values, final=FINAL, text_encoder=RANDOM)
     write_stream(folder, "finetune", 0, step_fields=STEPS, final={**FINAL, "plasticity": 30.0})
     bound = {"mAP_all": (55.0,), "AR1": (66.0,), "mAP_base": (55.0,), "trainable_params": (2000,), "train_s": (90.0,)}

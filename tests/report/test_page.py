@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -16,10 +17,11 @@ from cvis.report import load_runs
 from cvis.report.page import Options
 from cvis.report.page.build import build
 from cvis.report.page.facts import environments, read_record, run_table
-from cvis.report.page.films import choose, make_films
 from cvis.report.page.render import GENERATOR
+from cvis.report.page.videos import choose, make_videos
 from cvis.report.published import load_published
 from cvis.report.table import comparison
+from cvis.report.views import entries
 
 CLI = CliRunner()
 
@@ -68,12 +70,13 @@ def written(runs, out, **options):
 
 def test_nothing_is_fetched_and_the_policy_forbids_it(text):
     page = Elements(text)
-    for tag, own in page.tags:
+    for tag, attributes in page.tags:
         assert tag not in ("link", "iframe", "object", "embed", "base", "form")
         for key in ("src", "href", "xlink:href", "poster", "srcset", "action", "data"):
-            assert (own.get(key) or "#").startswith(("#", "data:")), (tag, own)
-        assert not any(key.startswith("on") for key in own)
-    policy = next(own["content"] for tag, own in page.tags if own.get("http-equiv") == "Content-Security-Policy")
+            assert (attributes.get(key) or "#").startswith(("#", "data:")), (tag, attributes)
+        assert not any(key.startswith("on") for key in attributes)
+    policies = (a["content"] for _, a in page.tags if a.get("http-equiv") == "Content-Security-Policy")
+    policy = next(policies)
     rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
     assert rules["default-src"] == "'none'"
     assert rules["script-src"].startswith("'sha256-")
@@ -215,13 +218,14 @@ def test_without_the_data_set_the_page_is_made_and_says_so(one, tmp_path):
     assert not any(tag == "video" for tag, _ in page.tags)
 
 
-def test_films_show_every_learner_on_the_chosen_videos(finished, tmp_path):
-    rows = [("one", load_runs([finished]).runs), ("other", load_runs([finished]).runs)]
-    (films,), notes = make_films(rows, 1, None, 10**7)
-    assert [film.learner for film in films.films] == ["one", "other"]
-    assert films.films[0].source.startswith("data:video/mp4;base64,")
+def test_every_learner_is_shown_on_the_chosen_videos(finished):
+    (row,) = entries(load_runs([finished]).runs)
+    rows = [row, replace(row, row=replace(row.row, label="other"))]
+    (group,), notes = make_videos(rows, 1, None, 10**7)
+    assert [video.learner for video in group.videos] == ["finetune", "other"]
+    assert group.videos[0].source.startswith("data:video/mp4;base64,")
     assert notes == ()
-    small, notes = make_films(rows, 2, None, 1)
+    small, notes = make_videos(rows, 2, None, 1)
     assert small == ()
     assert notes[0].startswith("4 more videos were left out")
 

@@ -22,15 +22,15 @@ CONTRAST = """() => {
     };
     const behind = element => {
         for (let e = element; e; e = e.parentElement) {
-            const found = rgba(getComputedStyle(e).backgroundColor);
-            if (found[3] === 255) return found;
+            const ground = rgba(getComputedStyle(e).backgroundColor);
+            if (ground[3] === 255) return ground;
         }
         return [255, 255, 255];
     };
     const worst = [];
     for (const e of document.body.querySelectorAll("*")) {
-        const own = [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
-        if (!own || e.closest(".unseen, .skip, script, style, title, desc, video")) continue;
+        const hasText = [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
+        if (!hasText || e.closest(".unseen, .skip, script, style, title, desc, video")) continue;
         const style = getComputedStyle(e);
         const ink = rgba(e instanceof SVGElement ? style.fill : style.color);
         const [a, b] = [light(ink), light(behind(e))].sort((x, y) => y - x);

@@ -8,7 +8,7 @@ from picture_videos import grey_video, read_mp4, rectangle, tracks
 from PIL import Image
 
 from cvis.errors import UserError
-from cvis.report.pictures import Panels, check_format, found_panel, write_mp4, write_panels, write_picture
+from cvis.report.pictures import Panels, check_format, predicted_panel, write_mp4, write_panels, write_picture
 
 av = pytest.importorskip("av")
 
@@ -87,7 +87,7 @@ def test_another_suffix_is_refused(tmp_path):
 
 
 def test_panels_become_a_video_or_one_picture(tmp_path):
-    panel = found_panel("step 0", tracks(rectangle(10, 10, 20, 20)), {1: "cat"})
+    panel = predicted_panel("step 0", tracks(rectangle(10, 10, 20, 20)), {1: "cat"})
     panels = Panels(grey_video(tmp_path), (panel,))
     write_panels(panels, tmp_path / "a.mp4")
     assert len(read_mp4(tmp_path / "a.mp4")) == 3

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from picture_videos import HEIGHT, WIDTH, grey_video, rectangle, tracks
 
-from cvis.report.pictures import Label, Panel, Panels, colour_of, contact_sheet, found_panel, identities, overlay
+from cvis.report.pictures import Label, Panel, Panels, colour_of, contact_sheet, identities, overlay, predicted_panel
 from cvis.report.pictures.colours import PALETTE, ink_on
 from cvis.report.pictures.overlay import Box, _candidates, _place
 from cvis.report.pictures.panels import truth_panel
@@ -100,13 +100,13 @@ def test_labels_avoid_each_other():
 
 
 def test_a_long_name_is_cut_and_the_score_stays(tmp_path):
-    panel = found_panel("step 0", tracks(LEFT), {1: "x" * 300}, 0.3)
+    panel = predicted_panel("step 0", tracks(LEFT), {1: "x" * 300}, 0.3)
     assert next(iter(Panels(grey_video(tmp_path), (panel,)))).shape[1] == 576
 
 
 def test_predictions_below_the_score_and_beyond_ten_are_left_out():
     scores = [0.1, 0.95, 0.3, *[0.5] * 12]
-    panel = found_panel("step 1", tracks(*[LEFT] * 15, scores=scores), {1: "giant_panda"}, min_score=0.3)
+    panel = predicted_panel("step 1", tracks(*[LEFT] * 15, scores=scores), {1: "giant_panda"}, min_score=0.3)
     assert panel.tracks.scores == (0.95, *[0.5] * 9)
     assert panel.labels[0] == Label("giant panda", 0.95)
 
@@ -126,7 +126,7 @@ def test_panels_of_one_object_share_its_colour(tmp_path):
     truth = truth_panel(
         [Track(n, 7, 1, (mask,) * 3, (900.0,) * 3) for n, mask in enumerate((LEFT, RIGHT))], {1: "a"}, 7
     )
-    step = found_panel("step 0", tracks(RIGHT), {1: "a"})
+    step = predicted_panel("step 0", tracks(RIGHT), {1: "a"})
     frames = list(Panels(grey_video(tmp_path), (truth, step)))
     assert len(frames) == 3
     assert len({frame.shape for frame in frames}) == 1
@@ -142,7 +142,7 @@ def test_of_several_answers_for_one_object_the_surest_is_drawn(tmp_path, monkeyp
         "cvis.report.pictures.panels.overlay",
         lambda frame, masks, labels, colours: written.append((len(masks), list(labels))) or frame,
     )
-    panel = found_panel("s", tracks(LEFT, LEFT, RIGHT, ids=[1, 2, 1], scores=[0.4, 0.8, 0.5]), {1: "cat", 2: "dog"})
+    panel = predicted_panel("s", tracks(LEFT, LEFT, RIGHT, ids=[1, 2, 1], scores=[0.4, 0.8, 0.5]), {1: "cat", 2: "dog"})
     next(iter(Panels(grey_video(tmp_path), (panel,))))
     assert written == [(2, [Label("dog", 0.8, 1), Label("cat", 0.5)])]
     assert written[0][1][0].tail == " 0.80 +1"

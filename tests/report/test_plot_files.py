@@ -11,15 +11,17 @@ import matplotlib
 import pytest
 from plot_runs import STEPS, SVG, plotted_runs, saved, write_queries
 from stream_runs import write_stream
+from typer.testing import CliRunner
 
+import cvis.report.plots as plots_package
+from cvis.cli import app
 from cvis.errors import UserError
-from cvis.report.plots import (
-    class_heatmap,
-    curves,
-    inline_svg,
-    query_map,
-    save,
-)
+from cvis.report.page import Options
+from cvis.report.page.build import build
+from cvis.report.plots.curves import curves
+from cvis.report.plots.heatmap import class_heatmap
+from cvis.report.plots.output import inline_svg, save
+from cvis.report.plots.queries import query_map
 from cvis.report.plots.write import write_plots
 from cvis.runs.find import load_runs
 
@@ -111,7 +113,7 @@ def test_one_figure_goes_to_one_file(runs, tmp_path):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"kinds": ("pie",)}, "--kind pie: .*choose of curves"),
+        ({"kinds": ("pie",)}, "--kind pie: .*choose of cost, curves"),
         ({"formats": ("jpg",)}, "--format jpg: .*choose of svg"),
         ({"metrics": ("FID",)}, "--metric FID: .*choose of mAP_all"),
         ({"kinds": ("cost",), "metrics": ("AP",)}, "no choice of metrics"),
@@ -145,3 +147,28 @@ write_plots(load_runs([{str(runs[0].path)!r}]).runs, Path({str(tmp_path / "o.svg
 assert "torch" not in sys.modules and "matplotlib.pyplot" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_module_that_declares_a_plot_is_drawn_and_shown_on_the_page(runs, tmp_path, monkeypatch):
+    """Nothing else names it: the kinds are those that lie in the folder."""
+    path = tmp_path / "modules"
+    path.mkdir()
+    (path / "pie.py").write_text(
+        "from cvis.report.plots.plot import Drawing, Plot\n"
+        "from cvis.report.plots.style import new_figure\n"
+        "def draw():\n"
+        "    return new_figure(2, 2, 'Pie', 'No axes.')\n"
+        "PLOT = Plot('pie', 'a share of each', lambda rows, metrics, among: [Drawing('pie', draw, 'Shares.')],\n"
+        "            section='results')\n"
+    )
+    monkeypatch.setattr(plots_package, "__path__", [*plots_package.__path__, str(path)])
+    written = write_plots(runs, tmp_path / "a.svg", kinds=("pie",))
+    assert written.files == (tmp_path / "a.svg",)
+    (panel,) = build(load_runs([tmp_path / "runs"]), Options(videos=0)).panels
+    assert [figure.caption for figure in panel.figures if "Pie" in figure.svg] == ["Shares."]
+    assert "a share of each" in CliRunner().invoke(app, ["plot", "--help"]).stdout
+
+
+def test_the_kinds_are_named_without_matplotlib():
+    code = "import sys; from cvis.report.plots.plot import plots; plots(); sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

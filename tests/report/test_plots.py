@@ -11,17 +11,13 @@ from plot_runs import STEPS, plotted_runs, saved, write_queries
 from stream_runs import AP, NAMES, write_stream
 
 from cvis.errors import UserError
-from cvis.report.plots import (
-    class_heatmap,
-    cost,
-    curves,
-    query_covariance,
-    query_map,
-    save,
-    stability_plasticity,
-)
-from cvis.report.plots.query_map import layout
+from cvis.report.plots.cost import cost
+from cvis.report.plots.curves import curves
+from cvis.report.plots.heatmap import class_heatmap
+from cvis.report.plots.output import save
+from cvis.report.plots.queries import layout, query_covariance, query_map
 from cvis.report.plots.style import BOUND_COLOUR, looks
+from cvis.report.plots.tradeoff import stability_plasticity
 from cvis.runs.find import load_runs
 
 
@@ -58,9 +54,9 @@ def test_an_upper_bound_is_a_horizontal_line_at_its_final_value(runs):
 
 
 def test_rows_differ_in_more_than_colour_and_look_alike_in_all_figures(runs):
-    found = looks(runs)
-    assert {*found} == LABELS - {"joint (upper bound)"}
-    assert len({look.marker for look in found.values()}) == len({str(look.dashes) for look in found.values()}) == 2
+    styles = looks(runs)
+    assert {*styles} == LABELS - {"joint (upper bound)"}
+    assert len({look.marker for look in styles.values()}) == len({str(look.dashes) for look in styles.values()}) == 2
     alone = [run for run in runs if run.learner == "finetune"]
     one, other = curves(runs, "AR1").axes[0], curves(alone, "AR1", among=runs).axes[0]
     assert lines(one)["finetune"].get_color() == lines(other)["finetune"].get_color()
@@ -70,9 +66,9 @@ def test_rows_differ_in_more_than_colour_and_look_alike_in_all_figures(runs):
 def test_nine_rows_are_all_told_apart(tmp_path):
     for i in range(11):
         write_stream(tmp_path, f"learner{i:02}", step_fields=STEPS)
-    found = looks(load_runs([tmp_path]).runs).values()
-    assert len({(look.colour, look.marker) for look in found}) == 11
-    assert len({look.colour for look in list(found)[:9]}) == 9
+    styles = list(looks(load_runs([tmp_path]).runs).values())
+    assert len({(look.colour, look.marker) for look in styles}) == 11
+    assert len({look.colour for look in styles[:9]}) == 9
 
 
 def test_streams_and_protocols_have_axes_of_their_own(runs, tmp_path):

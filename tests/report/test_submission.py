@@ -68,8 +68,8 @@ def test_what_is_handed_in_scores_what_the_run_says(finished, tmp_path, stream):
         scores = VideoAP(test, [1, 2, 3, 4])
         for tracks in read_results(tmp_path / "results.json", test):
             scores.add(tracks)
-        own = json.loads((finished / f"step{step}" / "metrics.json").read_text())
-        assert scores.result().summary()["mAP"] == own["mAP_all"]
+        metrics = json.loads((finished / f"step{step}" / "metrics.json").read_text())
+        assert scores.result().summary()["mAP"] == metrics["mAP_all"]
 
 
 def test_ids_are_the_data_sets_own_not_positions(finished, tmp_path, stream):

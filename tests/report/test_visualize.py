@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from cvis.cli.app import app
 from cvis.errors import UserError
-from cvis.report.pictures import colour_of, open_recorded, run_panels
+from cvis.report.pictures import colour_of, open_recorded
 
 CLI = CliRunner()
 
@@ -22,7 +22,7 @@ def copied(finished, tmp_path):
 
 
 def test_ground_truth_comes_first_then_every_step(finished):
-    panels = run_panels(finished, 2, min_score=0.0)
+    panels = open_recorded(finished).panels(2, min_score=0.0)
     titles = ["ground truth", "step 0: 2 classes", "step 1: 3 classes", "step 2: 4 classes"]
     assert [panel.title for panel in panels.columns] == titles
     assert [label.name for label in panels.columns[0].labels] == ["green", "blue"]  # as the data set was made
@@ -33,7 +33,7 @@ def test_ground_truth_comes_first_then_every_step(finished):
 
 def test_the_masks_are_those_of_the_file(finished):
     """The first annotated object of video 2 is a green rectangle: its pixels are, and get the first colour."""
-    panels = run_panels(finished, 2, steps=[0])
+    panels = open_recorded(finished).panels(2, steps=[0])
     picture = panels._at(0, (320, 480))[0]
     with Image.open(panels.video.frames[0]) as image:
         frame = np.asarray(image.resize((480, 320), Image.Resampling.NEAREST)).astype(int)
@@ -53,9 +53,9 @@ def test_a_video_is_found_by_id_and_by_name(finished):
 def test_a_step_that_is_not_finished_is_refused(copied):
     (copied / "metrics.json").unlink()
     (copied / "step2" / "metrics.json").unlink()
-    assert len(run_panels(copied, 1).columns) == 3  # what is finished can be seen
+    assert len(open_recorded(copied).panels(1).columns) == 3  # what is finished can be seen
     with pytest.raises(UserError, match=r"--step 2: .*choose of 0 to 1"):
-        run_panels(copied, 1, steps=[2])
+        open_recorded(copied).panels(1, steps=[2])
     for step in (0, 1):
         (copied / f"step{step}" / "metrics.json").unlink()
     with pytest.raises(UserError, match=r"no step is finished"):
@@ -66,14 +66,14 @@ def test_missing_and_damaged_predictions_are_named(copied):
     path = copied / "step1" / "predictions.json.gz"
     path.write_text('[{"video_id": 1, "category_id": 1, "score": 0.5, "segmentations": [null]}]')
     with pytest.raises(UserError, match=r"entry 0: segmentations: 1 entries, but video 1 has 3"):
-        run_panels(copied, 1)
+        open_recorded(copied).panels(1)
     masks = [{"size": [32, 48], "counts": "0"}, None, None]
     path.write_text(json.dumps([{"video_id": 1, "category_id": 1, "score": 0.5, "segmentations": masks}]))
     with pytest.raises(UserError, match=r"does not fill|is what the runs sum to"):
-        run_panels(copied, 1)
+        open_recorded(copied).panels(1)
     path.unlink()
     with pytest.raises(UserError, match=r"predictions.json.gz: does not exist"):
-        run_panels(copied, 1)
+        open_recorded(copied).panels(1)
 
 
 def test_a_data_set_elsewhere_is_asked_for(copied, tmp_path, stream):

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cvis import __version__
+from cvis.atomic import write_text
 from cvis.evaluation.measures import MEASURES, METRICS
-from cvis.report.page import render
 from cvis.report.page.classes import class_option
 from cvis.report.page.facts import environments, protocol_facts, read_record, run_table, settings, stream
-from cvis.report.page.figures import query_option, result_figures, step_figures
-from cvis.report.page.films import BUDGET, make_films
+from cvis.report.page.figures import figures
+from cvis.report.page.render import check_place, render
 from cvis.report.page.results import result_tables, step_options
-from cvis.report.page.values import Fact, Facts, Page, Panel
+from cvis.report.page.values import Fact, Facts, Option, Page, Panel
+from cvis.report.page.videos import BUDGET, make_videos
 from cvis.report.published import PublishedTable, load_published
 from cvis.report.published_rows import with_published
-from cvis.report.rows import Block, Group, Row
+from cvis.report.rows import Block, Group
 from cvis.report.table import comparison
+from cvis.report.views import Entry, entries
 from cvis.runs.find import RunResult, Store
 from cvis.runs.protocol import describe
 
+TITLE = "Continual video instance segmentation"
 Report = Callable[[str], None]
 """Told what is being made, for a progress line."""
 
@@ -31,20 +34,22 @@ Report = Callable[[str], None]
 class Options:
     """What the page holds beside the numbers."""
 
-    title: str = "Continual video instance segmentation"
+    title: str = TITLE
     videos: int = 2  # test videos per stream; 0: none
     data: Path | None = None  # the folder of the data set, if it is not where the runs found it
     with_published: bool = False
 
 
 def write_page(store: Store, folder: Path, options: Options, report: Report = lambda text: None) -> Path:
-    """Write ``folder/index.html``, complete and self-contained.
+    """Write ``folder/index.html``, complete and self-contained; an older page of ours is replaced.
 
     Raises:
         UserError: a foreign file stands in its place, or it cannot be written.
     """
-    render.check_place(folder / "index.html")
-    return render.write(build(store, options, report), folder)
+    path = folder / "index.html"
+    check_place(path)
+    write_text(path, render(build(store, options, report)))
+    return path
 
 
 def build(store: Store, options: Options, report: Report = lambda text: None) -> Page:
@@ -69,38 +74,38 @@ def _panel(
     group: Group, store: Store, published: Sequence[PublishedTable], options: Options, id: str, name: str, budget: int
 ) -> Panel:
     runs = _runs_of(group, store.runs)
-    by_id = {run.run_id: run for run in runs}
     records = {run.path: read_record(run.path) for run in runs}
-    rows = [
-        (_title(group, block, row), [by_id[i] for i in row.run_ids]) for block in group.blocks for row in block.rows
-    ]
+    rows = [_named(row) for row in entries(runs)]
     tabled = with_published([group], published) if published else [group]
-    tabled.sort(key=lambda own: own.segmenter != group.segmenter)  # ours first
-    films, notes = make_films(rows, options.videos, options.data, budget) if options.videos else ((), ())
+    tabled.sort(key=lambda part: part.segmenter != group.segmenter)  # ours first
+    videos, notes = make_videos(rows, options.videos, options.data, budget) if options.videos else ((), ())
+    queries = {i: figures("queries", [row], f"{id}-query-{i}") for i, row in enumerate(rows)}
     return Panel(
         id=id,
         title=name,
         scenario=group.scenario,
         segmenter=group.segmenter,
-        results=tuple(table for i, own in enumerate(tabled) for table in result_tables(own, f"{id}-{i}")),
-        curves=step_figures(runs, id),
+        results=tuple(table for i, part in enumerate(tabled) for table in result_tables(part, f"{id}-{i}")),
+        curves=figures("steps", rows, f"{id}-curves"),
         steps=step_options(runs, published, id),
-        figures=result_figures(runs, id),
-        classes=tuple(class_option(title, own, f"{id}-class-{i}") for i, (title, own) in enumerate(rows)),
-        queries=tuple(o for i, (title, own) in enumerate(rows) if (o := query_option(title, own, f"{id}-query-{i}"))),
-        films=films,
+        figures=figures("results", rows, f"{id}-figures"),
+        classes=tuple(class_option(row.label, row.runs, f"{id}-class-{i}") for i, row in enumerate(rows)),
+        queries=tuple(Option(f"{id}-query-{i}", rows[i].label, (), drawn) for i, drawn in queries.items() if drawn),
+        videos=videos,
         stream=max((stream(run) for run in runs), key=len),
         protocols=tuple(_protocol(block, i) for i, block in enumerate(group.blocks)),
         runs=run_table(runs, records, id),
-        settings=tuple(s for title, own in rows if (s := settings(title, records[own[0].path]))),
+        settings=tuple(s for row in rows if (s := settings(row.label, records[row.runs[0].path]))),
         environments=environments(runs, records),
         notes=notes,
     )
 
 
-def _title(group: Group, block: Block, row: Row) -> str:
-    """A row's name where no table stands around it: one of another protocol says so."""
-    return f"{row.name}, other protocol {group.blocks.index(block)}" if block.differs else row.name
+def _named(row: Entry) -> Entry:
+    """A row as it is called where no table stands around it: one of another protocol says so."""
+    if not row.differs:
+        return row
+    return replace(row, row=replace(row.row, label=f"{row.label}, other protocol {row.block}", note=""))
 
 
 def _protocol(block: Block, index: int) -> Facts:
@@ -112,8 +117,8 @@ def _protocol(block: Block, index: int) -> Facts:
 
 
 def _runs_of(group: Group, runs: Sequence[RunResult]) -> list[RunResult]:
-    own = [run for run in runs if (run.scenario, run.segmenter) == (group.scenario, group.segmenter)]
-    return sorted(own, key=lambda run: (run.upper_bound, run.method, run.seed))
+    chosen = [run for run in runs if (run.scenario, run.segmenter) == (group.scenario, group.segmenter)]
+    return sorted(chosen, key=lambda run: (run.upper_bound, run.method, run.seed))
 
 
 def _names(groups: Sequence[Group]) -> list[tuple[str, str]]:
@@ -133,5 +138,5 @@ def _names(groups: Sequence[Group]) -> list[tuple[str, str]]:
 def _summary(store: Store, groups: Sequence[Group]) -> str:
     learners = {row.name for group in groups for block in group.blocks for row in block.rows}
     counts = [(len({g.scenario for g in groups}), "stream"), (len(learners), "learner"), (len(store.runs), "run")]
-    said = ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for n, word in counts)
-    return f"{said}. Classes arrive step by step; the model must learn the new ones and keep the old."
+    size = ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for n, word in counts)
+    return f"{size}. Classes arrive step by step; the model must learn the new ones and keep the old."

@@ -147,13 +147,13 @@ def _duration(seconds: float) -> str:
 
 def environments(runs: Sequence[RunResult], records: Mapping[Path, dict[str, Any]]) -> tuple[Facts, ...]:
     """Every distinct environment with the runs that were made in it."""
-    found: dict[str, list[RunResult]] = {}
+    runs_by_place: dict[str, list[RunResult]] = {}
     for run in runs:
         record = records[run.path]
         place: dict[str, Any] = dict(_mapping(record, "environment"))
         place.update({key: record[key] for key in ("command", "processes") if key in record})
-        found.setdefault(json.dumps(place), []).append(run)
-    return tuple(_environment(json.loads(key), own) for key, own in found.items())
+        runs_by_place.setdefault(json.dumps(place), []).append(run)
+    return tuple(_environment(json.loads(place), made) for place, made in runs_by_place.items())
 
 
 def _environment(values: Mapping[str, Any], runs: Sequence[RunResult]) -> Facts:

@@ -58,8 +58,8 @@ const theme = document.getElementById("theme");
 const system = matchMedia("(prefers-color-scheme: dark)");
 
 function markTheme() {
-  const own = document.documentElement.dataset.theme;
-  theme.setAttribute("aria-pressed", String(own ? own === "dark" : system.matches));
+  const pressed = document.documentElement.dataset.theme;
+  theme.setAttribute("aria-pressed", String(pressed ? pressed === "dark" : system.matches));
 }
 
 theme.addEventListener("click", () => {
@@ -69,7 +69,7 @@ theme.addEventListener("click", () => {
 system.addEventListener("change", markTheme);
 
 function playAll(button) {
-  const videos = [...button.closest(".films").querySelectorAll("video")];
+  const videos = [...button.closest(".videos").querySelectorAll("video")];
   const start = videos.some((video) => video.paused);
   for (const video of videos) {
     if (start) {

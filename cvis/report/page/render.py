@@ -9,7 +9,6 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from cvis.atomic import write_text
 from cvis.errors import UserError
 from cvis.report.page.values import Page
 
@@ -55,18 +54,6 @@ def _policy(script: str) -> str:
         "form-action": "'none'",
     }
     return "; ".join(f"{what} {source}" for what, source in allowed.items())
-
-
-def write(page: Page, folder: Path) -> Path:
-    """Write ``index.html`` into ``folder``, atomically; an older page of ours is replaced.
-
-    Raises:
-        UserError: a file of that name that is not ours stands there, or it cannot be written.
-    """
-    path = folder / "index.html"
-    check_place(path)
-    write_text(path, render(page))
-    return path
 
 
 def check_place(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the templates show beside tables, as plain values: facts, figures and films. No HTML here."""
+"""What the templates show beside tables, as plain values: facts, figures and videos. No HTML here."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Film:
+class LearnerVideo:
     """One learner on one video."""
 
     learner: str
@@ -60,12 +60,12 @@ class Film:
 
 
 @dataclass(frozen=True)
-class Films:
+class VideoGroup:
     """All learners on one video, under each other."""
 
     title: str
     note: str
-    films: tuple[Film, ...]
+    videos: tuple[LearnerVideo, ...]
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Panel:
     figures: tuple[Figure, ...]
     classes: tuple[Option, ...]
     queries: tuple[Option, ...]
-    films: tuple[Films, ...]
+    videos: tuple[VideoGroup, ...]
     stream: tuple[Step, ...]
     protocols: tuple[Facts, ...]
     runs: Table

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
+from cvis.atomic import atomic_path
 from cvis.errors import UserError
 from cvis.report.pictures.mp4 import FPS, check_codec, write_mp4
 from cvis.report.pictures.panels import Panels
-from cvis.report.pictures.sheet import PICTURES, write_picture
 
 VIDEO = ".mp4"
+PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 
 
 def check_format(path: Path, option: str = "--out") -> None:
@@ -37,3 +41,17 @@ def write_panels(panels: Panels, path: Path, fps: float = FPS) -> None:
         write_mp4(panels, path, fps)
     else:
         write_picture(panels.still(), path)
+
+
+def write_picture(picture: np.ndarray, path: Path) -> None:
+    """Write uint8 ``[H, W, 3]`` as .png, .jpg or .jpeg; atomic, and equal pictures give equal files.
+
+    Raises:
+        UserError: another suffix, or the file system refuses the write.
+    """
+    kind = PICTURES.get(path.suffix.lower())
+    if kind is None:
+        raise UserError(f"{path}: {path.suffix!r}: not a kind of picture; use one of {', '.join(PICTURES)}")
+    options = {"quality": 92, "subsampling": 0} if kind == "JPEG" else {}
+    with atomic_path(path) as temporary:
+        Image.fromarray(picture).save(temporary, format=kind, **options)

@@ -27,29 +27,29 @@ def identities(columns: Sequence[Tracks], truth: bool = True) -> list[list[int]]
         truth: the first column is ground truth.
     """
     known: list[_Masks] = []
-    found: list[list[int]] = []
+    numbers: list[list[int]] = []
     for n, tracks in enumerate(columns):
         if n == 0 and truth:
             known += tracks.segmentations
-            found.append(list(range(len(known))))
+            numbers.append(list(range(len(known))))
         else:
-            found.append(_join(tracks.segmentations, known))
-    return found
+            numbers.append(_join(tracks.segmentations, known))
+    return numbers
 
 
 def _join(tracks: Sequence[_Masks], known: list[_Masks]) -> list[int]:
     """The identities of predicted tracks; new ones are added to ``known``."""
     ious = _ious(tracks, [*known, *tracks])
     places = list(range(len(known)))  # columns of the IoUs that are identities already
-    found = []
-    for n, (masks, own) in enumerate(zip(tracks, ious, strict=True)):
-        best = max(range(len(places)), key=lambda i: own[places[i]], default=None)
-        if best is None or own[places[best]] < MIN_IOU:
+    numbers = []
+    for n, (masks, overlaps) in enumerate(zip(tracks, ious, strict=True)):
+        best = max(range(len(places)), key=lambda i: overlaps[places[i]], default=None)
+        if best is None or overlaps[places[best]] < MIN_IOU:
             best = len(known)
             places.append(ious.shape[1] - len(tracks) + n)
             known.append(masks)
-        found.append(best)
-    return found
+        numbers.append(best)
+    return numbers
 
 
 def _ious(tracks: Sequence[_Masks], others: Sequence[_Masks]) -> np.ndarray:

@@ -15,9 +15,9 @@ from pycocotools import mask as rle_tools
 
 from cvis.data.frames import read_frame
 from cvis.report.pictures.colours import DARK, LIGHT, colour_of
+from cvis.report.pictures.contact_sheet import GAP, contact_sheet
 from cvis.report.pictures.identities import identities
 from cvis.report.pictures.overlay import Label, overlay, text_size
-from cvis.report.pictures.sheet import GAP, grid
 from cvis.report.pictures.text import line_height, shortened, write
 from cvis.types import Track, Tracks, Video
 
@@ -47,7 +47,7 @@ def truth_panel(tracks: Sequence[Track], names: Mapping[int, str], video_id: int
     return Panel("ground truth", Tracks(video_id, ids, (1.0,) * len(ids), masks), labels, is_truth=True)
 
 
-def found_panel(title: str, tracks: Tracks, names: Mapping[int, str], min_score: float = MIN_SCORE) -> Panel:
+def predicted_panel(title: str, tracks: Tracks, names: Mapping[int, str], min_score: float = MIN_SCORE) -> Panel:
     """The predicted tracks with at least this score, ten at most, the surest first."""
     order = sorted(range(len(tracks)), key=lambda n: -tracks.scores[n])
     kept = [n for n in order if tracks.scores[n] >= min_score][:MOST]
@@ -80,7 +80,7 @@ class Panels:
         size = panel_size(self.video.height, self.video.width, across)
         for t in range(len(self.video)):
             pictures = [_titled(p.title, picture) for p, picture in zip(self.columns, self._at(t, size), strict=True)]
-            page = grid(pictures, across)
+            page = contact_sheet(pictures, across)
             if self.heading:
                 place = f"  frame {t + 1}/{len(self)}"
                 page = _titled(self.heading, page, text_size(*size) + 2, place)
@@ -91,8 +91,10 @@ class Panels:
         times = _spread(len(self.video), moments)
         size = panel_size(self.video.height, self.video.width, len(times), _STILL)
         shown = [self._at(t, size) for t in times]
-        rows = [_titled(p.title, grid([at[n] for at in shown], len(times))) for n, p in enumerate(self.columns)]
-        page = grid(rows, 1)
+        rows = [
+            _titled(p.title, contact_sheet([at[n] for at in shown], len(times))) for n, p in enumerate(self.columns)
+        ]
+        page = contact_sheet(rows, 1)
         if not self.heading:
             return page
         place = "  frames " + ", ".join(str(t + 1) for t in times) + f" of {len(self)}"
@@ -108,8 +110,8 @@ class Panels:
         pictures = []
         for column, numbers in zip(self.columns, self._identities, strict=True):
             kept, labels = _one_per_object(column, numbers)
-            own = [column.tracks.segmentations[n][t] for n in kept]
-            masks = [None if rle is None else _enlarged(rle_tools.decode(rle), size) for rle in own]
+            codes = [column.tracks.segmentations[n][t] for n in kept]
+            masks = [None if code is None else _enlarged(rle_tools.decode(code), size) for code in codes]
             pictures.append(overlay(frame, masks, labels, [colour_of(numbers[n]) for n in kept]))
         return pictures
 

@@ -11,7 +11,7 @@ from cvis.data.videoset import VideoSet
 from cvis.errors import UserError
 from cvis.evaluation.check import check_masks, check_runs
 from cvis.evaluation.results import entry_name, stream_results
-from cvis.report.pictures.panels import MIN_SCORE, Panel, Panels, found_panel, truth_panel
+from cvis.report.pictures.panels import MIN_SCORE, Panel, Panels, predicted_panel, truth_panel
 from cvis.runs.open import OpenRun, open_run
 from cvis.types import RLE, Tracks, Video
 
@@ -70,7 +70,7 @@ class Recorded:
     def _predicted(self, step: int, video: Video, names: dict[int, str], min_score: float) -> Panel:
         known = sum(map(len, self.run.learned[: step + 1]))
         tracks = _read_video(self.run.predictions(step), self.test, video)
-        return found_panel(f"step {step}: {known} classes", tracks, names, min_score)
+        return predicted_panel(f"step {step}: {known} classes", tracks, names, min_score)
 
     def _finished(self, steps: Sequence[int] | None) -> list[int]:
         last = len(self.run.learned) - 1
@@ -79,21 +79,6 @@ class Recorded:
                 folder = self.run.folder.path
                 raise UserError(f"--step {step}: {folder}: not a finished step of this run; choose of 0 to {last}")
         return sorted(set(steps)) if steps else list(range(last + 1))
-
-
-def run_panels(
-    run_folder: Path,
-    video_id: int | str,
-    steps: Sequence[int] | None = None,
-    data: Path | None = None,
-    min_score: float = MIN_SCORE,
-) -> Panels:
-    """Ground truth and predictions of a run for one test video; see :func:`open_recorded` and :class:`Panels`.
-
-    Raises:
-        UserError: as :func:`open_recorded` and :meth:`Recorded.panels`.
-    """
-    return open_recorded(run_folder, data).panels(video_id, steps, min_score)
 
 
 def open_recorded(run_folder: Path, data: Path | None = None) -> Recorded:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from math import ceil, floor, log10
 from typing import TYPE_CHECKING
 
-import numpy as np
-from matplotlib.ticker import EngFormatter, NullFormatter
-
 from cvis.errors import UserError
-from cvis.report.plots.curves import describe, draw
-from cvis.report.plots.style import PAGE, Plot, heading, house_style, legend, looks
-from cvis.report.views import COSTS, Curve, cost_curves
+from cvis.report.plots.curves import draw_curves, has_values, last_values
+from cvis.report.plots.plot import Drawing, Plot, runs_of
+from cvis.report.plots.style import PAGE, draw_panels, house_style, looks
+from cvis.report.views import COSTS, Curve, Entry, cost_curves
 from cvis.runs.find import RunResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 AXES = {
     "trainable_params": "trainable parameters",
@@ -26,7 +26,7 @@ AXES = {
 
 
 @house_style()
-def cost(runs: Sequence[RunResult], among: Sequence[RunResult] = ()) -> Plot:
+def cost(runs: Sequence[RunResult], among: Sequence[RunResult] = ()) -> Figure:
     """Parameters trained and stored, and training time, per step; the scales are logarithmic.
 
     Stored parameters are those that a step adds to, or changes in, what must be kept.
@@ -38,29 +38,34 @@ def cost(runs: Sequence[RunResult], among: Sequence[RunResult] = ()) -> Plot:
         UserError: no run has any of it, or a value is not a number.
     """
     by_cost = {name: cost_curves(runs, name) for name in COSTS}
-    known = {name: own for name, own in by_cost.items() if any(np.isfinite(c.mean).any() for c in own)}
+    known = {name: every for name, every in by_cost.items() if has_values(every)}
     if not known:
         raise UserError(f"{', '.join(COSTS)}: no run has it at any step; make the run again with this version")
-    places = list(dict.fromkeys(c.entry.place for own in known.values() for c in own))
-    figure = Plot(PAGE, 1.8 * len(places), "Parameters and time per step", describe(known))
-    grid = figure.subplots(len(places), len(known), squeeze=False)
     styles = looks(among or runs)
-    for row, place in zip(grid, places, strict=True):
-        for axes, (name, curves) in zip(row, known.items(), strict=True):
-            own = [c for c in curves if c.entry.place == place]
-            draw(axes, own, styles)
-            _decades(axes, own)
-            axes.set_ylabel(AXES[name])
-        row[0].set_title(heading(own[0].entry, len(places) > 1), loc="left")
-    legend(figure, grid.flat)
-    return figure
+
+    def draw(axes: Axes, name: str, shown: Sequence[Curve]) -> None:
+        draw_curves(axes, shown, styles)
+        _decades(axes, shown)
+        axes.set_ylabel(AXES[name])
+
+    return draw_panels((PAGE, 1.8), "Parameters and time per step", known, last_values(known), draw)
 
 
-def _decades(axes: Axes, own: Sequence[Curve]) -> None:
+def _decades(axes: Axes, shown: Sequence[Curve]) -> None:
     """A logarithmic scale over whole decades, which alone are labelled."""
-    found = [value for curve in own for value in curve.mean if value > 0]
+    from matplotlib.ticker import EngFormatter, NullFormatter
+
+    positive = [value for curve in shown for value in curve.mean if value > 0]
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(EngFormatter(sep=""))
     axes.yaxis.set_minor_formatter(NullFormatter())
-    if found:
-        axes.set_ylim(10 ** floor(log10(min(found))), 10 ** ceil(log10(max(found) * 1.05)))
+    if positive:
+        axes.set_ylim(10 ** floor(log10(min(positive))), 10 ** ceil(log10(max(positive) * 1.05)))
+
+
+def _drawings(rows: Sequence[Entry], metrics: Sequence[str], among: Sequence[RunResult]) -> Iterator[Drawing]:
+    caption = "Parameters and training time of each step, on logarithmic scales."
+    yield Drawing("cost", partial(cost, runs_of(rows), among), caption, wide=True)
+
+
+PLOT = Plot("cost", "parameters and training time of every step", _drawings, section="results")

@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cvis.errors import UserError
-from cvis.evaluation.measures import MEASURES
-from cvis.report.plots.style import (
-    BOUND_COLOUR,
-    BOUND_NOTE,
-    COLUMN,
-    PAGE,
-    Look,
-    Plot,
-    heading,
-    house_style,
-    legend,
-    looks,
-)
-from cvis.report.views import Curve, step_curves
+from cvis.evaluation.measures import MEASURES, STEP_METRICS
+from cvis.report.plots.plot import Drawing, Plot, runs_of
+from cvis.report.plots.style import BOUND_COLOUR, BOUND_NOTE, COLUMN, PAGE, Look, draw_panels, house_style, looks
+from cvis.report.views import Curve, Entry, step_curves
 from cvis.runs.find import RunResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 DEFAULT = ("mAP_all", "AR1")
 
 
 @house_style()
-def curves(runs: Sequence[RunResult], metrics: str | Sequence[str] = DEFAULT, among: Sequence[RunResult] = ()) -> Plot:
+def curves(
+    runs: Sequence[RunResult], metrics: str | Sequence[str] = DEFAULT, among: Sequence[RunResult] = ()
+) -> Figure:
     """A panel per metric, a line per row of the table; rows of another stream or protocol have panels of their own.
 
     An upper bound is a horizontal line at its final value.
@@ -45,28 +39,35 @@ def curves(runs: Sequence[RunResult], metrics: str | Sequence[str] = DEFAULT, am
     """
     columns = (metrics,) if isinstance(metrics, str) else tuple(metrics)
     by_metric = {metric: step_curves(runs, metric) for metric in columns}
-    places = list(dict.fromkeys(c.entry.place for own in by_metric.values() for c in own))
-    if not any(np.isfinite(c.mean).any() for own in by_metric.values() for c in own):
+    if not any(map(has_values, by_metric.values())):
         raise UserError(f"{', '.join(columns)}: no run has it at any step; choose another --metric")
-    width = COLUMN if len(columns) == 1 else PAGE
-    figure = Plot(width, 1.9 * len(places), f"{', '.join(columns)} per step", describe(by_metric))
-    grid = figure.subplots(len(places), len(columns), squeeze=False)
     styles = looks(among or runs)
-    for row, place in zip(grid, places, strict=True):
-        for axes, (metric, every) in zip(row, by_metric.items(), strict=True):
-            own = [c for c in every if c.entry.place == place]
-            draw(axes, own, styles)
-            axes.set_ylim(bottom=0)
-            axes.set_ylabel(MEASURES[metric].axis)
-        row[0].set_title(heading(own[0].entry, len(places) > 1), loc="left")
-    legend(figure, grid.flat)
-    return figure
+
+    def draw(axes: Axes, metric: str, shown: Sequence[Curve]) -> None:
+        draw_curves(axes, shown, styles)
+        axes.set_ylim(bottom=0)
+        axes.set_ylabel(MEASURES[metric].axis)
+
+    width, title = COLUMN if len(columns) == 1 else PAGE, f"{', '.join(columns)} per step"
+    return draw_panels((width, 1.9), title, by_metric, last_values(by_metric), draw)
 
 
-def draw(axes: Axes, own: Sequence[Curve], styles: dict[str, Look]) -> None:
-    """The curves of one place into one panel."""
-    last = max(max(c.steps) for c in own)
-    for curve in own:
+def has_values(curves: Sequence[Curve]) -> bool:
+    return any(np.isfinite(curve.mean).any() for curve in curves)
+
+
+def last_values(by_metric: Mapping[str, Sequence[Curve]]) -> Iterator[str]:
+    """What every row reaches at the end, in words."""
+    for metric, every in by_metric.items():
+        for curve in every:
+            if np.isfinite(curve.mean[-1]):
+                yield f"{curve.label} {curve.mean[-1]:.1f} {metric} after step {curve.steps[-1]}"
+
+
+def draw_curves(axes: Axes, shown: Sequence[Curve], styles: Mapping[str, Look]) -> None:
+    """The curves of one stream and protocol into one panel."""
+    last = max(max(curve.steps) for curve in shown)
+    for curve in shown:
         if not np.isfinite(curve.mean).any():
             continue
         if curve.upper_bound:
@@ -82,16 +83,8 @@ def draw(axes: Axes, own: Sequence[Curve], styles: dict[str, Look]) -> None:
 def _line(axes: Axes, curve: Curve, look: Look) -> None:
     steps, mean, std = (np.asarray(values, float) for values in (curve.steps, curve.mean, curve.std))
     axes.fill_between(steps, mean - std, mean + std, color=look.colour, alpha=0.13, linewidth=0)
-    axes.plot(
-        steps,
-        mean,
-        color=look.colour,
-        marker=look.marker,
-        linestyle=look.dashes,
-        markeredgecolor="white",
-        markeredgewidth=0.4,
-        label=curve.label,
-    )
+    shape: dict[str, Any] = {"marker": look.marker, "markeredgecolor": "white", "markeredgewidth": 0.4}
+    axes.plot(steps, mean, color=look.colour, linestyle=look.dashes, label=curve.label, **shape)
 
 
 def _bound(axes: Axes, curve: Curve) -> None:
@@ -101,11 +94,9 @@ def _bound(axes: Axes, curve: Curve) -> None:
         axes.axhspan(mean - std, mean + std, color=BOUND_COLOUR, alpha=0.07, linewidth=0)
 
 
-def describe(by_metric: dict[str, list[Curve]]) -> str:
-    """Every row's last value, in words."""
-    said = []
-    for metric, own in by_metric.items():
-        for curve in own:
-            if np.isfinite(curve.mean[-1]):
-                said.append(f"{curve.label} {curve.mean[-1]:.1f} {metric} after step {curve.steps[-1]}")
-    return "Mean over seeds. " + "; ".join(said) + "."
+def _drawings(rows: Sequence[Entry], metrics: Sequence[str], among: Sequence[RunResult]) -> Iterator[Drawing]:
+    caption = "mAP and AR1 over all classes, those to come included; the band is the deviation over seeds."
+    yield Drawing("curves", partial(curves, runs_of(rows), metrics, among), caption, wide=True)
+
+
+PLOT = Plot("curves", "metrics along the steps of the stream", _drawings, STEP_METRICS, DEFAULT, "steps")

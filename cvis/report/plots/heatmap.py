@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cvis.errors import UserError
+from cvis.evaluation.measures import CLASS_METRICS
 from cvis.report.class_views import ClassByStep, Runs, class_by_step, class_forgetting
-from cvis.report.plots.style import COLUMN, GREY, PAGE, SEQUENTIAL, Plot, house_style
+from cvis.report.plots.plot import Drawing, Plot, row_file_name
+from cvis.report.plots.style import COLUMN, GREY, PAGE, SEQUENTIAL, house_style, new_figure
+from cvis.report.views import Entry
 from cvis.runs.find import RunResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 ROW = 0.145  # inches
 LOST, GAINED = "#D55E00", "#0072B2"
 
 
 @house_style()
-def class_heatmap(runs: Runs, metric: str = "AP", label: str = "") -> Plot:
+def class_heatmap(runs: Runs, metric: str = "AP", label: str = "") -> Figure:
     """Class x step of one run, or of the mean over the seeds of one row; white where a class is not learned yet.
 
     Args:
@@ -36,7 +42,8 @@ def class_heatmap(runs: Runs, metric: str = "AP", label: str = "") -> Plot:
     title = f"{metric} of every class, {name}"
     forgotten = np.array([c.forgetting for c in class_forgetting(runs)])
     several = bool(np.isfinite(forgotten).any())  # steps: after one, nothing can be forgotten
-    figure = Plot(PAGE if several else COLUMN, 1.2 + ROW * len(matrix.classes), title, _describe(matrix, name))
+    width = PAGE if several else COLUMN
+    figure = new_figure(width, 1.2 + ROW * len(matrix.classes), title, _describe(matrix, name))
     if several:
         cells, bars = figure.subplots(1, 2, width_ratios=(max(4.0, 0.7 * len(matrix.steps)), 2.2), sharey=True)
         _forgotten(bars, forgotten, matrix)
@@ -48,7 +55,7 @@ def class_heatmap(runs: Runs, metric: str = "AP", label: str = "") -> Plot:
     return figure
 
 
-def _map(figure: Plot, axes: Axes, matrix: ClassByStep) -> None:
+def _map(figure: Figure, axes: Axes, matrix: ClassByStep) -> None:
     image = axes.imshow(matrix.values, cmap=SEQUENTIAL, vmin=0, vmax=100, aspect="auto", interpolation="nearest")
     axes.set_yticks(range(len(matrix.names)), matrix.names, fontsize=6)
     axes.set_xticks(range(len(matrix.steps)), [str(t) for t in matrix.steps])
@@ -91,6 +98,22 @@ def _forgotten(axes: Axes, values: np.ndarray, matrix: ClassByStep) -> None:
 
 def _describe(matrix: ClassByStep, name: str) -> str:
     final = ", ".join(
-        f"{own} {value:.0f}" for own, value in zip(matrix.names, matrix.values[:, -1], strict=True) if value >= 0
+        f"{label} {value:.0f}" for label, value in zip(matrix.names, matrix.values[:, -1], strict=True) if value >= 0
     )
     return f"{name}: {matrix.metric} of {len(matrix.classes)} classes after each step. After the last: {final}."
+
+
+def _drawings(rows: Sequence[Entry], metrics: Sequence[str], among: Sequence[RunResult]) -> Iterator[Drawing]:
+    for row in rows:
+        for metric in metrics:
+            suffix = "" if metric == CLASS_METRICS[0] else f"-{metric}"
+            yield Drawing(f"heatmap-{row_file_name(row)}{suffix}", partial(class_heatmap, row.runs, metric, row.label))
+
+
+PLOT = Plot(
+    "heatmap",
+    "the AP of every class after every step, and what was forgotten of it",
+    _drawings,
+    CLASS_METRICS,
+    CLASS_METRICS[:1],
+)

@@ -7,16 +7,19 @@ curves can still be told apart in grey. Text stays text in SVG and PDF: it can b
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import matplotlib
-from matplotlib.figure import Figure
-
-from cvis.report.views import Entry, entries
+from cvis.report.views import Curve, Entry, Tradeoff, entries
 from cvis.runs.find import RunResult
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+T = TypeVar("T", Curve, Tradeoff)
 
 COLUMN = 3.35  # inches, the column of a two-column paper
 PAGE = 6.9  # inches, its text
@@ -58,30 +61,33 @@ SETTINGS: dict[Any, Any] = {
 
 
 @contextmanager
-def house_style() -> Iterator[None]:
+def house_style(settings: Mapping[Any, Any] = SETTINGS) -> Iterator[None]:
     """Our settings over matplotlib's defaults, whatever the user's own are; also a decorator.
 
     Of a script that its font lacks, matplotlib draws boxes in PNG and PDF; SVG keeps the text. No warning says so.
     """
+    import matplotlib
+
     with matplotlib.rc_context(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph .* missing from")
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(SETTINGS)
+        matplotlib.rcParams.update(settings)
         yield
 
 
-class Plot(Figure):
-    """A figure that can say in words what it shows, for those who do not see it.
+def new_figure(width: float, height: float, title: str, description: str) -> Figure:
+    """A figure that can say in words what it shows, for those who do not see it: its label is what is read to them.
 
-    Attributes:
+    Args:
+        width: in inches, as the height.
         title: a few words.
         description: what is on the axes, and the numbers worth saying.
     """
+    from matplotlib.figure import Figure
 
-    def __init__(self, width: float, height: float, title: str, description: str) -> None:
-        super().__init__(figsize=(width, height), layout="constrained")
-        self.title = title
-        self.description = description
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.set_label(f"{title}\n{description}")
+    return figure
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,35 @@ def looks(runs: Sequence[RunResult]) -> dict[str, Look]:
     }
 
 
-def heading(entry: Entry, several: bool) -> str:
+def draw_panels(
+    size: tuple[float, float],
+    title: str,
+    columns: Mapping[str, Sequence[T]],
+    described: Iterable[str],
+    draw: Callable[[Axes, str, Sequence[T]], None],
+) -> Figure:
+    """A line of panels per stream and protocol, a panel per column in it, one legend below.
+
+    Args:
+        size: width of the figure and height of a line of panels, in inches.
+        columns: metric -> its values of all rows.
+        described: what a row reaches, in words.
+        draw: given a panel, its metric and its values, draws it.
+    """
+    places = list(dict.fromkeys(value.entry.place for values in columns.values() for value in values))
+    description = f"Mean over seeds. {'; '.join(described)}."
+    figure = new_figure(size[0], size[1] * len(places), title, description)
+    grid = figure.subplots(len(places), len(columns), squeeze=False)
+    for line, place in zip(grid, places, strict=True):
+        for axes, (metric, values) in zip(line, columns.items(), strict=True):
+            shown = [value for value in values if value.entry.place == place]
+            draw(axes, metric, shown)
+        line[0].set_title(_heading(shown[0].entry, len(places) > 1), loc="left")
+    legend(figure, grid.flat)
+    return figure
+
+
+def _heading(entry: Entry, several: bool) -> str:
     """Above the axes of one stream, where a figure has several; says what makes its protocol another."""
     if not several:
         return ""
@@ -111,7 +145,7 @@ def heading(entry: Entry, several: bool) -> str:
     return f"{entry.scenario}, {entry.segmenter}" + (other if keys else "")
 
 
-def legend(figure: Plot, panels: Iterable[Any], handlelength: float = 2.8) -> None:
+def legend(figure: Figure, panels: Iterable[Any], handlelength: float = 2.8) -> None:
     """One for all panels, below them: each label once, the upper bound last. The figure grows by its height."""
     handles: dict[str, Any] = {}
     for axes in panels:

@@ -12,8 +12,9 @@ import numpy as np
 
 from cvis.data.videoset import VideoSet
 from cvis.errors import UserError
-from cvis.report.page.values import Film, Films
+from cvis.report.page.values import LearnerVideo, VideoGroup
 from cvis.report.pictures import Recorded, open_recorded, write_mp4
+from cvis.report.views import Entry
 from cvis.runs.find import RunResult
 from cvis.types import Video
 
@@ -22,11 +23,10 @@ BUDGET = 10_500_000
 WIDTH = 1120  # pixels of a video; the page is as wide at most
 CRF = 28  # of x264: half the bytes of its default, and labels stay legible
 
-Rows = Sequence[tuple[str, Sequence[RunResult]]]
-"""Names of rows, each with the runs of its seeds."""
 
-
-def make_films(rows: Rows, count: int, data: Path | None, budget: int) -> tuple[tuple[Films, ...], tuple[str, ...]]:
+def make_videos(
+    rows: Sequence[Entry], count: int, data: Path | None, budget: int
+) -> tuple[tuple[VideoGroup, ...], tuple[str, ...]]:
     """Every row on ``count`` test videos of one stream, as far as ``budget`` bytes go, and what was left out and why.
 
     All rows show the same seed where they have it. Nothing here stops the page: a data set that is not on
@@ -36,16 +36,16 @@ def make_films(rows: Rows, count: int, data: Path | None, budget: int) -> tuple[
     opened, notes = _open(rows, seed, data)
     if not opened:
         return (), notes
-    first = next(iter(opened.values()))
-    films, skipped = [], 0
-    for video in choose(first[1].test, first[0].groups, count):
+    first_run, first = next(iter(opened.values()))
+    groups, skipped = [], 0
+    for video in choose(first.test, first_run.groups, count):
         made = []
         for name, (run, recorded) in opened.items():
             if skipped:  # one that did not fit is not followed by others that happen to be smaller
                 skipped += 1
                 continue
             try:
-                film, size = _film(name, run, recorded, video)
+                shown, size = _encoded(name, run, recorded, video)
             except UserError as error:
                 notes += (f"No video of {name}: {error}",)
                 continue
@@ -53,13 +53,13 @@ def make_films(rows: Rows, count: int, data: Path | None, budget: int) -> tuple[
                 skipped = 1
                 continue
             budget -= size
-            made.append(film)
+            made.append(shown)
         if made:
-            note = f"Seed {seed}, {len(video)} frames, {_objects(first[1].test, video)}."
-            films.append(Films(f"Video {video.name}", note, tuple(made)))
+            note = f"Seed {seed}, {len(video)} frames, {_objects(first.test, video)}."
+            groups.append(VideoGroup(f"Video {video.name}", note, tuple(made)))
     if skipped:
         notes += (f"{skipped} more videos were left out, so that the page stays small; `cvis visualize` makes them.",)
-    return tuple(films), tuple(dict.fromkeys(notes))
+    return tuple(groups), tuple(dict.fromkeys(notes))
 
 
 def choose(test: VideoSet, groups: Sequence[Sequence[int]], count: int) -> list[Video]:
@@ -74,38 +74,41 @@ def choose(test: VideoSet, groups: Sequence[Sequence[int]], count: int) -> list[
     return sorted(test.videos, key=worth)[:count]
 
 
-def _common_seed(rows: Rows) -> int:
+def _common_seed(rows: Sequence[Entry]) -> int:
     """The seed that most rows have, of those the smallest."""
-    seeds = [run.seed for _, runs in rows for run in runs]
+    seeds = [run.seed for row in rows for run in row.runs]
     return min(seeds, key=lambda seed: (-seeds.count(seed), seed))
 
 
-def _open(rows: Rows, seed: int, data: Path | None) -> tuple[dict[str, tuple[RunResult, Recorded]], tuple[str, ...]]:
+def _open(
+    rows: Sequence[Entry], seed: int, data: Path | None
+) -> tuple[dict[str, tuple[RunResult, Recorded]], tuple[str, ...]]:
     opened, reasons = {}, []
-    for name, runs in rows:
-        run = next((run for run in runs if run.seed == seed), runs[0])
+    for row in rows:
+        run = next((run for run in row.runs if run.seed == seed), row.runs[0])
         try:
-            opened[name] = run, open_recorded(run.path, data)
+            opened[row.label] = run, open_recorded(run.path, data)
         except UserError as error:
-            reasons.append(f"No videos of {name}: {error}")
+            reasons.append(f"No videos of {row.label}: {error}")
     if len(reasons) > 1 and not opened:
         reasons = [f"No videos of these runs. The first reason: {reasons[0]}"]
     return opened, tuple(reasons)
 
 
-def _film(name: str, run: RunResult, recorded: Recorded, video: Video) -> tuple[Film, int]:
+def _encoded(name: str, run: RunResult, recorded: Recorded, video: Video) -> tuple[LearnerVideo, int]:
+    """What one run predicted on a video, and the bytes that it takes."""
     panels = recorded.panels(video.id, heading=False)
     frames = [_fitted(frame) for frame in panels]
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "film.mp4"
+        path = Path(folder) / "video.mp4"
         write_mp4(frames, path, crf=CRF)
         content = path.read_bytes()
     height, width = frames[0].shape[:2]
     poster = cv2.imencode(".jpg", frames[len(frames) // 2][:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 70])[1].tobytes()
     titles = ", ".join(panel.title for panel in panels.columns)
     described = f"{name}, seed {run.seed}, on video {video.name}, side by side: {titles}"
-    film = Film(name, described, _embedded("video/mp4", content), _embedded("image/jpeg", poster), width, height)
-    return film, len(content) + len(poster)
+    source, still = _embedded("video/mp4", content), _embedded("image/jpeg", poster)
+    return LearnerVideo(name, described, source, still, width, height), len(content) + len(poster)
 
 
 def _embedded(kind: str, content: bytes) -> str:
@@ -122,5 +125,5 @@ def _fitted(frame: np.ndarray) -> np.ndarray:
 
 def _objects(test: VideoSet, video: Video) -> str:
     names = {category.id: category.name for category in test.categories}
-    own = [names.get(track.category_id, str(track.category_id)) for track in test.tracks[video.id]]
-    return f"{len(own)} objects: {', '.join(own)}" if own else "no annotated object"
+    objects = [names.get(track.category_id, str(track.category_id)) for track in test.tracks[video.id]]
+    return f"{len(objects)} objects: {', '.join(objects)}" if objects else "no annotated object"
