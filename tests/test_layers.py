@@ -12,7 +12,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "cvis"
 LAYERS = ("data", "scenario", "segmenters", "learners", "evaluation", "runs", "engine", "report", "cli")
-FOUNDATION = {"types", "errors", "files", "atomic", "discovery", "plugins", "validation"}
+FOUNDATION = {"types", "errors", "files", "atomic", "discovery", "validation", "plugins"}
 MAX_LINES = 350
 LIGHT = ("data", "evaluation", "runs", "report")
 """Layers that never name what takes seconds to import, but for the two files that feed the training."""

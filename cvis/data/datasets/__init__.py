@@ -5,7 +5,6 @@ A package offers a :class:`~cvis.data.dataset.Dataset` as an entry point in the 
 
 from __future__ import annotations
 
-import difflib
 import os
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +14,7 @@ from pathlib import Path
 from cvis.data.dataset import Dataset
 from cvis.discovery import modules_of
 from cvis.errors import UserError
+from cvis.validation import did_you_mean
 
 ENTRY_POINTS = "cvis.datasets"
 DATASETS: dict[str, Dataset] = {module.__name__.rpartition(".")[2]: module.DATASET for module in modules_of(__name__)}
@@ -60,9 +60,7 @@ def known(dataset: str) -> Dataset:
         return DATASETS[dataset]
     if dataset in BROKEN:
         raise UserError(f"dataset: {dataset!r}: does not load: {BROKEN[dataset]}; correct or uninstall the package")
-    close = difflib.get_close_matches(dataset, DATASETS, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(DATASETS)}"
-    raise UserError(f"dataset: {dataset!r}: there is no such data set; {hint}")
+    raise UserError(f"dataset: {dataset!r}: there is no such data set; {did_you_mean(dataset, DATASETS)}")
 
 
 def data_root(dataset: str, root: Path | str | None) -> Path:
