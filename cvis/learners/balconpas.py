@@ -19,7 +19,6 @@ from cvis.learners.settings import Weight
 from cvis.scenario import Task
 from cvis.segmenters import Segmenter
 from cvis.segmenters.background import is_no_object
-from cvis.segmenters.contract import AlignedQueries, ClipTracks
 from cvis.segmenters.outputs import Output
 from cvis.types import Clip, Targets
 
@@ -39,8 +38,6 @@ class BalConpas(Distiller):
             a target is not taught there that it sees nothing.
         lr_mult: factor on the schedule's learning rate after step 0.
     """
-
-    requires = (AlignedQueries, ClipTracks)
 
     def __init__(
         self,

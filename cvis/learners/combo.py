@@ -17,7 +17,7 @@ from cvis.learners.settings import Count, Weight
 from cvis.scenario import Task
 from cvis.segmenters import Segmenter
 from cvis.segmenters.background import class_probabilities, is_no_object, num_classes, old_columns
-from cvis.segmenters.contract import AlignedQueries, ClipTracks
+from cvis.segmenters.contract import AlignedQueries
 from cvis.segmenters.heads import ClassHeads
 from cvis.segmenters.outputs import Answers, Memory, Output, QueryOutput
 from cvis.types import Clip, Tracks, Video
@@ -50,8 +50,6 @@ class CoMBO(Distiller):
     """
 
     label = "CoMBO (re-implementation)"
-
-    requires = (AlignedQueries, ClipTracks)
 
     def __init__(
         self,

@@ -21,7 +21,6 @@ from cvis.learners.registry import LEARNERS
 from cvis.learners.settings import Weight
 from cvis.segmenters import Segmenter
 from cvis.segmenters.background import class_probabilities
-from cvis.segmenters.contract import AlignedQueries, ClipTracks
 from cvis.segmenters.outputs import Answers, Maps, Memory, Output
 from cvis.types import Clip, Targets, Tracks, Video
 
@@ -40,8 +39,6 @@ class CoMFormer(Distiller):
             2 p d / (p + d). A model so trained differs from the start: the method then trains a step 0 of its own.
         lr_mult: factor on the schedule's learning rate after step 0.
     """
-
-    requires = (AlignedQueries, ClipTracks)
 
     def __init__(
         self,
