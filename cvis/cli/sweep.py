@@ -57,8 +57,10 @@ def sweep(
     chosen = [seed for seed in seeds_of(None, seeds) if seed is not None]
     files = dict(segmenter=segmenter, schedule=schedule, preset=preset)
     planned = plan(asked, chosen, [*overrides_of(options), *settings], scenario, **files)
+    from cvis.runs.paths import RunFolder
+
     where = _folders(planned)
-    done = [(folder / "metrics.json").is_file() for folder in where]
+    done = [RunFolder(folder).metrics.is_file() for folder in where]
     if dry_run:
         _list(planned, where, done, as_json)
         return
@@ -90,9 +92,10 @@ def _run_all(planned: list[Planned]) -> tuple[list[Path], list[str]]:
 
 def _show(planned: list[Planned], folders: list[Path], per_step: bool, as_json: bool) -> None:
     from cvis.report.sweep import STEP_METRIC, sweep_table
-    from cvis.runs.find import read_run
+    from cvis.runs.metrics_file import read_run
+    from cvis.runs.paths import RunFolder
 
-    finished = [read_run(folder / "metrics.json") for folder in folders]
+    finished = [read_run(RunFolder(folder).metrics) for folder in folders]
     swept = sweep_table(finished, {item.row: item.marks for item in planned}, per_step)
     scenario, segmenter = finished[0].scenario, finished[0].segmenter
     if as_json:

@@ -62,7 +62,7 @@ def train_step(
     runtime, schedule, amp = config.runtime, config.schedule, use_amp(config.runtime.amp, device)
     groups = learner.param_groups()
     if not groups:
-        raise UserError(f"step {task.index}: learner {config['names']['learner']!r} has no parameter to train")
+        raise UserError(f"step {task.index}: learner {config.names.learner!r} has no parameter to train")
     parameters = [parameter for group in groups for parameter in group["params"]]
     optimizer = build_optimizer(groups, phase, schedule)
     schedulers = build_schedulers(optimizer, phase, schedule.milestones)

@@ -69,7 +69,7 @@ class CoMFormer(Distiller):
         losses["loss_kd"] = self.kd_weight * (adaptive_mean(kept, old_logits) if self.adaptive else kept.mean())
         return losses
 
-    def base_loss(self, clip: Clip, maps: Maps) -> dict[str, Tensor]:
+    def base_loss(self, clip: Clip, maps: Maps | None) -> dict[str, Tensor]:
         return self._criterion(self.new_view(maps), clip.targets, focal=False)
 
     def _criterion(self, new: Sequence[Output], targets: Sequence[Targets], focal: bool) -> dict[str, Tensor]:

@@ -28,7 +28,7 @@ def parameters_of(learner: type) -> dict[str, inspect.Parameter]:
     for kind in learner.__mro__:
         if "__init__" not in vars(kind):
             continue
-        arguments = list(inspect.signature(kind.__init__).parameters.values())[1:]
+        arguments = list(inspect.signature(vars(kind)["__init__"]).parameters.values())[1:]
         hints = _hints(kind)
         chain.append({
             a.name: a.replace(annotation=hints.get(a.name, Any))

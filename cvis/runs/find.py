@@ -14,7 +14,7 @@ from cvis.runs.paths import STEP_NAME, RunFolder
 from cvis.runs.protocol import describe, differences
 from cvis.runs.result import RunResult, TextEncoder, labelled
 
-__all__ = ["LeftOut", "RunResult", "Store", "TextEncoder", "labelled", "load_runs", "read_run"]
+__all__ = ["LeftOut", "RunResult", "Store", "TextEncoder", "labelled", "load_runs"]
 
 
 @dataclass(frozen=True)

@@ -191,8 +191,8 @@ class AlignedQueries(ClassSlots):
         """[B, Q] bool: queries that are matched to a target of these classes, with all targets in the matching."""
 
     @abstractmethod
-    def proposals(self, output: Output, memory: Memory, sizes: Sequence[Sequence[int]]) -> list[ProposedTracks]:
-        """The tracks that an answer proposes in each clip, at the height and width that ``sizes`` gives for it."""
+    def proposals(self, output: Output, memory: Memory, size: Sequence[int]) -> list[ProposedTracks]:
+        """The tracks that an answer proposes in each clip; ``size``: height and width of the clips, with padding."""
 
     @abstractmethod
     def predict(self, video: Video, read: Callable[[Memory], Sequence[Answers]] | None = None) -> Tracks:

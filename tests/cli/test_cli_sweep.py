@@ -54,7 +54,9 @@ def write_metrics(config, mAP):
         "segmenter": "mask2former_tiny",
         "seed": config.runtime.seed,
         "protocol": {"schedule": config.schedule.model_dump()},
-        "steps": [{"mAP_all": 20.0}, {"mAP_all": mAP}],
+        "classes": {"1": "cat", "2": "dog"},
+        "groups": [[1], [2]],
+        "steps": [{"new_classes": [1], "mAP_all": 20.0}, {"new_classes": [2], "mAP_all": mAP}],
         "final": {"mAP": mAP, "AP50": 1.0, "AP75": 2.0, "AR1": 3.0, "AR10": 4.0, "FR": None},
     }
     (folder / "metrics.json").write_text(json.dumps(content))

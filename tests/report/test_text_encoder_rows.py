@@ -10,7 +10,7 @@ from cvis.cli import app
 from cvis.errors import UserError
 from cvis.report import comparison, load_runs
 from cvis.report.result_tables import ResultTables
-from cvis.runs.find import read_run
+from cvis.runs.metrics_file import read_run
 
 TINY = {"model": "tiny", "pretrained": "random", "sha256": None}
 RANDOM_B32 = {"model": "ViT-B-32-quickgelu", "pretrained": "random", "sha256": None}

@@ -60,8 +60,9 @@ class TeacherLearner(Learner):
         self.teacher = None
 
     def loss(self, clip: Clip) -> dict[str, Tensor]:
-        shared = isinstance(self.segmenter, SharedFeatures)
-        maps = self.segmenter.extract(clip.frames, clip.sizes) if shared else None
+        maps = None
+        if isinstance(self.segmenter, SharedFeatures):
+            maps = self.segmenter.extract(clip.frames, clip.sizes)
         if self.teacher is None:
             return self.base_loss(clip, maps)
         return self.later_loss(clip, maps, self.teacher)
@@ -111,8 +112,9 @@ class Distiller(TeacherLearner):
         """All prediction layers of a segmenter, the student's or the teacher's, still without masks."""
         return segmenter.decode_queries(memory)
 
-    def new_view(self, maps: Maps) -> list[Output]:
+    def new_view(self, maps: Maps | None) -> list[Output]:
         """The student's prediction layers."""
+        assert maps is not None  # models with aligned queries share their features
         memory = self.segmenter.encode(maps)
         return self.segmenter.with_masks(memory, self.decode(self.segmenter, memory))
 

@@ -212,7 +212,7 @@ class Mask2Former(QueryGroups, ClipTracks):
 
     @torch.no_grad()
     def proposals(self, output: Output, memory: Memory, size: Sequence[int]) -> list[ProposedTracks]:
-        """Of queries whose best is a class; ``size``: height and width of the clips, padding among them."""
+        """Of queries whose best is a class."""
         height, width = size
         proposals = []
         for logits, masks in zip(output.logits, output.masks, strict=True):
