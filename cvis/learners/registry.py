@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cvis.errors import UserError
 from cvis.learners.settings import check_settings, parameters_of
 from cvis.plugins import Plugins, first_line
-from cvis.segmenters.contract import Segmenter, abilities_of, ability_name
+from cvis.segmenters.contract import ABILITIES, Segmenter, abilities_of, ability_name
 
 if TYPE_CHECKING:
     from cvis.learners.base import Learner
@@ -22,6 +22,10 @@ def _check_learner(learner: Any, where: str) -> type[Learner]:
         raise UserError(f"learner: {where}: is not a subclass of cvis.Learner")
     if learner.loss is Learner.loss:
         raise UserError(f"learner: {where}: defines no loss(self, clip)")
+    for ability in learner.requires:
+        if not (isinstance(ability, type) and issubclass(ability, Segmenter)):
+            what = f"requires: {ability!r:.60}: is no class of cvis.segmenters.contract"
+            raise UserError(f"learner: {where}: {what}; choose of {', '.join(kind.__name__ for kind in ABILITIES)}")
     return learner
 
 

@@ -37,13 +37,14 @@ def test_learners_says_why_a_plugin_is_broken(monkeypatch):
 
 PLUGIN = """
 from cvis.learners.finetune import FineTune
+from cvis.segmenters.contract import QueryGroups
 class Mine(FineTune):
     '''What it is.
 
     Args:
         weight: what it does.
     '''
-    requires = frozenset({"query_groups"})
+    requires = (QueryGroups,)
     def __init__(self, segmenter, weight: float = 10.0, mode="a"):
         super().__init__(segmenter)
 """
@@ -84,7 +85,7 @@ def test_segmenters_lists_every_shipped_file_with_its_values():
 def test_a_broken_segmenter_file_says_why(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text("segmenter = dict(type='nothing')\n")
-    assert "'nothing' is not a registered segmenter" in segmenters._describe(path)["error"]
+    assert "segmenter: 'nothing' does not exist; choose one of mask2former" in segmenters._describe(path)["error"]
 
 
 def test_the_doctor_reports():

@@ -172,7 +172,10 @@ def test_dry_run_lists_what_is_done_and_runs_nothing(engine, tmp_path):
         (["crisp_table7", "--set", "schedule.x=1"], "sweep crisp_table7: row eclipse: schedule.x: 1: no such key"),
         (["crisp_table7", "--scenario", "synthetic-20-4", "--seeds", "1,1"], "names a seed twice"),
         (["crisp_parts", "--set", "runtime.seed=3"], "runtime.seed=3: a sweep runs every row with the same seeds; use"),
-        (["crisp_parts", "--set", "learner.num_prompts=0"], "row eclipse: learner.num_prompts: 0: must be a whole"),
+        (
+            ["crisp_parts", "--set", "learner.num_prompts=0"],
+            "row eclipse: learner.num_prompts: 0: not possible; it should",
+        ),
         (
             ["crisp_parts", "--set", "learner.text_encoder.pretrained=none.pt"],  # of the third row
             "row crisp-isc-pi-ic: learner.text_encoder.pretrained: 'none.pt': neither a file nor a tag",

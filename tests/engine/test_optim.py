@@ -6,16 +6,18 @@ import pytest
 import torch
 from tiny import settings
 
+from cvis.engine.config import Phase, Schedule
 from cvis.engine.optim import build_optimizer, build_schedulers
 from cvis.errors import UserError
 
-SCHEDULE = dict(optimizer="adamw", momentum=0.9, weight_decay=0.05, backbone_lr_mult=0.1)
+SCHEDULE = Schedule(optimizer="adamw", momentum=0.9, weight_decay=0.05, backbone_lr_mult=0.1)
+PHASE = Phase(iterations=2, lr=0.1, policy="constant")
 
 
 def rates(iterations: int, policy: str, milestones=(2 / 3,)) -> list[float]:
     """The learning rate of each iteration; the first is that of the first."""
     weight = torch.nn.Parameter(torch.ones(2))
-    phase = dict(lr=1e-3, iterations=iterations, policy=policy)
+    phase = Phase(lr=1e-3, iterations=iterations, policy=policy)
     optimizer = build_optimizer([dict(params=[weight])], phase, SCHEDULE)
     schedulers = build_schedulers(optimizer, phase, list(milestones))
     seen = []
@@ -50,7 +52,7 @@ def test_sgd_steps_as_worked_by_hand():
     """v <- 0.9 v + g + d w; w <- w - lr v, the rate of the backbone a tenth, no decay where none is wanted."""
     head, backbone = (torch.nn.Parameter(torch.tensor([2.0, -1.0], dtype=torch.float64)) for _ in range(2))
     groups = [dict(params=[head]), dict(params=[backbone], backbone=True, decay_mult=0.0)]
-    optimizer = build_optimizer(groups, dict(lr=0.1), {**SCHEDULE, "optimizer": "sgd"})
+    optimizer = build_optimizer(groups, PHASE, SCHEDULE.model_copy(update={"optimizer": "sgd"}))
     for gradient in ([1.0, 3.0], [0.5, 0.0]):
         head.grad, backbone.grad = (torch.tensor(gradient, dtype=torch.float64) for _ in range(2))
         optimizer.step()
@@ -62,12 +64,12 @@ def test_sgd_steps_as_worked_by_hand():
 
 def test_the_first_step_of_adamw_is_its_rate_along_the_sign_after_decay():
     weight = torch.nn.Parameter(torch.tensor([2.0, -1.0]))
-    optimizer = build_optimizer([dict(params=[weight])], dict(lr=0.1), SCHEDULE)
+    optimizer = build_optimizer([dict(params=[weight])], PHASE, SCHEDULE)
     weight.grad = torch.tensor([3.0, -0.01])
     optimizer.step()
     assert weight.tolist() == pytest.approx([2 * 0.995 - 0.1, -0.995 + 0.1], abs=1e-5)
 
 
 def test_an_unknown_optimiser_is_refused_with_the_configuration(stream, tmp_path):
-    with pytest.raises(UserError, match=r"schedule\.optimizer: 'adam' is not possible; choose one of adamw, sgd"):
+    with pytest.raises(UserError, match=r"schedule\.optimizer: 'adam': not possible; did you mean 'adamw'"):
         settings(stream, tmp_path, "finetune", "schedule.optimizer=adam")

@@ -86,6 +86,14 @@ def test_a_learner_without_a_loss_is_refused():
         registry._check_learner(Lossless, "here")
 
 
+def test_what_a_learner_requires_is_a_class_of_the_contract():
+    class Old(FineTune):
+        requires = frozenset({"query_groups"})
+
+    with pytest.raises(UserError, match=r"here: requires: 'query_groups': is no class of .*; choose of ClipTracks, "):
+        registry._check_learner(Old, "here")
+
+
 @pytest.mark.parametrize("name", ["", " ", "no/such.py:Thing"])
 def test_odd_names_are_one_line(name):
     with pytest.raises(UserError) as caught:

@@ -28,7 +28,7 @@ def edit(folder, change):
 
 def test_the_record_holds_the_whole_configuration(stream, finished):
     expected = settings(stream, finished.parents[3])
-    assert open_run(finished).config == json.loads(json.dumps(expected))
+    assert open_run(finished).config == expected.model_dump(mode="json")
 
 
 def test_stream_and_results_are_those_of_the_run(folder):
