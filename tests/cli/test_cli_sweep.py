@@ -174,7 +174,7 @@ def test_dry_run_lists_what_is_done_and_runs_nothing(engine, tmp_path):
         (["crisp_parts", "--set", "runtime.seed=3"], "runtime.seed=3: a sweep runs every row with the same seeds; use"),
         (
             ["crisp_parts", "--set", "learner.num_prompts=0"],
-            "row eclipse: learner.num_prompts: 0: not possible; it should",
+            "row eclipse: learner.num_prompts: 0: not possible",
         ),
         (
             ["crisp_parts", "--set", "learner.text_encoder.pretrained=none.pt"],  # of the third row
