@@ -71,8 +71,8 @@ class BalConpas(Distiller):
             clip, old.proposals(clip), old.classes, self.min_score, self.min_overlap, area="kept"
         )
         targets = [
-            own if again else extended
-            for own, extended, again in zip(clip.targets, labelled.targets, replayed, strict=True)
+            annotated if again else extended
+            for annotated, extended, again in zip(clip.targets, labelled.targets, replayed, strict=True)
         ]
         classify = partial(replay_cross_entropy, replayed=clip.sizes.new_tensor(replayed, dtype=torch.bool))
         losses = self.segmenter.criterion(new, targets, classify if any(replayed) else None)

@@ -183,8 +183,7 @@ class AdapterHead(nn.Module):
 
 def adapter_heads(heads: ClassHeads) -> list[tuple[range, AdapterHead]]:
     """The heads with adapters, each with its columns of the logits."""
-    own = ((heads.columns(step), head) for step, head in enumerate(heads.steps))
-    return [(columns, head) for columns, head in own if isinstance(head, AdapterHead)]
+    return [(heads.columns(step), head) for step, head in enumerate(heads.steps) if isinstance(head, AdapterHead)]
 
 
 def refined_queries(heads: Sequence[tuple[range, AdapterHead]], queries: Tensor, logits: Tensor) -> Tensor:

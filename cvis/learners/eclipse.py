@@ -134,18 +134,18 @@ class Eclipse(Learner):
 
     def scores(self, logits: Tensor, group: int) -> Tensor:
         """Scores [N, K] of a group's logits [N, K+1]; -inf for the classes it does not own."""
-        own = list(self.segmenter.class_heads.columns(self.segmenter.group(group).step))
+        columns = list(self.segmenter.class_heads.columns(self.segmenter.group(group).step))
         delta = self.deltas[min(group, len(self.deltas) - 1)]
         if len(self.segmenter.groups) > 1:
-            logits = manipulate(logits, own, delta)
+            logits = manipulate(logits, columns, delta)
         every, no_object = split(logits)
-        classes = every[:, own]
+        classes = every[:, columns]
         if self.classification == "softmax_ce":  # without the others' e^-10: new classes take nothing from old ones
             of_own, _ = split(join(classes, no_object).softmax(-1))
         else:
             of_own = classes.sigmoid().where(classes > no_object, -torch.inf)
         scores = torch.full_like(every, -torch.inf, dtype=of_own.dtype)
-        scores[:, own] = of_own
+        scores[:, columns] = of_own
         return scores
 
     @torch.no_grad()

@@ -38,7 +38,7 @@ class ReplayMemory(nn.Module):
     def end_task(self, task: Task) -> None:
         """Draw the tracks of a step's classes, with torch's own generator (which the engine has seeded)."""
         room = self.track_ids(task.index)
-        tracks = [t for own in task.train.tracks.values() for t in own if not t.iscrowd and any(t.segmentations)]
+        tracks = [t for t in task.train.all_tracks if not t.iscrowd and any(t.segmentations)]
         for row, category in zip(room, task.new_classes, strict=True):
             ids = torch.tensor(sorted(t.id for t in tracks if t.category_id == category), dtype=torch.int64)
             chosen = ids[torch.randperm(len(ids))[: self.tracks_per_class]]

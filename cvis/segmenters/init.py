@@ -51,19 +51,19 @@ def load_init(segmenter: Segmenter, source: str | Path) -> InitReport:
 def load_state(segmenter: Segmenter, state: Mapping[str, Tensor], path: Path) -> InitReport:
     """Load a state dict under any names that the segmenter knows; see :func:`load_init`."""
     named = segmenter.renamed(state)
-    own = segmenter.state_dict()
+    current = segmenter.state_dict()
     scope = "backbone." if all(key.startswith("backbone.") for key in named) else ""
-    matched = [key for key in named if key in own and own[key].shape == named[key].shape]
-    missing = [key for key in own if key not in matched]
-    unexpected = [key for key in named if key not in own]
+    matched = [key for key in named if key in current and current[key].shape == named[key].shape]
+    missing = [key for key in current if key not in matched]
+    unexpected = [key for key in named if key not in current]
     for key in named:
-        if key in own and key not in matched and not key.startswith(segmenter.new_weights):
+        if key in current and key not in matched and not key.startswith(segmenter.new_weights):
             raise UserError(
-                f"{path}: {key}: shape {tuple(named[key].shape)}, but this segmenter has {tuple(own[key].shape)}; "
+                f"{path}: {key}: shape {tuple(named[key].shape)}, but this segmenter has {tuple(current[key].shape)}; "
                 "use the weights of the same architecture"
             )
     _refuse(segmenter, path, [key for key in missing if key.startswith(scope)], unexpected, matched)
-    segmenter.load_state_dict({**own, **{key: named[key] for key in matched}})
+    segmenter.load_state_dict({**current, **{key: named[key] for key in matched}})
     digest = sha256(path) if path.is_file() else None
     return InitReport(str(path), digest, tuple(matched), tuple(missing), tuple(unexpected))
 

@@ -61,9 +61,9 @@ def _check(path: Path, name: str, remedy: str) -> None:
     digits = re.search(r"-([0-9a-f]{8})\.pth$", name)
     if digits is None:
         raise UserError(f"{name}: its name holds no checksum; download it yourself and pass --init PATH")
-    found = sha256(path)
-    if not found.startswith(digits[1]):
-        raise UserError(f"{name}: sha256 is {found[:8]}..., its name says {digits[1]}; {remedy}")
+    digest = sha256(path)
+    if not digest.startswith(digits[1]):
+        raise UserError(f"{name}: sha256 is {digest[:8]}..., its name says {digits[1]}; {remedy}")
 
 
 def sha256(path: Path) -> str:

@@ -78,8 +78,8 @@ def _cached(tag: dict[str, Any]) -> Path | None:
 
     repository, _, name = tag.get("hf_hub", "").rpartition("/")
     names = [name] if name else [HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME]
-    found = [try_to_load_from_cache(repository, file) for file in names if repository]
-    return next((Path(file) for file in found if isinstance(file, str)), None)
+    cached = [try_to_load_from_cache(repository, file) for file in names if repository]
+    return next((Path(file) for file in cached if isinstance(file, str)), None)
 
 
 def _reach_hub() -> None:
@@ -107,18 +107,18 @@ def load_text_side(tower: nn.Module, path: Path) -> None:
     Raises:
         UserError: not readable, or a tensor is missing, left over or of another shape.
     """
-    found = _text_side(_read(path))
+    weights = _text_side(_read(path))
     wanted = tower.state_dict()
     remedy = f"give the checkpoint of a CLIP that fits {KEY}.model"
     for key, tensor in wanted.items():
-        if key not in found:
+        if key not in weights:
             raise UserError(f"{path}: {key}: is missing; {remedy}")
-        if found[key].shape != tensor.shape:
-            shapes = f"has shape {list(found[key].shape)}, not {list(tensor.shape)}"
+        if weights[key].shape != tensor.shape:
+            shapes = f"has shape {list(weights[key].shape)}, not {list(tensor.shape)}"
             raise UserError(f"{path}: {key}: {shapes}; {remedy}")
-    for key in found.keys() - wanted.keys():
+    for key in weights.keys() - wanted.keys():
         raise UserError(f"{path}: {key}: the text tower has no such tensor; {remedy}")
-    tower.load_state_dict(found)
+    tower.load_state_dict(weights)
 
 
 def _text_side(content: Any) -> dict[str, Tensor]:

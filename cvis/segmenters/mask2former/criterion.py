@@ -130,8 +130,8 @@ class Criterion:
         losses = []
         for layer, query, classify_layer in zip(logits, matching.query, of_layer, strict=True):
             wanted = torch.full(layer.shape[:2], num_classes(layer), device=ids.device)
-            found = query >= 0
-            wanted[matching.clip[found], query[found]] = ids[found]
+            matched = query >= 0
+            wanted[matching.clip[matched], query[matched]] = ids[matched]
             losses.append(classify_layer(layer, wanted, self.no_object_weight))
         return losses
 

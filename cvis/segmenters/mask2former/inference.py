@@ -62,7 +62,7 @@ class Inference:
             memory: of the whole video (B = 1).
             classes: data-set ids of the K columns of the scores.
         """
-        lists = [self._best(video, memory, own, classes) for own in answers]
+        lists = [self._best(video, memory, answer, classes) for answer in answers]
         if len(lists) == 1:
             return lists[0]
         return Tracks(
