@@ -16,6 +16,7 @@ from cvis.errors import UserError
 from cvis.files import shipped
 from cvis.learners import find_learner
 from cvis.learners.settings import check_settings, parameters_of
+from cvis.segmenters import SEGMENTERS
 from cvis.validation import did_you_mean, validate
 
 FIXED = ("names", "scenario", "learner.type", "segmenter.type")
@@ -42,7 +43,8 @@ def resolve(
     Args:
         scenario: name of a shipped stream or path of a ``.toml`` file.
         learner: name, or ``path/to/file.py:Class``.
-        segmenter: name of a file in ``configs/segmenters``, or path of such a file.
+        segmenter: name of a file in ``configs/segmenters``, or path of such a file; or, for one that is built with its
+            defaults, a registered name or ``path/to/file.py:Class``.
         schedule: likewise in ``configs/schedules``; by default ``tiny`` for the tiny segmenter, else the
             one named like the scenario, else ``default``.
         overrides: ``key=value`` strings, e.g. ``schedule.base.iterations=300``.
@@ -68,6 +70,8 @@ def resolve(
         if part is not None and (file := _find(kind, part)) is not None:
             content = _read(kind, file, learner)
             config = validate(Config, _laid_over(config.model_dump(), content), str(file))
+        elif kind == "segmenters":
+            config = validate(Config, {**config.model_dump(), "segmenter": {"type": part}})
     values = config.model_dump()
     for override in overrides:
         values = _override(values, override)
@@ -109,12 +113,12 @@ def _defaults(learner: str) -> dict[str, Any]:
 
 
 def _find(kind: str, name: str) -> Path | None:
-    """The file called ``name``; None for a learner, which needs none."""
+    """The file called ``name``; None for a learner or a registered segmenter, which need none."""
     folder = shipped("configs") / kind
     path = Path(name).expanduser() if name.endswith(".py") else folder / f"{name}.py"
     if path.is_file():
         return path
-    if kind == "learners":
+    if kind == "learners" or (kind == "segmenters" and (".py:" in name or name in SEGMENTERS.names())):
         return None
     known = ", ".join(sorted(p.stem for p in folder.glob("*.py")))
     raise UserError(f"{kind[:-1]}: {name!r} does not exist; choose one of {known}, or a path to a .py file")

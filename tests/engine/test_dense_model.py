@@ -1,19 +1,18 @@
 """A dense model without queries runs a whole stream with the learners that ask for none; the others are refused."""
 
 import json
+from pathlib import Path
 
-import dense_toy  # noqa: F401  registers the model
+import dense_toy
 import pytest
 
 from cvis.engine.resolve import resolve
 from cvis.engine.run import run
 from cvis.errors import UserError
+from cvis.segmenters import build_segmenter
 
 
 def dense_settings(stream, folder, learner: str, *overrides: str):
-    folder.mkdir(exist_ok=True)
-    file = folder / "dense.py"
-    file.write_text('segmenter = dict(type="dense_toy", width=16)\n')
     small = (
         f"runtime.runs={folder}",
         "runtime.device=cpu",
@@ -26,7 +25,7 @@ def dense_settings(stream, folder, learner: str, *overrides: str):
         "schedule.joint.lr=0.02",
         "sampling.short_sides=[32]",
     )
-    return resolve(str(stream), learner, segmenter=str(file), schedule="tiny", overrides=[*small, *overrides])
+    return resolve(str(stream), learner, segmenter="dense_toy", schedule="tiny", overrides=[*small, *overrides])
 
 
 @pytest.mark.parametrize("learner", ["finetune", "joint", "replay", "pseudo"])
@@ -57,3 +56,14 @@ def test_what_it_cannot_do_is_said_before_anything_is_trained(stream, tmp_path, 
     )
     assert str(caught.value) == message
     assert not list(tmp_path.rglob("step*"))
+
+
+def test_a_model_is_named_by_its_file_too(stream, tmp_path):
+    """Built with its defaults; what a configuration would say can be said by --set."""
+    file = tmp_path / "mine.py"
+    file.write_text(Path(dense_toy.__file__).read_text().replace('"dense_toy"', '"mine"'))
+    config = resolve(str(stream), "finetune", segmenter=f"{file}:DenseToy", overrides=["segmenter.width=8"])
+    assert (config.names.segmenter, config.segmenter) == ("DenseToy", {"type": f"{file}:DenseToy", "width": 8})
+    assert type(build_segmenter(config.segmenter)).__name__ == "DenseToy"
+    with pytest.raises(UserError, match="has no class 'Sparse'"):
+        build_segmenter({"type": f"{file}:Sparse"})
