@@ -27,7 +27,7 @@ EXAMPLES = examples(
 def predict(
     run: Annotated[Path, typer.Argument(help="The folder of a finished run.")],
     videos: Annotated[
-        list[Path], typer.Argument(metavar="VIDEO...", help="Video files (.mp4, ..) or folders of frames, in any mixture.")
+        list[Path], typer.Argument(metavar="VIDEO...", help="Videos (.mp4, ..) or folders of frames, in any mixture.")
     ],
     step: Annotated[int | None, typer.Option(help="The model after this step. Default: the last.")] = None,
     out: Annotated[

@@ -6,7 +6,7 @@ PROTOCOL: dict[str, str] = {
     "dataset": "The videos.",
     "split": "Where the test videos come from.",
     "test_fraction": "Share of the videos that is held out.",
-    "split_confirmed": "Whether the split has the checksum that is published for this data set; none where none is.",
+    "split_confirmed": "Whether the split has the checksum that was published for it; none where none was.",
     "split_sha256": "Checksum of the split: which videos are trained on and which are scored.",
     "visibility": "Which videos a step sees, and which objects in them are annotated.",
     "other_class_policy": "What becomes of a video's objects whose class is not of this step.",
