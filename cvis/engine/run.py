@@ -245,7 +245,7 @@ def _learn(this: Run, task: Task, folder: StepFolder) -> float:
         logger.info("step %d: resuming at iteration %d", task.index, last["iteration"])
     phase = this.config.schedule.phase(task.is_base, this.stream.is_merged, len(this.scenario))
     begun = time.monotonic()
-    train_step(trainee, task, phase, this.config, this.device, folder.path, this.visualizer, last)
+    train_step(trainee, task, phase, this.config, this.device, folder.checkpoint, this.visualizer, last)
     train_s = time.monotonic() - begun + (last["train_s"] if last else 0.0)
     if shares_step0:
         if get_rank() == 0:

@@ -41,15 +41,15 @@ def train_step(
     phase: Phase,
     config: Config,
     device: torch.device,
-    folder: Path,
+    last: Path,
     visualizer: Visualizer,
     resume_from: dict[str, Any] | None = None,
 ) -> None:
     """Train ``learner`` on ``task`` for ``phase.iterations`` iterations, or for what is left of them.
 
     Args:
-        folder: of the step; ``last.pth`` in it is the checkpoint inside the step.
-        resume_from: content of ``last.pth``, already loaded into the learner.
+        last: file of the checkpoint inside the step.
+        resume_from: its content, already loaded into the learner.
 
     Raises:
         UserError: nothing to train on, no parameter to train, a loss or gradient that is not finite, a full disk.
@@ -108,7 +108,7 @@ def train_step(
 
             done = iteration + 1
             if get_rank() == 0 and (done % runtime.checkpoint_every == 0 or done == iterations):
-                checkpoint.save(folder / "last.pth", {
+                checkpoint.save(last, {
                     "iteration": done,
                     "train_s": train_s + time.monotonic() - begun,
                     "learner": learner.state_dict(),
