@@ -274,7 +274,7 @@ def test_a_positive_delta_is_where_zero_interference_ends(video):
     [
         (dict(num_prompts=0), r"learner\.num_prompts: 0"),
         (dict(deltas=[]), r"learner\.deltas: \[\]"),
-        (dict(deltas=["a"]), r"learner\.deltas: \['a'\]"),
+        (dict(deltas=["a"]), r"learner\.deltas\.0: 'a'"),
         (dict(answers="all"), r"learner\.answers: 'all'.*'video' or 'group'"),
         (dict(aux_supervision="last"), r"learner\.aux_supervision: 'last'.*first_last"),
         (dict(classification="focal"), r"learner\.classification: 'focal'.*sigmoid_focal"),
