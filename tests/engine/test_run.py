@@ -228,7 +228,7 @@ def test_a_loss_that_is_not_finite_in_one_process_stops_both(stream, tmp_path):
             from tiny import settings
             from cvis.engine.run import run
             from cvis.errors import UserError
-            from cvis.learners import FineTune
+            from cvis.learners.finetune import FineTune
             original, rank = FineTune.loss, os.environ["RANK"]
 
             def loss(self, clip):
