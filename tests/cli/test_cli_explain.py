@@ -118,7 +118,7 @@ def make_run(stream, folder, steps, **more):
         "seed": 0,
         "protocol": {},
         "classes": {str(c): scenario.categories[c] for c in scenario.classes},
-        "groups": scenario.groups,
+        "groups": scenario.classes_by_step,
         "steps": [{"new_classes": list(group)} for group in groups[: len(steps)]],
         "final": {},
         **more,
