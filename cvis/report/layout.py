@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cvis.evaluation.measures import heading
-from cvis.report.baseline import compared, unpaired
-from cvis.report.paired import LEVEL, PairedDifference
-from cvis.report.rows import Block, Group, Row, Statistic, printed
+from cvis.report.baseline import LEVEL, compared, unpaired
+from cvis.report.rows import Block, Group, PairedDifference, Row, Statistic, printed
 from cvis.report.value import Cell, Section, Table, numbers, texts, words
 from cvis.runs.protocol import describe
 

@@ -14,7 +14,6 @@ from typing import Any
 
 from cvis.errors import UserError
 from cvis.evaluation.measures import MEASURES, SIZES, STABILITY, STEP_METRICS
-from cvis.report.class_ap import class_values
 from cvis.report.rows import Group, Row
 from cvis.report.table import comparison
 from cvis.runs.find import RunResult
@@ -193,7 +192,7 @@ def _mean_std(values: Any) -> tuple[float, float]:
 
 
 def _mean_ap(run: RunResult, classes: Sequence[int]) -> float | None:
-    ap = class_values(run, -1)
+    ap = run.class_values(-1)
     scored = [ap[c] for c in classes if c in ap]
     return fmean(scored) if scored else None
 
