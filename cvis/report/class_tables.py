@@ -58,16 +58,9 @@ class ClassTable:
         return {**self._row(), **self.matrix.as_json(), "forgetting": [lost.as_json() for lost in self.forgetting]}
 
     def _row(self) -> dict[str, Any]:
-        entry = self.entry
-        return {
-            "scenario": entry.scenario,
-            "segmenter": entry.segmenter,
-            "block": entry.block + 1,
-            "learner": entry.row.learner,
-            "name": entry.label,
-            "seeds": list(entry.row.seeds),
-            "run_ids": list(entry.row.run_ids),
-        }
+        entry, about = self.entry, self.entry.row.about()
+        place = {"scenario": entry.scenario, "segmenter": entry.segmenter, "block": entry.block + 1}
+        return {**place, **{key: about[key] for key in ("learner", "name", "seeds", "run_ids")}}
 
 
 @dataclass(frozen=True)

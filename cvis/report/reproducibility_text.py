@@ -39,12 +39,9 @@ def with_tables(path: Path, tables: str) -> tuple[str, str]:
     """
     try:
         old = path.read_bytes().decode("utf-8")  # line ends as they are
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: does not exist; give a file that has the lines {BEGIN} and {END}") from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}; check its permissions") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: is not UTF-8 text: {error}; give a Markdown file") from error
+    except (OSError, UnicodeDecodeError) as error:
+        remedy = f"give a Markdown file that has the lines {BEGIN} and {END}"
+        raise UserError(f"{path}: cannot be read: {error}; {remedy}") from error
     for marker in (BEGIN, END):
         if (n := old.count(marker)) != 1:
             raise UserError(f"{path}: {marker}: stands there {n} times; it must stand once, on a line of its own")

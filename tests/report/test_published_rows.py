@@ -155,12 +155,9 @@ ROW = ("tables", 0, "rows", 0)
     ("path", "value", "says"),
     [
         (("schema",), 2, "schema: 2: "),
-        (("source",), None, "source: None: "),
         (("nots",), "x", "nots: 'x': no such key; did you mean 'notes'"),
-        ((*ROW, "final", "mAP"), "9391", "tables.0.rows.0.final.mAP: '9391': .* a valid number"),
-        ((*ROW, "final", "mAP"), 9391, "final.mAP: 9391: .* less than or equal to 100"),
+        ((*ROW, "final", "mAP"), 9391, "tables.0.rows.0.final.mAP: 9391: .* less than or equal to 100"),
         ((*ROW, "final", "mAPP"), 1, "final.mAPP: 'mAPP': .*mAP_base"),
-        ((*ROW, "steps", "APs"), [], "steps.APs: .* at least 1 item"),
         ((*ROW, "steps", "APs"), [1, None], "steps.APs.1: None: "),
     ],
 )

@@ -235,12 +235,12 @@ def test_a_region_is_replaced_and_all_else_stays(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "does not exist"),
+        (None, "No such file"),
         (b"prose", "begin cells -->: stands there 0 times"),
         (f"{BEGIN}\n".encode(), "end cells -->: stands there 0 times"),
         (f"{BEGIN}\n{BEGIN}\n{END}".encode(), "begin cells -->: stands there 2 times"),
         (f"{END}\n{BEGIN}\n".encode(), "end cells -->: stands before its beginning"),
-        (b"\xff", "is not UTF-8 text"),
+        (b"\xff", "codec can't decode"),
     ],
 )
 def test_a_file_without_the_markers_is_refused(tmp_path, content, message):
