@@ -1,10 +1,15 @@
-"""All commands in one place: each module defines its command, this one gives it its name."""
+"""All commands in one place, and what a mistake looks like: one line on stderr and exit code 2.
+
+Each module defines the command that it is named after, and its ``EXAMPLES``. A traceback is a bug of ours.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+import errno
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from cvis import __version__
 from cvis.cli import (
@@ -26,8 +31,52 @@ from cvis.cli import (
     sweep,
     visualize,
 )
-from cvis.cli.guard import Guarded
 from cvis.cli.output import examples
+from cvis.errors import UserError
+
+USER_ERROR = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+COMMANDS = {
+    run: "Run a learner through a stream of classes.",
+    score: "Score a results file, without a model.",
+    explain: "Say where AP is lost, and where forgotten AP went.",
+    export: "Write predictions as the servers take them.",
+    compare: "Compare finished runs in a table.",
+    steps: "Follow finished runs along the stream, per class too.",
+    plot: "Draw figures of finished runs.",
+    report: "Write a page with all results.",
+    visualize: "Draw predictions on a test video.",
+    predict: "Run a trained model on your own videos.",
+    reproducibility: "Say which cells runs verify, and how.",
+    sweep: "Make the runs of one table, and print it.",
+    learners: "List learners, also those of other packages.",
+    segmenters: "List segmenters.",
+    doctor: "Report what is installed and what is missing.",
+}
+
+
+class Guarded(TyperGroup):
+    """The root group: turns the exceptions a user can cause into one line and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            raise _say(f"cvis: {error}", USER_ERROR) from error
+        except KeyboardInterrupt as error:
+            resumes = "; the same command resumes" if ctx.invoked_subcommand == "run" else ""
+            raise _say(f"cvis: interrupted{resumes}", INTERRUPTED) from error
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            where = f"{error.filename}: " if error.filename else ""
+            raise _say(f"cvis: {where}the disk is full; free space and run the same command", USER_ERROR) from error
+
+
+def _say(message: str, code: int) -> typer.Exit:
+    typer.echo(" ".join(message.split()), err=True)
+    return typer.Exit(code)
+
 
 app = typer.Typer(
     name="cvis",
@@ -58,28 +107,9 @@ def _root(
     """The benchmark suite for continual video instance segmentation."""
 
 
-app.command("run", short_help="Run a learner through a stream of classes.", epilog=run.EXAMPLES)(run.run)
-app.command("score", short_help="Score a results file, without a model.", epilog=score.EXAMPLES)(score.score)
-app.command("explain", short_help="Say where AP is lost, and where forgotten AP went.", epilog=explain.EXAMPLES)(
-    explain.explain
-)
-app.command("export", short_help="Write predictions as the servers take them.", epilog=export.EXAMPLES)(export.export)
-app.command("compare", short_help="Compare finished runs in a table.", epilog=compare.EXAMPLES)(compare.compare)
-app.command("steps", short_help="Follow finished runs along the stream, per class too.", epilog=steps.EXAMPLES)(
-    steps.steps
-)
-app.command("plot", short_help="Draw figures of finished runs.", epilog=plot.EXAMPLES, cls=plot.ListsKinds)(plot.plot)
-app.command("report", short_help="Write a page with all results.", epilog=report.EXAMPLES)(report.report)
-app.command("visualize", short_help="Draw predictions on a test video.", epilog=visualize.EXAMPLES)(visualize.visualize)
-app.command("predict", short_help="Run a trained model on your own videos.", epilog=predict.EXAMPLES)(predict.predict)
-app.command("reproducibility", short_help="Say which cells runs verify, and how.", epilog=reproducibility.EXAMPLES)(
-    reproducibility.reproducibility
-)
-app.command("sweep", short_help="Make the runs of one table, and print it.", epilog=sweep.EXAMPLES)(sweep.sweep)
+for module, help in COMMANDS.items():
+    name = module.__name__.rpartition(".")[2]
+    cls = plot.ListsKinds if module is plot else None
+    app.command(name, cls=cls, short_help=help, epilog=module.EXAMPLES)(getattr(module, name))
 app.add_typer(scenario.app, name="scenario")
 app.add_typer(data.app, name="data")
-app.command("learners", short_help="List learners, also those of other packages.", epilog=learners.EXAMPLES)(
-    learners.learners
-)
-app.command("segmenters", short_help="List segmenters.", epilog=segmenters.EXAMPLES)(segmenters.segmenters)
-app.command("doctor", short_help="Report what is installed and what is missing.", epilog=doctor.EXAMPLES)(doctor.doctor)

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from cvis.cli.output import examples
-from cvis.cli.tables import FORMAT_HELP, choose_format, deliver, demand, finish, formats
+from cvis.cli.tables import FORMAT_HELP, AsJson, Out, Strict, choose_format, deliver, demand, finish, formats
 from cvis.evaluation.measures import COLUMNS, METRICS, STEP_METRICS
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from cvis.report import Group, Store
 
 EXAMPLES = examples(
     "cvis compare runs",
@@ -31,11 +26,8 @@ def compare(
     runs: Annotated[
         list[Path] | None, typer.Argument(help="Folders with runs, or metrics.json files.", metavar="RUNS")
     ] = None,
-    format: Annotated[
-        str | None,
-        typer.Option(help=FORMAT_HELP, autocompletion=formats, metavar="FORMAT"),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Write to this file instead of the terminal.")] = None,
+    format: Annotated[str | None, typer.Option(help=FORMAT_HELP, autocompletion=formats, metavar="FORMAT")] = None,
+    out: Out = None,
     metric: Annotated[
         list[str] | None,
         typer.Option(
@@ -59,25 +51,33 @@ def compare(
         list[str] | None,
         typer.Option(help="Also what papers printed for this stream, runs or not; may be repeated.", metavar="STREAM"),
     ] = None,
-    strict: Annotated[
-        bool,
-        typer.Option("--strict", help="A run that is left out, or claims another's cell, is an error (exit code 2)."),
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json: unrounded.")] = False,
+    strict: Strict = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare finished runs: mean and deviation over seeds, x100, one table per stream and segmenter.
 
     Best is bold, second underlined, among rows with one protocol, by the means as printed: equal ones share a rank.
     Upper bounds (joint) come last and unranked. Rows under another protocol stand apart, with the keys that differ.
     """
-    from cvis.report import load_runs
+    from cvis.report import comparison, load_runs
+    from cvis.report import per_step as along_steps
     from cvis.report.result_tables import ResultTables
 
     chosen = choose_format(format, out, as_json)
     if not runs and not published:
         raise typer.BadParameter("is missing; give the folder that `cvis run --runs` wrote to", param_hint="RUNS")
     store = load_runs(runs or [])
-    groups = _groups(store, metric or [], per_step, with_published, published or [])
+    if per_step:
+        tables = {name: along_steps(store.runs, name) for name in metric or STEP_METRICS[:1]}
+    else:
+        tables = {"": comparison(store.runs, metric or [])}
+    if with_published or published:
+        from cvis.report.published import load_published
+        from cvis.report.published import with_published as beside
+
+        papers = load_published()
+        tables = {name: beside(ours, papers, published or [], metric or [], name) for name, ours in tables.items()}
+    groups = [group for groups in tables.values() for group in groups]
     demand(store, bool(groups), runs or [])
     if baseline is not None:
         from cvis.report.baseline import with_baseline
@@ -85,22 +85,3 @@ def compare(
         groups = with_baseline(groups, baseline)
     deliver(ResultTables(groups, store.left_out, store.set_apart), chosen, out)
     finish(store, strict)
-
-
-def _groups(
-    store: Store, metrics: Sequence[str], per_step: bool, with_published: bool, published: Sequence[str]
-) -> list[Group]:
-    from cvis.report import comparison
-    from cvis.report import per_step as along_steps
-
-    if per_step:
-        tables = {name: along_steps(store.runs, name) for name in metrics or STEP_METRICS[:1]}
-    else:
-        tables = {"": comparison(store.runs, metrics)}
-    if with_published or published:
-        from cvis.report.published import load_published
-        from cvis.report.published_rows import with_published as beside
-
-        known = load_published()
-        tables = {name: beside(groups, known, published, metrics, name) for name, groups in tables.items()}
-    return [group for groups in tables.values() for group in groups]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cvis.cli.classes import category_ids
 from cvis.cli.output import Cell, emit_json, examples, show_table
 from cvis.errors import UserError
 
@@ -74,6 +74,26 @@ def explain(
         raise UserError("--step, --data: belong to a run; give its folder in place of --ann and --pred")
     else:
         _explain_files(ann, pred, classes, plot, as_json)
+
+
+def category_ids(text: str, names: Mapping[int, str]) -> list[int]:
+    """Category ids of a comma separated list of ids and names; a name that is a number is taken as an id.
+
+    Args:
+        names: id -> name of every category that may be named.
+
+    Raises:
+        UserError: none of these categories.
+
+    >>> category_ids("cat, 4", {4: "dog", 7: "cat"})
+    [7, 4]
+    """
+    ids = {**{name: i for i, name in names.items()}, **{str(i): i for i in names}}
+    items = [part.strip() for part in text.split(",")]
+    if unknown := [item for item in items if item not in ids]:
+        known = ", ".join(f"{i} {name}" for i, name in names.items())
+        raise UserError(f"--classes: {unknown[0]!r}: not a category of the ground truth; choose of {known}")
+    return [ids[item] for item in items]
 
 
 def _explain_files(ann: Path, pred: Path, classes: str | None, plot: Path | None, as_json: bool) -> None:

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from cvis.cli.output import emit_json, examples
-from cvis.cli.tables import demand, finish
+from cvis.cli.tables import Runs, Strict, demand, finish
 
 EXAMPLES = examples(
     "cvis plot runs",
@@ -45,7 +45,7 @@ def _formats() -> list[str]:
 
 
 def plot(
-    runs: Annotated[list[Path], typer.Argument(help="Folders with runs, or metrics.json files.")],
+    runs: Runs,
     kind: Annotated[
         list[str] | None,
         typer.Option(help="One of the kinds above, or all; may be repeated. Default: all.", autocompletion=_kinds),
@@ -63,10 +63,7 @@ def plot(
             help="In a folder: svg, pdf or png; may be repeated. Default: svg and pdf.", autocompletion=_formats
         ),
     ] = None,
-    strict: Annotated[
-        bool,
-        typer.Option("--strict", help="A run that is left out, or claims another's cell, is an error (exit code 2)."),
-    ] = False,
+    strict: Strict = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the names of the files as JSON.")] = False,
 ) -> None:
     """Draw finished runs: mean over seeds, with their standard deviation as band or bar."""

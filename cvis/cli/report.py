@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from cvis.cli.output import examples
-from cvis.cli.tables import demand, finish
+from cvis.cli.tables import Runs, Strict, demand, finish
 
 EXAMPLES = examples(
     "cvis report runs --out page",
@@ -21,7 +21,7 @@ EXAMPLES = examples(
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Folders with runs, or metrics.json files.")],
+    runs: Runs,
     out: Annotated[Path, typer.Option(help="The folder to write index.html into.")],
     title: Annotated[str | None, typer.Option(help="The heading of the page.")] = None,
     videos: Annotated[int, typer.Option(min=0, help="Test videos of each stream to show, with all learners.")] = 2,
@@ -30,10 +30,7 @@ def report(
     with_published: Annotated[
         bool, typer.Option("--with-published", help="Add the numbers that papers printed, in tables of their own.")
     ] = False,
-    strict: Annotated[
-        bool,
-        typer.Option("--strict", help="A run that is left out, or claims another's cell, is an error (exit code 2)."),
-    ] = False,
+    strict: Strict = False,
 ) -> None:
     """Write a page with tables, plots, protocol, environment and videos of finished runs.
 

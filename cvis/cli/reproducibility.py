@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from cvis.cli.output import emit_json, examples
-from cvis.cli.tables import demand, finish
+from cvis.cli.tables import Runs, Strict, demand, finish
 from cvis.errors import UserError
 
 EXAMPLES = examples(
@@ -18,11 +17,10 @@ EXAMPLES = examples(
     "cvis reproducibility runs --update REPRODUCIBILITY.md",
     "cvis reproducibility runs --update REPRODUCIBILITY.md --check",
 )
-REGION = "cells"
 
 
 def reproducibility(
-    runs: Annotated[list[Path], typer.Argument(help="Folders with runs, or metrics.json files.")],
+    runs: Runs,
     out: Annotated[Path | None, typer.Option(help="Write the tables to this file.")] = None,
     update: Annotated[
         Path | None,
@@ -35,10 +33,7 @@ def reproducibility(
         bool,
         typer.Option("--check", help="Write nothing; exit code 2 if the file of --out or --update is out of date."),
     ] = False,
-    strict: Annotated[
-        bool,
-        typer.Option("--strict", help="A run that is left out, or claims another's cell, is an error (exit code 2)."),
-    ] = False,
+    strict: Strict = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, unrounded.")] = False,
 ) -> None:
     """Say of every stream and learner whether runs verify it, with numbers, commands and run ids, as Markdown.
@@ -48,46 +43,34 @@ def reproducibility(
     """
     if out is not None and update is not None:
         raise UserError("--out and --update: both given; keep one")
-    if check and out is None and update is None:
+    path = update or out
+    if check and path is None:
         raise UserError("--check: of what? give --update FILE or --out FILE too")
+    from cvis.atomic import write_text
+    from cvis.engine.command import rebuilt_command
     from cvis.learners.registry import available
     from cvis.report import load_runs
     from cvis.report.reproducibility import as_json as plain
     from cvis.report.reproducibility import reproducibility as build
-    from cvis.report.reproducibility_text import markdown
+    from cvis.report.reproducibility_text import markdown, with_tables
 
     store = load_runs(runs)
     demand(store, bool(store.runs), runs)
     finish(store, strict)
     ours = [info.name for info in available() if info.package == "cvis"]
-    cells = build(store.runs, ours, _rebuild)
+    cells = build(store.runs, ours, rebuilt_command)
     if as_json:
         emit_json({"schema": 1, **plain(cells)})
-    elif out is None and update is None:
+    elif path is None:
         typer.echo(markdown(cells), nl=False)
-    if out is not None or update is not None:
-        _deliver(markdown(cells), out, update, check)
-
-
-def _deliver(text: str, out: Path | None, update: Path | None, check: bool) -> None:
-    from cvis.atomic import write_text
-    from cvis.report.region import with_region
-
-    if update is not None:
-        path = update
-        old, new = with_region(path, REGION, text)
-    else:
-        assert out is not None
-        path, new = out, f"# Verified cells\n\n{text}"
-        old = path.read_text(encoding="utf-8") if path.is_file() else ""
-    if old == new:
+    if path is None:
         return
-    if check:
+    if path is update:
+        old, new = with_tables(path, markdown(cells))
+    else:
+        old = path.read_text(encoding="utf-8") if path.is_file() else ""
+        new = f"# Verified cells\n\n{markdown(cells)}"
+    if old != new and check:
         raise UserError(f"{path}: generated tables: are out of date; run the same command without --check")
-    write_text(path, new)
-
-
-def _rebuild(record: Mapping[str, Any], seeds: Sequence[int]) -> str | None:
-    from cvis.engine.command import rebuilt_command
-
-    return rebuilt_command(record, seeds)
+    if old != new:
+        write_text(path, new)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast
 
 import typer
 
-from cvis.cli.classes import category_ids
+from cvis.cli.explain import category_ids
 from cvis.cli.output import Cell, emit_json, examples, show_table
 from cvis.errors import UserError
 

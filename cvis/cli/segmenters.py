@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,14 +56,5 @@ def _read(path: Path) -> dict[str, Any]:
     kind: Any = SEGMENTERS.find(name)
     signature = inspect.signature(kind).parameters.values()
     defaults = {p.name: p.default for p in signature if p.default is not inspect.Parameter.empty}
-    values = {key: _plain(value) for key, value in {**defaults, **settings}.items()}
+    values = json.loads(json.dumps({**defaults, **settings}, default=str))  # in JSON's own types
     return {"type": name, "capabilities": abilities_of(kind), "parameters": values}
-
-
-def _plain(value: Any) -> Any:
-    """The value in JSON's own types."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

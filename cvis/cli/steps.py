@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from cvis.cli.output import examples
-from cvis.cli.tables import FORMAT_HELP, choose_format, deliver, demand, finish, formats
+from cvis.cli.tables import FORMAT_HELP, AsJson, Out, Runs, Strict, choose_format, deliver, demand, finish, formats
 from cvis.evaluation.measures import CLASS_METRICS, SIZES, STEP_METRICS
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from cvis.report import Store
-    from cvis.report.value import Document
 
 EXAMPLES = examples(
     "cvis steps runs",
@@ -26,7 +19,7 @@ EXAMPLES = examples(
 
 
 def steps(
-    runs: Annotated[list[Path], typer.Argument(help="Folders with runs, or metrics.json files.")],
+    runs: Runs,
     metric: Annotated[
         list[str] | None,
         typer.Option(
@@ -38,41 +31,31 @@ def steps(
     per_class: Annotated[
         bool, typer.Option("--per-class", help="A table per learner: every class after every step, and its forgetting.")
     ] = False,
-    format: Annotated[
-        str | None,
-        typer.Option(help=FORMAT_HELP, autocompletion=formats),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Write to this file instead of the terminal.")] = None,
-    strict: Annotated[
-        bool,
-        typer.Option("--strict", help="A run that is left out, or claims another's cell, is an error (exit code 2)."),
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json: unrounded.")] = False,
+    format: Annotated[str | None, typer.Option(help=FORMAT_HELP, autocompletion=formats)] = None,
+    out: Out = None,
+    strict: Strict = False,
+    as_json: AsJson = False,
 ) -> None:
     """Follow finished runs along their stream: several metrics at every step, or every single class.
 
     A row per learner, mean and deviation over seeds, x100. In CSV and JSON each metric and step has numbers of its own.
     """
-    from cvis.report import load_runs
+    from cvis.report import load_runs, per_step
+    from cvis.report.class_tables import ClassTables, class_tables
+    from cvis.report.result_tables import ResultTables
+    from cvis.report.value import Document
+    from cvis.report.views import beside
 
     chosen = choose_format(format, out, as_json)
     store = load_runs(runs)
     demand(store, bool(store.runs), runs)
-    deliver(_classes(store, metric or ["AP"]) if per_class else _metrics(store, metric or []), chosen, out)
+    document: Document
+    if per_class:
+        matrices = [table for name in metric or ["AP"] for table in class_tables(store.runs, name)]
+        document = ClassTables(matrices, store.left_out)
+    else:
+        tables = {name: per_step(store.runs, name) for name in metric or SIZES}
+        groups = [group for groups in tables.values() for group in groups]
+        document = ResultTables(groups, store.left_out, store.set_apart, beside(tables))
+    deliver(document, chosen, out)
     finish(store, strict)
-
-
-def _metrics(store: Store, metrics: Sequence[str]) -> Document:
-    from cvis.report import per_step
-    from cvis.report.result_tables import ResultTables
-    from cvis.report.views import beside
-
-    tables = {metric: per_step(store.runs, metric) for metric in metrics or SIZES}
-    groups = [group for groups in tables.values() for group in groups]
-    return ResultTables(groups, store.left_out, store.set_apart, beside(tables))
-
-
-def _classes(store: Store, metrics: Sequence[str]) -> Document:
-    from cvis.report.class_tables import ClassTables, class_tables
-
-    return ClassTables([table for metric in metrics for table in class_tables(store.runs, metric)], store.left_out)

@@ -57,15 +57,12 @@ def sweep(
     chosen = [seed for seed in seeds_of(None, seeds) if seed is not None]
     files = dict(segmenter=segmenter, schedule=schedule, preset=preset)
     planned = plan(asked, chosen, [*overrides_of(options), *settings], scenario, **files)
-    from cvis.runs.paths import RunFolder
-
-    where = _folders(planned)
-    done = [RunFolder(folder).metrics.is_file() for folder in where]
+    placed = _placed(planned)
     if dry_run:
-        _list(planned, where, done, as_json)
+        _list(placed, as_json)
         return
     log_to_stderr()
-    refuse_unbuildable(item for item, is_done in zip(planned, done, strict=True) if not is_done)
+    refuse_unbuildable(item for item, _, is_done in placed if not is_done)
     folders, failed = _run_all(planned)
     _show(planned, folders, per_step, as_json)
     if failed:
@@ -106,29 +103,31 @@ def _show(planned: list[Planned], folders: list[Path], per_step: bool, as_json: 
         typer.echo(note)
 
 
-def _folders(planned: list[Planned]) -> list[Path]:
-    """Where each run is, or will be."""
+def _placed(planned: list[Planned]) -> list[tuple[Planned, Path, bool]]:
+    """Each run with the folder where it is or will be, and whether it is done."""
     from cvis.runs.folder import run_folder
+    from cvis.runs.paths import RunFolder
     from cvis.scenario.spec import find_scenario, read_spec
 
     stream = read_spec(find_scenario(planned[0].config.scenario)).name
-    return [run_folder(item.config.model_dump(), stream) for item in planned]
+    folders = [run_folder(item.config.model_dump(), stream) for item in planned]
+    return [(item, folder, RunFolder(folder).metrics.is_file()) for item, folder in zip(planned, folders, strict=True)]
 
 
-def _list(planned: list[Planned], folders: list[Path], done: list[bool], as_json: bool) -> None:
+def _list(placed: list[tuple[Planned, Path, bool]], as_json: bool) -> None:
     if as_json:
         emit_json(
             [
                 {"row": item.row, "seed": item.config.runtime.seed, "folder": str(folder), "done": is_done}
-                for item, folder, is_done in zip(planned, folders, done, strict=True)
+                for item, folder, is_done in placed
             ]
         )
         return
     from cvis.report.sweep import CHECK
 
-    headings = list(planned[0].marks)
+    headings = list(placed[0][0].marks)
     rows: list[list[str | Cell]] = [
         [item.row, *(CHECK if item.marks[h] else "" for h in headings), "done" if is_done else "to do", str(folder)]
-        for item, folder, is_done in zip(planned, folders, done, strict=True)
+        for item, folder, is_done in placed
     ]
     show_table(["row", *headings, "state", "folder"], rows, left=len(headings) + 3)

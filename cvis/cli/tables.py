@@ -1,11 +1,11 @@
-"""What the commands share that print tables of runs: which format, where to, and what was left out."""
+"""What the commands share that read finished runs: their options, which format and where to, and what was left out."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,9 +15,15 @@ from cvis.report.formats import FORMATS, SUFFIXES, render
 from cvis.report.value import Document, all_notes
 
 if TYPE_CHECKING:
-    from cvis.report import Store
+    from cvis.runs.find import Store
 
+Runs = Annotated[list[Path], typer.Argument(help="Folders with runs, or metrics.json files.")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="A run that is left out, or claims another's cell, is an error (exit code 2).")
+]
 FORMAT_HELP = f"{', '.join(FORMATS)}. Default: by the name of --out, else terminal."
+Out = Annotated[Path | None, typer.Option(help="Write to this file instead of the terminal.")]
+AsJson = Annotated[bool, typer.Option("--json", help="The same as --format json: unrounded.")]
 
 
 def formats() -> list[str]:
@@ -55,9 +61,7 @@ def _show(document: Document) -> None:
     for section in sections:
         for table in section.tables:
             show(table, "\n".join(filter(None, [section.title, table.title])))
-            for note in table.notes:
-                typer.echo(note)
-            typer.echo()
+            typer.echo("".join(f"{note}\n" for note in table.notes))
     for note in all_notes(sections):
         typer.echo(note)
 
@@ -80,11 +84,9 @@ def finish(store: Store, strict: bool) -> None:
     Raises:
         UserError: with ``strict``, if there is one.
     """
-    for item in store.left_out:
-        typer.echo(f"left out: {item}", err=True)
-    for item in store.set_apart:
-        typer.echo(f"set apart: {item}", err=True)
-    if strict and store.left_out:
-        raise UserError(f"{len(store.left_out)} runs were left out, the first: {store.left_out[0]}")
-    if strict and store.set_apart:
-        raise UserError(f"{len(store.set_apart)} runs were set apart, the first: {store.set_apart[0]}")
+    for what, items in (("left out", store.left_out), ("set apart", store.set_apart)):
+        for item in items:
+            typer.echo(f"{what}: {item}", err=True)
+    for what, items in (("left out", store.left_out), ("set apart", store.set_apart)):
+        if strict and items:
+            raise UserError(f"{len(items)} runs were {what}, the first: {items[0]}")

@@ -1,18 +1,6 @@
 """Tables from ``metrics.json`` files, and from nothing else: no model, no torch, no data set."""
 
-from cvis.report.table import Block, Group, Row, Statistic, comparison, per_step
-from cvis.runs.find import LeftOut, RunResult, Store, TextEncoder, load_runs
+from cvis.report.table import comparison, per_step
+from cvis.runs.find import load_runs
 
-__all__ = [
-    "Block",
-    "Group",
-    "LeftOut",
-    "Row",
-    "RunResult",
-    "Statistic",
-    "Store",
-    "TextEncoder",
-    "comparison",
-    "load_runs",
-    "per_step",
-]
+__all__ = ["comparison", "load_runs", "per_step"]

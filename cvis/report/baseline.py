@@ -1,13 +1,20 @@
-"""A result table with every row's gain over one of them, the baseline."""
+"""Every row's gain over one of them, the baseline, seed by seed.
+
+Two runs of one seed share the step-0 model and the order of the clips, so their difference varies less than either
+of them does. Only seeds that both have are compared.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import sqrt
+from statistics import fmean, stdev
 
 from cvis.errors import UserError
-from cvis.report.paired import paired_difference
-from cvis.report.rows import Block, Group, Row
+from cvis.report.rows import Block, Group, PairedDifference, Row
+
+LEVEL = 0.95
 
 
 def with_baseline(groups: Sequence[Group], name: str) -> list[Group]:
@@ -20,9 +27,30 @@ def with_baseline(groups: Sequence[Group], name: str) -> list[Group]:
     """
     against = [_of_group(group, name) for group in groups]
     if not any(block.baseline for group in against for block in group.blocks):
-        known = sorted({row.learner for group in groups for block in group.blocks for row in _ours(block)})
-        raise UserError(f"--baseline {name}: no row is called that; choose of {', '.join(known) or 'none: no runs'}")
+        ours = {
+            row.learner for group in groups for block in group.blocks if block.source == "ours" for row in block.rows
+        }
+        known = ", ".join(sorted(ours)) or "none: no runs"
+        raise UserError(f"--baseline {name}: no row is called that; choose of {known}")
     return against
+
+
+def paired_difference(
+    ours: Mapping[int, float], baseline: Mapping[int, float], level: float = LEVEL
+) -> PairedDifference:
+    """``ours`` minus ``baseline``, seed -> value each, with the interval of a paired Student t-test.
+
+    >>> paired_difference({0: 3.0, 1: 5.0, 7: 9.0}, {0: 1.0, 1: 2.0}).mean
+    2.5
+    """
+    gains = [ours[seed] - baseline[seed] for seed in sorted(ours.keys() & baseline.keys())]
+    if len(gains) < 2:
+        return PairedDifference(gains[0] if gains else None, n=len(gains))
+    from scipy.special import stdtrit  # scipy.stats would take a second to load
+
+    mean = fmean(gains)
+    half = float(stdtrit(len(gains) - 1, 0.5 + level / 2)) * stdev(gains) / sqrt(len(gains))
+    return PairedDifference(mean, mean - half, mean + half, len(gains))
 
 
 def compared(block: Block) -> list[Row]:
@@ -36,32 +64,28 @@ def unpaired(row: Row, baseline: Row) -> list[int]:
 
 
 def _of_group(group: Group, name: str) -> Group:
-    blocks = [_of_block(block, group.columns, name) for block in group.blocks]
-    lacking = [i for i, block in enumerate(blocks) if _ours(block) and block.baseline is None]
+    blocks = tuple(_of_block(block, name) if block.source == "ours" else block for block in group.blocks)
+    lacking = [i for i, block in enumerate(blocks, 1) if block.source == "ours" and block.baseline is None]
     if not lacking:
-        return replace(group, blocks=tuple(blocks))
-    where = "" if len(lacking) == len(blocks) else " in " + ", ".join(f"block {i + 1}" for i in lacking)
+        return replace(group, blocks=blocks)
+    where = "" if len(lacking) == len(blocks) else " in " + ", ".join(f"block {i}" for i in lacking)
     note = f"{group.scenario}, {group.segmenter}: no run of the baseline {name}{where}: no differences there."
-    return replace(group, blocks=tuple(blocks), notes=(*group.notes, note))
+    return replace(group, blocks=blocks, notes=(*group.notes, note))
 
 
-def _ours(block: Block) -> tuple[Row, ...]:
-    return block.rows if block.source == "ours" else ()
-
-
-def _of_block(block: Block, columns: Sequence[str], name: str) -> Block:
-    rows = _ours(block)
-    called = [row for row in rows if row.name == name] or [row for row in rows if name in (row.learner, row.label)]
+def _of_block(block: Block, name: str) -> Block:
+    called = [row for row in block.rows if row.name == name]
+    called = called or [row for row in block.rows if name in (row.learner, row.label)]
     if len(called) > 1:
         names = ", ".join(repr(row.name) for row in called)
         raise UserError(f"--baseline {name}: {len(called)} rows are called that; give one of {names}")
     if not called:
         return block
     (baseline,) = called
-    rows = tuple(row if row is baseline else _with_gains(row, baseline, columns) for row in block.rows)
+    rows = tuple(row if row is baseline else _with_gains(row, baseline) for row in block.rows)
     return replace(block, rows=rows, baseline=baseline)
 
 
-def _with_gains(row: Row, baseline: Row, columns: Sequence[str]) -> Row:
-    gains = {name: paired_difference(row.cells[name].by_seed, baseline.cells[name].by_seed) for name in columns}
+def _with_gains(row: Row, baseline: Row) -> Row:
+    gains = {name: paired_difference(cell.by_seed, baseline.cells[name].by_seed) for name, cell in row.cells.items()}
     return replace(row, gains=gains)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,8 +11,7 @@ import numpy as np
 from cvis.errors import UserError
 from cvis.evaluation.continual import classwise_forgetting
 from cvis.evaluation.measures import CLASS_METRICS
-from cvis.report.class_ap import ap_matrix, class_values, learned_at
-from cvis.runs.find import RunResult
+from cvis.runs.result import RunResult
 
 Runs = RunResult | Sequence[RunResult]
 """One run, or the seeds of one row: their mean is shown."""
@@ -43,7 +42,9 @@ class ClassByStep:
     def as_json(self) -> dict[str, Any]:
         """Plain values, unrounded, None for nan."""
         rows = zip(self.classes, self.names, self.learned_at, self.values, strict=True)
-        classes = [{"id": c, "name": name, "learned_at": t, "values": plain(values)} for c, name, t, values in rows]
+        classes = [
+            {"id": c, "name": name, "learned_at": t, "values": [*map(known, values)]} for c, name, t, values in rows
+        ]
         return {
             "metric": self.metric,
             "n": self.n,
@@ -74,7 +75,7 @@ class ClassForgetting:
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, unrounded, None for nan."""
-        return {key: plain([v])[0] if isinstance(v, float) else v for key, v in asdict(self).items()}
+        return {key: known(v) if isinstance(v, float) else v for key, v in asdict(self).items()}
 
 
 def class_by_step(runs: Runs, metric: str = "AP") -> ClassByStep:
@@ -88,18 +89,17 @@ def class_by_step(runs: Runs, metric: str = "AP") -> ClassByStep:
     if metric not in CLASS_METRICS:
         raise UserError(f"--metric {metric}: no metric of a single class; choose of {', '.join(CLASS_METRICS)}")
     seeds = _same_stream(runs)
-    learned = learned_at(seeds[0])
-    steps = range(len(seeds[0].steps))
-    values = np.mean([_matrix(run, learned, metric) for run in seeds], axis=0)  # nan in one seed: nan
-    seen = np.array([[t >= since for t in steps] for since in learned.values()], bool).reshape(len(learned), len(steps))
-    missing = (np.isnan(values) & seen).any(axis=1)
+    learned, steps = seeds[0].learned_at, range(len(seeds[0].steps))
+    values = np.mean([_matrix(run, metric) for run in seeds], axis=0)  # nan in one seed: nan
     return ClassByStep(
         classes=tuple(learned),
         names=tuple(seeds[0].classes[c] for c in learned),
         learned_at=tuple(learned.values()),
         steps=tuple(steps),
         values=values,
-        no_ground_truth=tuple(c for c, gone in zip(learned, missing, strict=True) if gone),
+        no_ground_truth=tuple(
+            c for (c, since), row in zip(learned.items(), values, strict=True) if np.isnan(row[since:]).any()
+        ),
         metric=metric,
         n=len(seeds),
     )
@@ -112,49 +112,45 @@ def class_forgetting(runs: Runs) -> list[ClassForgetting]:
         UserError: a damaged file, or seeds whose classes differ.
     """
     seeds = _same_stream(runs)
-    learned = learned_at(seeds[0])
-    numbers = np.mean([_forgetting(run, learned) for run in seeds], axis=0).reshape(len(learned), 4)
-    names = seeds[0].classes
-    return [
-        ClassForgetting(c, names[c], t, *map(float, row)) for (c, t), row in zip(learned.items(), numbers, strict=True)
-    ]
+    numbers = np.mean([_forgetting(run) for run in seeds], axis=0)
+    learned, names = seeds[0].learned_at.items(), seeds[0].classes
+    return [ClassForgetting(c, names[c], t, *map(float, row)) for (c, t), row in zip(learned, numbers, strict=True)]
 
 
-def plain(values: Sequence[float] | np.ndarray) -> list[float | None]:
+def known(value: float) -> float | None:
     """For JSON, which has no nan.
 
-    >>> plain([1.5, float("nan")])
-    [1.5, None]
+    >>> known(1.5), known(float("nan"))
+    (1.5, None)
     """
-    return [None if np.isnan(value) else float(value) for value in values]
+    return None if np.isnan(value) else float(value)
 
 
-def _matrix(run: RunResult, learned: Mapping[int, int], metric: str) -> np.ndarray:
-    values = np.full((len(learned), len(run.steps)), np.nan)
-    for t in range(len(run.steps)):
-        after = class_values(run, t, metric)
-        for row, (c, since) in enumerate(learned.items()):
-            if t >= since:
-                values[row, t] = after.get(c, np.nan)
-    return values
+def _matrix(run: RunResult, metric: str = "AP") -> np.ndarray:
+    """[K, T], nan before a class was learned."""
+    after = [run.class_values(t, metric) for t in range(len(run.steps))]
+    rows = [
+        [values.get(c, np.nan) if t >= since else np.nan for t, values in enumerate(after)]
+        for c, since in run.learned_at.items()
+    ]
+    return np.array(rows, float).reshape(-1, len(after))
 
 
-def _forgetting(run: RunResult, learned: Mapping[int, int]) -> np.ndarray:
+def _forgetting(run: RunResult) -> np.ndarray:
     """[K, 4]: first, best, final, forgetting."""
-    values = _matrix(run, learned, "AP")
-    lost = classwise_forgetting(ap_matrix(run))
-    numbers = np.full((len(learned), 4), np.nan)
-    for row, (c, since) in enumerate(learned.items()):
-        final, forgotten = values[row, -1], lost.get(c, np.nan)
-        numbers[row] = values[row, since], final + forgotten, final, forgotten
-    return numbers
+    lost = classwise_forgetting(run.ap_matrix)
+    rows = [
+        (values[since], values[-1] + lost.get(c, np.nan), values[-1], lost.get(c, np.nan))
+        for (c, since), values in zip(run.learned_at.items(), _matrix(run), strict=True)
+    ]
+    return np.array(rows, float).reshape(-1, 4)
 
 
 def _same_stream(runs: Runs) -> Sequence[RunResult]:
     seeds = [runs] if isinstance(runs, RunResult) else runs
     first = seeds[0]
     for run in seeds[1:]:
-        if list(learned_at(run).items()) != list(learned_at(first).items()) or len(run.steps) != len(first.steps):
+        if run.learned != first.learned:
             raise UserError(
                 f"{run.file}: groups: has other classes or steps than {first.path}; "
                 "these are not seeds of one stream: give one of them"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cvis.evaluation.measures import heading
-from cvis.report.baseline import compared, unpaired
-from cvis.report.paired import LEVEL, PairedDifference
-from cvis.report.rows import Block, Group, Row, Statistic, printed
+from cvis.report.baseline import LEVEL, compared, unpaired
+from cvis.report.rows import Block, Group, PairedDifference, Row, Statistic, printed
 from cvis.report.value import Cell, Section, Table, numbers, texts, words
 from cvis.runs.protocol import describe
 
@@ -39,8 +38,12 @@ def random_note(rows: Sequence[Row]) -> list[str]:
     return [RANDOM_NOTE] if any(row.text_encoder and row.text_encoder.is_random for row in rows) else []
 
 
-def number(statistic: Statistic) -> Cell:
-    return Cell(statistic.text(), rank=statistic.rank)
+def number(statistic: Statistic, n: int = 0) -> Cell:
+    """Of a row of ``n`` seeds: a number that not all of them have says how many do."""
+    text = statistic.text()
+    if n and statistic.n not in (0, n):
+        text += f" (n={statistic.n})"
+    return Cell(text, rank=statistic.rank)
 
 
 def name(row: Row) -> str:
@@ -52,7 +55,7 @@ def _results(block: Block, columns: Sequence[str]) -> Table:
     return Table(
         columns=(*words("learner", "source", "init"), *numbers("seeds", *map(heading, columns))),
         rows=tuple(
-            (*texts(name(row), row.source, row.init, str(row.n)), *(_number(row.cells[c], row.n) for c in columns))
+            (*texts(name(row), row.source, row.init, str(row.n)), *(number(row.cells[c], row.n) for c in columns))
             for row in block.rows
         ),
         title=title,
@@ -69,12 +72,6 @@ def _titles(block: Block) -> tuple[str, str]:
         return "", ""
     what = "another protocol, not comparable with the table above: "
     return what + describe(block.differs), what + ", ".join(block.differs)
-
-
-def _number(statistic: Statistic, n: int) -> Cell:
-    """A number that not all seeds have says how many do."""
-    text = statistic.text()
-    return Cell(text if statistic.n in (0, n) else f"{text} (n={statistic.n})", rank=statistic.rank)
 
 
 def _differences(block: Block, baseline: Row, columns: Sequence[str]) -> Table:

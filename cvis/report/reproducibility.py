@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from cvis.report.published import load_published
-from cvis.report.published_rows import with_published
+from cvis.report.published import load_published, with_published
 from cvis.report.rows import Block, Group, Row
 from cvis.report.table import comparison
 from cvis.runs.protocol import describe
@@ -103,39 +102,34 @@ def rows_of(groups: Iterable[Group]) -> Iterator[tuple[Group, Block, Row]]:
 
 def as_json(report: Reproducibility) -> dict[str, Any]:
     """The same content as plain values, unrounded."""
-    return {
-        "cells": [{"scenario": s, "learner": name, "status": status} for (s, name), status in report.cells.items()],
-        "rows": [
-            {
-                "scenario": group.scenario,
-                "segmenter": group.segmenter,
-                "init": row.init,
-                "protocol_differs": describe(block.differs),
-                "learner": row.learner,
-                "name": row.name,
-                "status": report.entries[row.run_ids].status,
-                "runs": dict(zip(map(str, row.seeds), row.run_ids, strict=True)),
-                "metrics": row.metrics(),
-                "text_encoder": row.text_encoder and asdict(row.text_encoder),
-                "commands": list(report.entries[row.run_ids].commands),
-                "codes": list(report.entries[row.run_ids].codes),
-                "environments": list(report.entries[row.run_ids].environments),
-            }
-            for group, block, row in rows_of(report.groups)
-        ],
-        "environments": list(report.environments),
-    }
+    rows = []
+    for group, block, row in rows_of(report.groups):
+        entry = asdict(report.entries[row.run_ids])
+        about = {
+            "scenario": group.scenario,
+            "segmenter": group.segmenter,
+            "init": row.init,
+            "protocol_differs": describe(block.differs),
+            "learner": row.learner,
+            "name": row.name,
+            "status": entry.pop("status"),
+            "runs": dict(zip(map(str, row.seeds), row.run_ids, strict=True)),
+            "metrics": row.metrics(),
+            "text_encoder": row.text_encoder and asdict(row.text_encoder),
+        }
+        rows.append({**about, **entry})
+    cells = [{"scenario": s, "learner": name, "status": status} for (s, name), status in report.cells.items()]
+    return {"cells": cells, "rows": rows, "environments": report.environments}
 
 
 def _entry(row: Row, made: Sequence[Provenance], places: Sequence[str], rebuild: Rebuild) -> Entry:
-    commands = [run.command for run in made if run.command is not None]
+    commands = [run.command for run in made]
     silent = [(seed, run) for seed, run in zip(row.seeds, made, strict=True) if run.command is None]
     if silent:
-        rebuilt = rebuild(silent[0][1].record, [seed for seed, _ in silent])
-        commands += [rebuilt] if rebuilt is not None else []
+        commands.append(rebuild(silent[0][1].record, [seed for seed, _ in silent]))
     return Entry(
         status=_status(row, made),
-        commands=joined(commands),
+        commands=joined(command for command in commands if command is not None),
         codes=tuple(dict.fromkeys(run.code for run in made)),
         environments=tuple(sorted({places.index(run.environment) + 1 for run in made})),
     )

@@ -73,15 +73,12 @@ class ResultTables:
                     "ranks": {metric: 1 | 2}}                        the best and the second
             gain:  {"mean", "low", "high", "n"}                      row minus baseline over n pairs, 95 % interval
         """
-        content: dict[str, Any] = {"schema": SCHEMA}
-        if any(group.metric for group in self.groups):
-            by_metric: dict[str, list[Group]] = {}
-            for group in self.groups:
-                by_metric.setdefault(group.metric, []).append(group)
-            content["per_step"] = {metric: [_group(group) for group in same] for metric, same in by_metric.items()}
-        else:
-            content["groups"] = [_group(group) for group in self.groups]
-        return {**content, "left_out": reasons(self.left_out), "set_apart": reasons(self.set_apart)}
+        per_metric: dict[str, list[dict[str, Any]]] = {}
+        for group in self.groups:
+            per_metric.setdefault(group.metric, []).append(_group(group))
+        tables = {"per_step": per_metric} if any(per_metric) else {"groups": per_metric.get("", [])}
+        left = {"left_out": reasons(self.left_out), "set_apart": reasons(self.set_apart)}
+        return {"schema": SCHEMA, **tables, **left}
 
 
 def reasons(items: Iterable[LeftOut]) -> list[dict[str, str]]:
@@ -97,10 +94,10 @@ def _records(group: Group, index: int, block: Block, row: Row) -> Iterator[dict[
         **row.about(),
         "note": "; ".join([block.title, *block.notes]) if block.title else "",
     }
+    metrics = row.metrics()
     for step, column in enumerate(group.columns):
-        record = {**place, "metric": group.metric, "step": step} if group.metric else {**place, "metric": column}
-        cell = row.cells[column]
-        record |= {"mean": cell.mean, "std": cell.std, "n": cell.n, "rank": cell.rank}
+        named = {"metric": group.metric, "step": step} if group.metric else {"metric": column}
+        record = {**place, **named, **metrics[column], "rank": row.cells[column].rank}
         if block.baseline and row.gains:
             gain = row.gains[column]
             record |= {"baseline": block.baseline.name, "difference": gain.mean, "pairs": gain.n}
@@ -125,7 +122,7 @@ def _block(block: Block) -> dict[str, Any]:
         "protocol": block.protocol,
         "differs": {key: {"here": here, "first": first} for key, (here, first) in block.differs.items()},
         "rows": [_row(row) for row in block.rows],
-        "baseline": block.baseline and _baseline(block, block.baseline),
+        "baseline": block.baseline and {"name": block.baseline.name, "rows": _gains(block, block.baseline)},
     }
 
 
@@ -138,8 +135,8 @@ def _row(row: Row) -> dict[str, Any]:
     }
 
 
-def _baseline(block: Block, baseline: Row) -> dict[str, Any]:
-    rows = [
+def _gains(block: Block, baseline: Row) -> list[dict[str, Any]]:
+    return [
         {
             "name": row.name,
             "unpaired": unpaired(row, baseline),
@@ -147,4 +144,3 @@ def _baseline(block: Block, baseline: Row) -> dict[str, Any]:
         }
         for row in compared(block)
     ]
-    return {"name": baseline.name, "rows": rows}

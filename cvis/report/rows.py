@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from cvis.report.paired import PairedDifference
 from cvis.runs.protocol import Differences
 from cvis.runs.result import TextEncoder, labelled
 
@@ -42,6 +41,16 @@ def printed(value: float) -> str:
     ('0.00', '1.00')
     """
     return f"{round(value, 2) + 0.0:.2f}"
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """Mean difference over ``n`` pairs of seeds, and from two pairs on its confidence interval."""
+
+    mean: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
 
 
 @dataclass(frozen=True)

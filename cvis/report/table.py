@@ -10,17 +10,17 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean, stdev
-from typing import Any
+from typing import Any, TypeVar
 
 from cvis.errors import UserError
 from cvis.evaluation.measures import COLUMNS, MEASURES, METRICS, STEP_METRICS
-from cvis.report.class_ap import ap_matrix, class_values
-from cvis.report.rank import ranked
-from cvis.report.rows import Block, Group, Row, Statistic
-from cvis.runs.find import RunResult
+from cvis.report.rows import Block, Group, Row, Statistic, printed
 from cvis.runs.protocol import differences, signature
+from cvis.runs.result import RunResult
 
-__all__ = ["Block", "Group", "Row", "Statistic", "comparison", "per_step"]
+Key = TypeVar("Key", bound=Hashable)
+Cells = Callable[[Sequence[RunResult]], dict[str, Statistic]]
+"""The numbers of a row, from the runs of its seeds."""
 
 
 def comparison(runs: Sequence[RunResult], metrics: Sequence[str] = ()) -> list[Group]:
@@ -29,15 +29,14 @@ def comparison(runs: Sequence[RunResult], metrics: Sequence[str] = ()) -> list[G
     Raises:
         UserError: an unknown metric, or damaged numbers of a class where they are needed.
     """
-    columns = chosen(metrics, METRICS, default=COLUMNS)
-
+    columns = _known(metrics, METRICS) or COLUMNS
     joint = {_condition(run): run for run in reversed(runs) if run.upper_bound}
 
     def cells(seeds: Sequence[RunResult]) -> dict[str, Statistic]:
         return {name: _statistic((run.seed, _value(run, name, joint)) for run in seeds) for name in columns}
 
     better = {name: MEASURES[name].direction for name in columns}
-    return [_group(key, same, columns, cells, better) for key, same in _grouped(runs).items()]
+    return [_group(same, columns, cells, better) for same in _streams(runs)]
 
 
 def per_step(runs: Sequence[RunResult], metric: str = "mAP_all") -> list[Group]:
@@ -46,66 +45,75 @@ def per_step(runs: Sequence[RunResult], metric: str = "mAP_all") -> list[Group]:
     Raises:
         UserError: an unknown metric.
     """
-    (metric,) = chosen([metric], STEP_METRICS)
+    _known([metric], STEP_METRICS)
     groups = []
-    for key, same in _grouped(runs).items():
-        length = max(len(run.steps) for run in same)
-        columns = tuple(f"step {i}" for i in range(length))
+    for same in _streams(runs):
+        columns = tuple(f"step {i}" for i in range(max(len(run.steps) for run in same)))
 
-        def cells(runs: Sequence[RunResult], length: int = length) -> dict[str, Statistic]:
+        def cells(seeds: Sequence[RunResult], columns: tuple[str, ...] = columns) -> dict[str, Statistic]:
             return {
-                f"step {i}": _statistic((run.seed, _at_step(run, i, length, metric)) for run in runs)
-                for i in range(length)
+                step: _statistic((run.seed, _at_step(run, i, len(columns), metric)) for run in seeds)
+                for i, step in enumerate(columns)
             }
 
-        group = _group(key, same, columns, cells, dict.fromkeys(columns, "higher"))
-        groups.append(replace(group, metric=metric))
+        groups.append(_group(same, columns, cells, dict.fromkeys(columns, "higher"), metric))
     return groups
 
 
-def chosen(asked: Sequence[str], known: tuple[str, ...], default: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """The metrics asked for.
+def ranked(rows: Sequence[Row], better: Mapping[str, str]) -> tuple[Row, ...]:
+    """The rows with the ranks of their cells: 1 the best mean of a column, 2 the second, 0 all others.
 
-    Raises:
-        UserError: one of them is unknown.
+    Means that print alike share a rank, and the next other one is the second: a difference that no reader can see
+    decides nothing. An upper bound has no rank, nor has a number without another to compare it with.
+
+    Args:
+        better: column -> ``higher`` or ``lower``.
     """
-    for name in asked:
-        if name not in known:
-            raise UserError(f"--metric {name}: no such metric; choose of {', '.join(known)}")
-    return tuple(asked) or default
+    cells = [dict(row.cells) for row in rows]
+    for column, direction in better.items():
+        means = {
+            i: float(printed(mean))
+            for i, row in enumerate(rows)
+            if not row.upper_bound and (mean := row.cells[column].mean) is not None
+        }
+        best = sorted(set(means.values()), reverse=direction == "higher")[:2]
+        for i, mean in means.items():
+            if len(means) > 1 and mean in best:
+                cells[i][column] = replace(cells[i][column], rank=best.index(mean) + 1)
+    return tuple(replace(row, cells=ranked_cells) for row, ranked_cells in zip(rows, cells, strict=True))
 
 
-def _grouped(runs: Sequence[RunResult]) -> dict[tuple[str, str], list[RunResult]]:
-    groups: dict[tuple[str, str], list[RunResult]] = {}
-    for run in sorted(runs, key=lambda r: (r.scenario, r.segmenter, r.method, r.seed)):
-        groups.setdefault((run.scenario, run.segmenter), []).append(run)
-    return groups
+def _known(asked: Sequence[str], known: tuple[str, ...]) -> tuple[str, ...]:
+    if unknown := [name for name in asked if name not in known]:
+        raise UserError(f"--metric {unknown[0]}: no such metric; choose of {', '.join(known)}")
+    return tuple(asked)
+
+
+def _split(runs: Iterable[RunResult], key: Callable[[RunResult], Key]) -> dict[Key, list[RunResult]]:
+    parts: dict[Key, list[RunResult]] = {}
+    for run in runs:
+        parts.setdefault(key(run), []).append(run)
+    return parts
+
+
+def _streams(runs: Sequence[RunResult]) -> Iterable[list[RunResult]]:
+    """The runs of each scenario and segmenter."""
+    in_order = sorted(runs, key=lambda run: (run.scenario, run.segmenter, run.method, run.seed))
+    return _split(in_order, lambda run: (run.scenario, run.segmenter)).values()
 
 
 def _group(
-    key: tuple[str, str],
-    runs: Sequence[RunResult],
-    columns: tuple[str, ...],
-    cells: Callable[[Sequence[RunResult]], dict[str, Statistic]],
-    better: Mapping[str, str],
+    runs: Sequence[RunResult], columns: tuple[str, ...], cells: Cells, better: Mapping[str, str], metric: str = ""
 ) -> Group:
-    by_protocol: dict[Hashable, list[RunResult]] = {}
-    for run in runs:
-        by_protocol.setdefault(signature(run.conditions), []).append(run)
     blocks: list[Block] = []
+    by_protocol = _split(runs, lambda run: signature(run.conditions))
     for same in sorted(by_protocol.values(), key=len, reverse=True):
         protocol = same[0].conditions
         differs = differences(protocol, blocks[0].protocol) if blocks else {}
-        blocks.append(Block(protocol, differs, ranked(_rows(same, cells), better)))
-    return Group(*key, tuple(blocks), columns)
-
-
-def _rows(runs: Sequence[RunResult], cells: Callable[[Sequence[RunResult]], dict[str, Statistic]]) -> list[Row]:
-    by_method: dict[tuple[str, ...], list[RunResult]] = {}
-    for run in runs:
-        by_method.setdefault(run.method, []).append(run)
-    rows = [_row(seeds, cells(seeds)) for seeds in by_method.values()]
-    return sorted(_told_apart(rows), key=lambda row: row.upper_bound)
+        rows = _told_apart([_row(seeds, cells(seeds)) for seeds in _split(same, lambda run: run.method).values()])
+        bounds_last = sorted(rows, key=lambda row: row.upper_bound)
+        blocks.append(Block(protocol, differs, ranked(bounds_last, better)))
+    return Group(runs[0].scenario, runs[0].segmenter, tuple(blocks), columns, metric)
 
 
 def _row(runs: Sequence[RunResult], cells: dict[str, Statistic]) -> Row:
@@ -145,7 +153,7 @@ def _value(run: RunResult, metric: str, joint: Mapping[Hashable, RunResult]) -> 
     if against_joint is None:
         return run.final.get(metric, run.steps[-1].get(metric))
     bound = None if run.upper_bound else joint.get(_condition(run))
-    return bound and against_joint(ap_matrix(run), class_values(bound, -1))
+    return bound and against_joint(run.ap_matrix, bound.class_values(-1))
 
 
 def _at_step(run: RunResult, step: int, length: int, metric: str) -> Any:

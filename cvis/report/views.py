@@ -14,10 +14,9 @@ from typing import Any
 
 from cvis.errors import UserError
 from cvis.evaluation.measures import MEASURES, SIZES, STABILITY, STEP_METRICS
-from cvis.report.class_ap import class_values
 from cvis.report.rows import Group, Row
 from cvis.report.table import comparison
-from cvis.runs.find import RunResult
+from cvis.runs.result import RunResult
 
 COSTS = ("trainable_params", "stored_params", "train_s")
 """What a step costs: numbers trained, numbers added to what must be kept, seconds."""
@@ -157,23 +156,18 @@ def beside(tables: Mapping[str, Sequence[Group]]) -> list[Group]:
 
 def upper_bound(run: RunResult, metric: str) -> float | None:
     """What a run that saw all classes at once reaches, over the same classes as the others' last step."""
-    classes = {
-        "mAP_base": run.groups[:1],
-        "mAP_old": run.groups[:-1],
-        "mAP_new": run.groups[-1:],
-    }.get(metric)
-    if classes is None:
+    groups = {"mAP_base": run.groups[:1], "mAP_old": run.groups[:-1], "mAP_new": run.groups[-1:]}
+    if metric not in groups:
         return run.steps[-1].get(metric)
-    return _mean_ap(run, [c for group in classes for c in group]) if len(run.groups) > 1 else None
+    return _mean_ap(run, [c for group in groups[metric] for c in group]) if len(run.groups) > 1 else None
 
 
 def _curves(runs: Sequence[RunResult], value: Value, bound: Callable[[RunResult], Any]) -> list[Curve]:
-    rows = entries(runs)
     length: dict[tuple[str, str], int] = {}
-    for entry in rows:
-        place = entry.scenario, entry.segmenter
-        length[place] = max(length.get(place, 1), *(len(run.steps) for run in entry.runs))
-    return [_curve(entry, length[entry.scenario, entry.segmenter], value, bound) for entry in rows]
+    for run in runs:
+        stream = run.scenario, run.segmenter
+        length[stream] = max(length.get(stream, 1), len(run.steps))
+    return [_curve(entry, length[entry.scenario, entry.segmenter], value, bound) for entry in entries(runs)]
 
 
 def _curve(entry: Entry, length: int, value: Value, bound: Callable[[RunResult], Any]) -> Curve:
@@ -193,7 +187,7 @@ def _mean_std(values: Any) -> tuple[float, float]:
 
 
 def _mean_ap(run: RunResult, classes: Sequence[int]) -> float | None:
-    ap = class_values(run, -1)
+    ap = run.class_values(-1)
     scored = [ap[c] for c in classes if c in ap]
     return fmean(scored) if scored else None
 
@@ -215,16 +209,11 @@ def _beside(parts: Mapping[str, Group]) -> Group:
             cells = {metric: part.blocks[i].rows[j].cells for metric, part in parts.items()}
             rows.append(replace(row, cells={name: cells[metric][step] for name, (step, metric) in columns.items()}))
         blocks.append(replace(block, rows=tuple(rows)))
-    notes = [*(note for part in parts.values() for note in part.notes), *_nowhere(parts)]
+    notes = [note for part in parts.values() for note in part.notes]
+    if empty := [metric for metric, part in parts.items() if metric in SIZES and _is_empty(part)]:
+        notes.append(f"{', '.join(empty)}: undefined, as no object of the test videos is of that size.")
     return replace(first, blocks=tuple(blocks), columns=tuple(columns), metric="", notes=tuple(notes))
 
 
-def _nowhere(parts: Mapping[str, Group]) -> list[str]:
-    """Says why a whole column is empty."""
-    empty = [
-        metric
-        for metric, part in parts.items()
-        if all(cell.mean is None for block in part.blocks for row in block.rows for cell in row.cells.values())
-    ]
-    sizes = [metric for metric in empty if metric in SIZES]
-    return [f"{', '.join(sizes)}: undefined, as no object of the test videos is of that size."] if sizes else []
+def _is_empty(group: Group) -> bool:
+    return all(cell.mean is None for block in group.blocks for row in block.rows for cell in row.cells.values())

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cvis.errors import UserError
+from cvis.evaluation.continual import APMatrix, is_defined
 from cvis.runs.paths import RunFolder
 from cvis.runs.protocol import conditions, signature
 
@@ -106,6 +107,38 @@ class RunResult:
     def identity(self) -> tuple[object, ...]:
         """What two copies of one run share."""
         return (*self.cell, self.method, signature(self.conditions))
+
+    @property
+    def learned_at(self) -> dict[int, int]:
+        """Class -> the step that brought it, in learning order. Joint training has all classes in its one step."""
+        return {c: t for t, classes in enumerate(self.learned) for c in classes}
+
+    @property
+    def ap_matrix(self) -> APMatrix:
+        """The AP of every class after every step; raises what :meth:`class_values` does."""
+        return APMatrix(self.learned, tuple(self.class_values(t) for t in range(len(self.steps))))
+
+    def class_values(self, step: int, metric: str = "AP") -> dict[int, float]:
+        """Data-set id -> value after a step, of the classes that have one; empty in files without them.
+
+        Raises:
+            UserError: ``per_class`` is not what the schema has there.
+        """
+        per_class = self.steps[step].get("per_class")
+        where = f"{self.file}: steps[{step}].per_class"
+        if per_class is None:
+            return {}
+        if not isinstance(per_class, dict):
+            raise UserError(f"{where}: {per_class!r:.60}: is not a table of classes; run the same `cvis run` again")
+        values = {}
+        for key, metrics in per_class.items():
+            value = metrics.get(metric) if isinstance(metrics, dict) else metrics
+            if metrics is value or type(value) not in (int, float, type(None)) or not key.isdecimal():
+                said = f"{value!r:.60}: is not a number of a class"
+                raise UserError(f"{where}.{key}: {said}; run the same `cvis run` again")
+            if is_defined(value):
+                values[int(key)] = float(value)
+        return values
 
     def step_at(self, step: int | None) -> int:
         """The step that a user asked for; None stands for the last.

@@ -13,8 +13,7 @@ from cvis.errors import UserError
 from cvis.report import comparison, load_runs, per_step
 from cvis.report.baseline import with_baseline
 from cvis.report.formats import FORMATS, render
-from cvis.report.published import PublishedRow, PublishedTable
-from cvis.report.published_rows import with_published
+from cvis.report.published import PublishedRow, PublishedTable, with_published
 from cvis.report.result_tables import ResultTables
 
 NASTY = r"""*<b>&_%$#{}~^\ | [x] "q" `c` é±中"""
@@ -31,8 +30,15 @@ def document(tmp_path):
         write_run(tmp_path, "third", seed, mAP=mAP - 10)
     write_run(tmp_path / "other", "apart", mAP=99.0, protocol={"init": "coco", "split_sha256": "ab" * 32})
     runs = load_runs([tmp_path]).runs
-    rows = (PublishedRow("P&P|1", "x", {"mAP": 50.0}, {}), PublishedRow("P2", "y", {"mAP": 40.0}, {}))
-    paper = PublishedTable("synthetic-20-4", "mask2former_tiny", "coco", "A|B <i>, Table 1", ("another split",), rows)
+    printed = {"P&P|1": 50.0, "P2": 40.0}
+    paper = PublishedTable(
+        scenario="synthetic-20-4",
+        title="A|B <i>, Table 1",
+        rows=[PublishedRow(method=m, learner="x", final={"mAP": mAP}, steps={}) for m, mAP in printed.items()],
+        notes=["another split"],
+        segmenter="mask2former_tiny",
+        init="coco",
+    )
     return ResultTables(with_published(with_baseline(comparison(runs, ["mAP", "FR"]), "third"), [paper]))
 
 

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 from cvis.cli import app
 from cvis.errors import UserError
 from cvis.report import comparison, load_runs, per_step
-from cvis.report.baseline import compared, unpaired, with_baseline
-from cvis.report.paired import PairedDifference, paired_difference
+from cvis.report.baseline import compared, paired_difference, unpaired, with_baseline
+from cvis.report.rows import PairedDifference
 
 VALUES = st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)), min_size=2, max_size=8)
 

@@ -12,8 +12,7 @@ from cvis.cli import app
 from cvis.errors import UserError
 from cvis.files import shipped
 from cvis.report import comparison, load_runs, per_step
-from cvis.report.published import load_published
-from cvis.report.published_rows import with_published
+from cvis.report.published import load_published, with_published
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -45,7 +44,9 @@ def show(*arguments):
 def test_the_shipped_numbers_are_those_of_the_transcript():
     transcript = yaml.safe_load(SHARED.read_text())
     tables = load_published()
-    main = {table.scenario: {row.label: row for row in table.rows} for table in tables if "ablation" not in table.title}
+    main = {
+        table.scenario: {row.method: row for row in table.rows} for table in tables if "ablation" not in table.title
+    }
     assert main.keys() == {name.replace("_", "-") for name in transcript["final"]}
     for stream, methods in transcript["final"].items():
         ours = main[stream.replace("_", "-")]
@@ -55,7 +56,7 @@ def test_the_shipped_numbers_are_those_of_the_transcript():
             assert [list(step) for step in zip(*columns, strict=True)] == steps
     (ablation,) = [table for table in tables if "ablation" in table.title]
     for row, printed in zip(ablation.rows, transcript["ablation_20-4"], strict=True):
-        assert row.steps == {"mAP_all": tuple(printed["steps"])}
+        assert row.steps == {"mAP_all": printed["steps"]}
         assert row.final == {name: printed[name] for name in row.final}
         assert len(row.final) == 6
 
@@ -153,16 +154,11 @@ ROW = ("tables", 0, "rows", 0)
 @pytest.mark.parametrize(
     ("path", "value", "says"),
     [
-        (("schema",), 2, "schema: 2: is not 1"),
-        (("source",), None, "source: None: is not a str"),
-        (("tables",), "x", "tables: 'x': is not a list"),
-        (("notes",), "x", "notes: 'x': is not a list of texts"),
-        ((*ROW, "final", "mAP"), "9391", r"tables\[0\].rows\[0\].final.mAP: '9391': is not a percentage"),
-        ((*ROW, "final", "mAP"), 9391, "9391: is not a percentage"),
-        ((*ROW, "final", "mAPP"), 1, "final.mAPP: is no metric; choose of mAP, "),
-        ((*ROW, "steps", "APs"), 1, "steps.APs: 1: is not a list with a number per step"),
-        ((*ROW, "steps", "APs"), [1, None], "steps.APs: None: is not a percentage"),
-        ((*ROW[:3], 0), "M", r"rows\[0\].final: None: is not a dict"),
+        (("schema",), 2, "schema: 2: "),
+        (("nots",), "x", "nots: 'x': no such key; did you mean 'notes'"),
+        ((*ROW, "final", "mAP"), 9391, "tables.0.rows.0.final.mAP: 9391: .* less than or equal to 100"),
+        ((*ROW, "final", "mAPP"), 1, "final.mAPP: 'mAPP': .*mAP_base"),
+        ((*ROW, "steps", "APs"), [1, None], "steps.APs.1: None: "),
     ],
 )
 def test_a_damaged_file_is_named_in_one_line(tmp_path, path, value, says):
@@ -178,7 +174,7 @@ def test_a_damaged_file_is_named_in_one_line(tmp_path, path, value, says):
 @pytest.mark.parametrize("text", ["a: [", "- 1", "", "\t"])
 def test_a_file_that_is_no_table(tmp_path, text):
     (tmp_path / "a.yaml").write_text(text)
-    with pytest.raises(UserError, match=r"a\.yaml: (is not YAML|schema: None)"):
+    with pytest.raises(UserError, match=r"a\.yaml: (is not YAML|top level: )"):
         load_published(tmp_path)
 
 

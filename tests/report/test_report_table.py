@@ -130,23 +130,6 @@ def test_json_is_unrounded(tmp_path):
     assert (row["seeds"], row["init"], row["upper_bound"]) == ([0], "random", False)
 
 
-@pytest.mark.parametrize(
-    ("protocol", "key"),
-    [
-        ({"split_sha256": "bb"}, "split_sha256"),
-        ({"init": "coco"}, "init"),
-        ({"preset": "crisp_paper"}, "preset"),
-        ({"schedule": {"scale": 2.0, "base": {"iterations": 10}}}, "schedule.scale"),
-    ],
-)
-def test_every_key_of_the_protocol_sets_apart(tmp_path, protocol, key):
-    write_run(tmp_path, "a", mAP=10.0)
-    write_run(tmp_path, "b", mAP=20.0, protocol=protocol)
-    first, second = table(tmp_path).blocks
-    assert list(second.differs) == [key]
-    assert {row.cells["mAP"].rank for block in (first, second) for row in block.rows} == {0}
-
-
 def test_means_over_other_classes_are_set_apart(tmp_path):
     for learner, averaged in {"a": 2, "b": 1}.items():
         folder = write_run(tmp_path, learner)

@@ -17,8 +17,7 @@ from cvis.report.page.render import check_place, render
 from cvis.report.page.results import result_tables, step_options
 from cvis.report.page.values import Fact, Facts, Option, Page, Panel
 from cvis.report.page.videos import BUDGET, make_videos
-from cvis.report.published import PublishedTable, load_published
-from cvis.report.published_rows import with_published
+from cvis.report.published import PublishedTable, load_published, with_published
 from cvis.report.rows import Block, Group
 from cvis.report.table import comparison
 from cvis.report.views import Entry, entries

@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from cvis.evaluation.measures import MEASURES, STEP_METRICS
 from cvis.report.layout import random_note
 from cvis.report.page.values import Option
-from cvis.report.published import PublishedTable
-from cvis.report.published_rows import with_published
+from cvis.report.published import PublishedTable, with_published
 from cvis.report.rows import Block, Group, Row
 from cvis.report.table import per_step
 from cvis.report.value import Cell, Cells, Column, Order, Table
