@@ -12,11 +12,10 @@ import numpy as np
 
 from cvis.atomic import atomic_path
 from cvis.errors import UserError
-from cvis.evaluation.accumulate import accumulate
 from cvis.evaluation.check import chosen_classes
 from cvis.evaluation.match import Outcomes, Pairs, match, places
 from cvis.evaluation.protocol import MAX_DETECTIONS, outside
-from cvis.evaluation.result import Result
+from cvis.evaluation.result import Result, accumulate
 
 SCHEMA = 1
 """Raise it whenever the arrays of a digest change their meaning."""

@@ -9,7 +9,8 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from cvis.errors import UserError
-from cvis.evaluation.explain import KINDS, Explanation, Losses
+from cvis.evaluation.error_kinds import KINDS
+from cvis.evaluation.explain import Explanation, Losses
 from cvis.evaluation.forgotten import Fate
 from cvis.report.explain_plot import FATES, TITLES, plot_losses, plot_run
 from cvis.report.explain_run import RunExplanation

@@ -1,4 +1,4 @@
-"""How much AP each kind of error costs: the AP50 with this kind corrected, minus the AP50."""
+"""Where AP is lost: what each kind of error costs, as the AP50 with this kind corrected, minus the AP50."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import numpy as np
 
 from cvis.data.videoset import VideoSet
 from cvis.evaluation.ap import VideoAP
-from cvis.evaluation.explain.kinds import CORRECTABLE, IGNORED, KINDS, NONE, RIGHT, classify
-from cvis.evaluation.explain.overlaps import compare
+from cvis.evaluation.error_kinds import CORRECTABLE, IGNORED, KINDS, NONE, RIGHT, classify, compare
 from cvis.evaluation.protocol import RECALLS
 from cvis.types import Tracks
 
@@ -70,7 +69,7 @@ class Ledger:
 
 
 def explain(ground_truth: VideoSet, tracks: Iterable[Tracks], classes: Collection[int] | None = None) -> Explanation:
-    """Say for each class what its AP is lost to; the kinds are defined in :mod:`cvis.evaluation.explain.kinds`.
+    """Say for each class what its AP is lost to; the kinds are defined in :mod:`cvis.evaluation.error_kinds`.
 
     The correction of a kind (TIDE, section 2.3) is made in all classes at once:
 

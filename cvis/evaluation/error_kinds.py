@@ -30,14 +30,91 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cvis.evaluation.explain.overlaps import FOREGROUND, Overlaps
+from cvis.data.videoset import VideoSet
+from cvis.evaluation.overlap import decode_predicted, frame_overlaps, quotient
+from cvis.evaluation.protocol import MAX_DETECTIONS, THRESHOLDS
+from cvis.evaluation.targets import targets_of
+from cvis.types import Tracks
 
 KINDS = ("wrong_class", "poor_masks", "broken", "switched", "both", "duplicate", "background", "missed")
 CORRECTABLE = ("wrong_class", "poor_masks", "broken", "switched")
 """Kinds of detections that mean a track: corrected, they would find it."""
-BACKGROUND = 0.1
+FOREGROUND, BACKGROUND = float(THRESHOLDS[0]), 0.1
+"""Track IoUs: from the first on a detection finds a track, below the second it has nothing to do with it."""
 RIGHT, IGNORED = "right", "ignored"
 NONE = -1  # no target
+
+
+@dataclass(frozen=True, slots=True)
+class Overlaps:
+    """D detections of one video, of every class the 100 best, against its G annotated tracks of every class.
+
+    Detections are ordered by class, then by falling score (equal ones as they came).
+    """
+
+    classes: np.ndarray  # [D], data-set ids
+    scores: np.ndarray  # [D]
+    gt_classes: np.ndarray  # [G]
+    gt_crowd: np.ndarray  # [G] bool
+    ious: np.ndarray  # [D, G], over the whole tracks
+    frame_ious: np.ndarray  # [D, G, T], 0 where either is absent
+    frames: np.ndarray  # [D], frames in which the detection has a mask
+    gt_frames: np.ndarray  # [G]
+    finds: np.ndarray  # [D], the track it is matched with at IoU 0.5 in its class's ranking; -1: none
+
+    @property
+    def found(self) -> np.ndarray:
+        """Which tracks are matched at IoU 0.5 by a detection of their class: bool [G]."""
+        return np.isin(np.arange(len(self.gt_classes)), self.finds)
+
+
+def compare(ground_truth: VideoSet, tracks: Tracks) -> Overlaps:
+    """Compare all predictions of one video with its annotations, those of all classes.
+
+    Raises:
+        UserError: an unknown video, or a malformed track; names the video, track and field.
+    """
+    predicted = decode_predicted(tracks, ground_truth)
+    targets = targets_of(ground_truth)
+    annotated = targets.masks(ground_truth.by_id[tracks.video_id])
+    here = targets.of(tracks.video_id)
+    gt_classes, crowd = targets.category[here], targets.crowd[here]
+    classes, scores = np.array(tracks.category_ids, dtype=int), np.array(tracks.scores, dtype=np.float64)
+    listed = _listed(classes, scores)
+    shared, unions = frame_overlaps(predicted, annotated, listed, np.arange(len(gt_classes)))
+    ious = quotient(shared.sum(axis=2), unions.sum(axis=2))
+    return Overlaps(
+        classes=classes[listed],
+        scores=scores[listed],
+        gt_classes=gt_classes,
+        gt_crowd=crowd,
+        ious=ious,
+        frame_ious=quotient(shared, unions),
+        frames=(predicted.areas[listed] > 0).sum(axis=1),
+        gt_frames=(annotated.areas > 0).sum(axis=1),
+        finds=_match(classes[listed], gt_classes, crowd, ious),
+    )
+
+
+def _listed(classes: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Indices of the detections that AP looks at: of every class the 100 best."""
+    best = [np.flatnonzero(classes == c) for c in np.unique(classes)]
+    best = [members[np.argsort(-scores[members], kind="stable")][: MAX_DETECTIONS[-1]] for members in best]
+    return np.concatenate([np.zeros(0, dtype=int), *best])
+
+
+def _match(classes: np.ndarray, gt_classes: np.ndarray, crowd: np.ndarray, ious: np.ndarray) -> np.ndarray:
+    """The official rule of `cvis.evaluation.match` at IoU 0.5, all areas; which track, not only whether."""
+    finds = np.full(len(classes), NONE)
+    free = np.ones(len(gt_classes), dtype=bool)
+    for d in np.flatnonzero((ious >= FOREGROUND).any(axis=1)):
+        reachable = free & (gt_classes == classes[d]) & (ious[d] >= FOREGROUND)
+        counted = reachable & ~crowd
+        candidates = np.flatnonzero(counted if counted.any() else reachable)
+        if candidates.size:
+            finds[d] = candidates[::-1][ious[d, candidates[::-1]].argmax()]  # the last of the highest
+            free[finds[d]] = crowd[finds[d]]
+    return finds
 
 
 @dataclass(frozen=True, slots=True)
