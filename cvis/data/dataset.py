@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cvis.data.problem import Problem, short
-
 if TYPE_CHECKING:
-    from cvis.data.videoset import VideoSet
+    from cvis.errors import Problem, short
+from cvis.data.videoset import VideoSet
 
 
 @dataclass(frozen=True)

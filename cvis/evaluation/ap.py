@@ -14,7 +14,7 @@ from cvis.data.ytvis import read_ytvis
 from cvis.errors import UserError
 from cvis.evaluation.check import check_bitmaps, check_label, check_video, chosen_classes
 from cvis.evaluation.digest import Digest, Selection, ordered
-from cvis.evaluation.match import Pairs
+from cvis.evaluation.match import Pairs, joined
 from cvis.evaluation.overlap import BitMasks, TrackMasks, decode_predicted, mean_areas, pair_ious
 from cvis.evaluation.result import Result
 from cvis.evaluation.results import entry_name, stream_results
@@ -130,7 +130,7 @@ class VideoAP:
         evaluated = np.isin(targets.category, self.classes)
         sizes = [sum(len(part.score) for part in self._detections.get(i, ())) for i in videos]
         chunks = [_NOTHING, *(part for i in videos for part in self._detections.get(i, ()))]
-        pairs = _joined(chunks)
+        pairs = joined([part.pairs for part in chunks], [len(part.score) for part in chunks])
         return Digest(
             sha256=self.ground_truth.sha256,
             classes=np.array(self.classes, np.int64),
@@ -157,10 +157,10 @@ class VideoAP:
         category, score = np.array(category_ids, np.int64)[wanted], np.array(scores, np.float64)[wanted]
         tracks = self._targets.of(video.id)
         d, g = np.nonzero(category[:, None] == self._targets.category[tracks])
-        if not d.size:
-            return Detections(category, score, mean_areas(masks.areas)[wanted], _NO_PAIRS)
-        pairs = pair_ious(masks, self._targets.masks(video), np.array(wanted)[d], g)
-        pairs = Pairs(np.searchsorted(wanted, pairs.detection), pairs.track + tracks.start, pairs.iou)
+        pairs = _NO_PAIRS
+        if d.size:
+            pairs = pair_ious(masks, self._targets.masks(video), np.array(wanted)[d], g)
+            pairs = Pairs(np.searchsorted(wanted, pairs.detection), pairs.track + tracks.start, pairs.iou)
         return Detections(category, score, mean_areas(masks.areas)[wanted], pairs)
 
 
@@ -207,13 +207,3 @@ def score_files(
 
 _NO_PAIRS = Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
 _NOTHING = Detections(np.zeros(0, np.int64), np.zeros(0), np.zeros(0), _NO_PAIRS)
-
-
-def _joined(chunks: Sequence[Detections]) -> Pairs:
-    """All pairs, with indices into all detections."""
-    starts = np.cumsum([0, *(len(part.score) for part in chunks)])
-    return Pairs(
-        np.concatenate([part.pairs.detection + start for part, start in zip(chunks, starts, strict=False)]),
-        np.concatenate([part.pairs.track for part in chunks]),
-        np.concatenate([part.pairs.iou for part in chunks]),
-    )

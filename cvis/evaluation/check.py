@@ -11,10 +11,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 import numpy as np
 
-from cvis.data.problem import short
 from cvis.data.rle import RLEError, read_segmentation
 from cvis.data.videoset import VideoSet
-from cvis.errors import UserError
+from cvis.errors import UserError, short
 from cvis.types import RLE, Tracks, Video
 
 _TEXT = {bytes, str}

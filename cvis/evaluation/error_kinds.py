@@ -25,7 +25,6 @@ A track (no crowd) is **missed** if no detection finds it and no detection of a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,18 +116,6 @@ def _match(classes: np.ndarray, gt_classes: np.ndarray, crowd: np.ndarray, ious:
     return finds
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One detection that finds no track, against G tracks."""
-
-    same_class: np.ndarray  # [G] bool: tracks of its class
-    ious: np.ndarray  # [G]
-    frames: int  # in which it has a mask
-    on: np.ndarray  # [G], in how many frames it lies on the track
-    hosted: np.ndarray  # [G], in how many frames the track is its host
-    gt_frames: np.ndarray  # [G]
-
-
 def classify(overlaps: Overlaps) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Kinds [D] of str, also ``right`` and ``ignored`` (on a crowd); targets [D], -1 for none; missed [G] bool."""
     kinds = np.where(overlaps.finds == NONE, "background", RIGHT).astype(object)
@@ -137,69 +124,29 @@ def classify(overlaps: Overlaps) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     targets = np.full(len(kinds), NONE)
     if len(overlaps.gt_classes):
         for d in np.flatnonzero(overlaps.finds == NONE):
-            kinds[d], targets[d] = _kind(_candidate(overlaps, d))
+            kinds[d], targets[d] = _kind(overlaps, d)
     explained = targets[np.isin(kinds, CORRECTABLE)]
     missed = ~overlaps.found & ~overlaps.gt_crowd & ~np.isin(np.arange(len(overlaps.gt_classes)), explained)
     return kinds, targets, missed
 
 
-def _candidate(overlaps: Overlaps, d: int) -> Candidate:
-    frame_ious = overlaps.frame_ious[d]  # [G, T]
-    on = frame_ious >= FOREGROUND
-    hosts = frame_ious.argmax(axis=0)[on.any(axis=0)]
-    return Candidate(
-        same_class=overlaps.gt_classes == overlaps.classes[d],
-        ious=overlaps.ious[d],
-        frames=int(overlaps.frames[d]),
-        on=on.sum(axis=1),
-        hosted=np.bincount(hosts, minlength=len(on)),
-        gt_frames=overlaps.gt_frames,
+def _kind(overlaps: Overlaps, d: int) -> tuple[str, int]:
+    """The first kind that applies to a detection that finds no track, and of the tracks that it can mean the best."""
+    same, ious, frames = overlaps.gt_classes == overlaps.classes[d], overlaps.ious[d], overlaps.frames[d]
+    lies_on = overlaps.frame_ious[d] >= FOREGROUND  # [G, T]
+    on = lies_on.sum(axis=1)  # [G], in how many frames it lies on the track
+    hosts = overlaps.frame_ious[d].argmax(axis=0)[lies_on.any(axis=0)]
+    hosted = np.bincount(hosts, minlength=len(on))  # [G], in how many frames the track is its host
+    mostly_on, mostly_hosted = 2 * on > frames, 2 * len(hosts) > frames
+    jumps = mostly_hosted and np.count_nonzero(hosted) >= 2
+    rules = (
+        ("duplicate", same & (ious >= FOREGROUND), ious),
+        ("wrong_class", ~same & (ious >= FOREGROUND), ious),
+        ("broken", same & mostly_on & (2 * on < overlaps.gt_frames), on),
+        ("switched", same & (hosted > 0) & jumps, hosted),
+        ("poor_masks", same & ((ious >= BACKGROUND) | mostly_on), ious),
     )
-
-
-def _kind(candidate: Candidate) -> tuple[str, int]:
-    for kind, rule in RULES:
-        target = rule(candidate)
-        if target is not None:
-            return kind, target
-    return "background", NONE
-
-
-def _best(applies: np.ndarray, values: np.ndarray) -> int | None:
-    """Of the tracks to which a rule applies, the one with the highest value; None: it applies to none."""
-    return int(np.where(applies, values, -1.0).argmax()) if applies.any() else None
-
-
-def _duplicate(c: Candidate) -> int | None:
-    return _best(c.same_class & (c.ious >= FOREGROUND), c.ious)
-
-
-def _wrong_class(c: Candidate) -> int | None:
-    return _best(~c.same_class & (c.ious >= FOREGROUND), c.ious)
-
-
-def _broken(c: Candidate) -> int | None:
-    return _best(c.same_class & (2 * c.on > c.frames) & (2 * c.on < c.gt_frames), c.on)
-
-
-def _switched(c: Candidate) -> int | None:
-    jumps = 2 * c.hosted.sum() > c.frames and np.count_nonzero(c.hosted) >= 2
-    return _best(c.same_class & (c.hosted > 0) & jumps, c.hosted)
-
-
-def _poor_masks(c: Candidate) -> int | None:
-    return _best(c.same_class & ((c.ious >= BACKGROUND) | (2 * c.on > c.frames)), c.ious)
-
-
-def _both(c: Candidate) -> int | None:
-    return NONE if (c.ious >= BACKGROUND).any() or 2 * c.hosted.sum() > c.frames else None
-
-
-RULES: tuple[tuple[str, Callable[[Candidate], int | None]], ...] = (
-    ("duplicate", _duplicate),
-    ("wrong_class", _wrong_class),
-    ("broken", _broken),
-    ("switched", _switched),
-    ("poor_masks", _poor_masks),
-    ("both", _both),
-)
+    for kind, means, values in rules:
+        if means.any():
+            return kind, int(np.where(means, values, -1.0).argmax())
+    return "both" if (ious >= BACKGROUND).any() or mostly_hosted else "background", NONE

@@ -12,6 +12,7 @@ from cvis.data.videoset import VideoSet
 from cvis.evaluation.ap import VideoAP
 from cvis.evaluation.error_kinds import CORRECTABLE, IGNORED, KINDS, NONE, RIGHT, classify, compare
 from cvis.evaluation.protocol import RECALLS
+from cvis.evaluation.result import mean_of_defined
 from cvis.types import Tracks
 
 
@@ -182,10 +183,5 @@ def _mean(losses: Sequence[Losses], ap: float | None, ap50: float | None) -> Los
         ap50=ap50,
         num_gt=sum(one.num_gt for one in losses),
         counts={kind: sum(one.counts[kind] for one in losses) for kind in KINDS},
-        dap50={kind: _average(one.dap50[kind] for one in losses) for kind in KINDS},
+        dap50={kind: mean_of_defined(one.dap50[kind] for one in losses) for kind in KINDS},
     )
-
-
-def _average(values: Iterable[float | None]) -> float | None:
-    defined = [value for value in values if value is not None]
-    return sum(defined) / len(defined) if defined else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from cvis.errors import UserError
 from cvis.evaluation.check import check_video, chosen_classes
 from cvis.evaluation.digest import Selection
 from cvis.evaluation.overlap import decode_predicted, frame_overlaps, quotient
+from cvis.evaluation.result import mean_of_defined
 from cvis.evaluation.targets import targets_of
 from cvis.evaluation.tracking import NOTHING, Counts, count
 from cvis.types import Tracks
@@ -39,7 +40,7 @@ class IdentityResult:
             UserError: a class that was not evaluated.
         """
         rows = [self.counts[c].scores() for c in self._chosen(classes)]
-        return {name: _mean(row[name] for row in rows) for name in NOTHING.scores()}
+        return {name: mean_of_defined(row[name] for row in rows) for name in NOTHING.scores()}
 
     def pooled(self, classes: Collection[int] | None = None) -> dict[str, float | None]:
         """The numbers of all detections of ``classes`` counted together: frequent classes weigh more.
@@ -74,7 +75,7 @@ class Identity:
 
     >>> from pathlib import Path
     >>> from pycocotools import mask as rle
-    >>> from cvis.types import Category, Video
+    >>> from cvis.types import Category, Track, Video
     >>> square = rle.encode(np.asfortranarray(np.eye(4, dtype=np.uint8)))
     >>> video = Video(7, "walk", height=4, width=4, frames=(Path("0.jpg"), Path("1.jpg")))
     >>> track = Track(0, 7, category_id=3, segmentations=(square, square), areas=(4.0, 4.0))
@@ -131,8 +132,3 @@ class Identity:
             similarity = quotient(*frame_overlaps(predicted, annotated, d, g))
             counts[category_id] = count(similarity, predicted.areas[d] > 0, annotated.areas[g] > 0)
         return counts
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    defined = [value for value in values if value is not None]
-    return sum(defined) / len(defined) if defined else None

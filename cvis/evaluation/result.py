@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +57,12 @@ class Result:
             values = values[metric.threshold]
         defined = values[values > UNDEFINED]
         return 100 * float(defined.mean()) if defined.size else None
+
+
+def mean_of_defined(values: Iterable[float | None]) -> float | None:
+    """The mean of the values that are not None; None if all are."""
+    defined = [value for value in values if value is not None]
+    return sum(defined) / len(defined) if defined else None
 
 
 def accumulate(

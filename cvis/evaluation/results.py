@@ -174,32 +174,22 @@ def _batches(path: Path) -> Iterator[list]:
         raise UserError(f"{path}: not JSON, or truncated: {error}; write or copy it again") from error
 
 
-def _entry(path: Path | str, n: int, value: Any, ground_truth: VideoSet) -> _Entry:
-    try:
-        video_id, category_id = value["video_id"], value["category_id"]
-        score, masks = value["score"], value["segmentations"]
-    except (KeyError, TypeError):
-        return _checked(entry_name(path, n), value, ground_truth)
-    kinds = (type(video_id), type(category_id), type(score), type(masks))
-    if kinds == (int, int, float, list) and math.isfinite(score) and video_id in ground_truth.by_id:
-        return video_id, category_id, score, tuple(masks)
-    return _checked(entry_name(path, n), value, ground_truth)
-
-
-def _checked(where: str, value: object, ground_truth: VideoSet) -> _Entry:
-    """An entry, field by field: to say what is wrong, and for numbers of other types."""
+def _entry(path: Path | str, n: int, value: object, ground_truth: VideoSet) -> _Entry:
     if not isinstance(value, dict):
-        raise UserError(f"{where}: {type(value).__name__}: not an object; {_FORMAT}")
+        raise UserError(f"{entry_name(path, n)}: {type(value).__name__}: not an object; {_FORMAT}")
     for name, (kinds, what) in _FIELDS.items():
         if name not in value:
-            raise UserError(f"{where}: {name}: missing; {_FORMAT}")
+            raise UserError(f"{entry_name(path, n)}: {name}: missing; {_FORMAT}")
         given = value[name]
         wrong = not isinstance(given, kinds) or isinstance(given, bool)
         if wrong or (name == "score" and not abs(given) <= sys.float_info.max):
-            raise UserError(f"{where}: {name}: {given!r:.60}: not {what}")
-        if name == "video_id" and given not in ground_truth.by_id:
-            raise UserError(f"{where}: video_id: {given}: not in the ground truth; score with its own file")
-    return value["video_id"], value["category_id"], float(value["score"]), tuple(value["segmentations"])
+            raise UserError(f"{entry_name(path, n)}: {name}: {given!r:.60}: not {what}")
+    video_id = value["video_id"]
+    if video_id not in ground_truth.by_id:
+        raise UserError(
+            f"{entry_name(path, n)}: video_id: {video_id}: not in the ground truth; score with its own file"
+        )
+    return video_id, value["category_id"], float(value["score"]), tuple(value["segmentations"])
 
 
 _FIELDS: dict[str, tuple[type | tuple[type, ...], str]] = {

@@ -13,6 +13,8 @@ from stream_videos import video_set
 from cvis.scenario.visibility import OtherClassPolicy, Visibility, make_tasks
 from cvis.types import NO_OBJECT
 
+VISIBILITIES, POLICIES = (st.sampled_from(get_args(choices)) for choices in (Visibility, OtherClassPolicy))
+
 
 @st.composite
 def streams(draw):
@@ -36,8 +38,8 @@ def truth(videos):
 
 @given(
     stream=streams(),
-    visibility=st.sampled_from(get_args(Visibility)),
-    policy=st.sampled_from(get_args(OtherClassPolicy)),
+    visibility=VISIBILITIES,
+    policy=POLICIES,
 )
 @settings(max_examples=200, deadline=None)
 def test_a_step_sees_its_own_classes_and_nothing_else(stream, visibility, policy):
@@ -56,7 +58,7 @@ def test_a_step_sees_its_own_classes_and_nothing_else(stream, visibility, policy
         assert task.hidden == len(others)
 
 
-@given(stream=streams(), policy=st.sampled_from(get_args(OtherClassPolicy)))
+@given(stream=streams(), policy=POLICIES)
 @settings(max_examples=100, deadline=None)
 def test_overlap_uses_every_video_that_has_a_class_of_the_step(stream, policy):
     videos, classes_by_step = stream
@@ -83,7 +85,7 @@ def test_disjoint_puts_a_video_into_the_step_of_its_newest_class(stream, visibil
         assert holders == ([max(steps)] if steps else [])
 
 
-@given(stream=streams(), visibility=st.sampled_from(get_args(Visibility)))
+@given(stream=streams(), visibility=VISIBILITIES)
 @settings(max_examples=100, deadline=None)
 def test_an_emptied_target_is_all_zero_where_the_instance_was_and_none_elsewhere(stream, visibility):
     videos, classes_by_step = stream

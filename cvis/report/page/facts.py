@@ -12,8 +12,8 @@ from cvis.report.page.values import Fact, Facts, Step
 from cvis.report.page.wording import PROTOCOL
 from cvis.report.value import Cell, Column, Table
 from cvis.runs.find import RunResult, labelled
-from cvis.runs.json_file import read_json
 from cvis.runs.paths import RunFolder
+from cvis.runs.record import read_json
 
 
 def protocol_facts(protocol: Mapping[str, Any]) -> tuple[Fact, ...]:
