@@ -1,7 +1,8 @@
 """Tables from ``metrics.json`` files, and from nothing else: no model, no torch, no data set."""
 
 from cvis.report.table import Block, Group, Row, Statistic, comparison, per_step
-from cvis.runs.find import LeftOut, RunResult, Store, TextEncoder, load_runs
+from cvis.runs.find import LeftOut, Store, load_runs
+from cvis.runs.result import RunResult, TextEncoder
 
 __all__ = [
     "Block",

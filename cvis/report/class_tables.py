@@ -12,7 +12,8 @@ from cvis.report.result_tables import reasons
 from cvis.report.rows import printed
 from cvis.report.value import Section, Table, numbers, texts, words
 from cvis.report.views import Entry, entries
-from cvis.runs.find import LeftOut, RunResult
+from cvis.runs.find import LeftOut
+from cvis.runs.result import RunResult
 
 READING = (
     "Mean over seeds, x100; - before a class was learned, and where nothing can be forgotten yet. best: after any step "

@@ -12,7 +12,7 @@ from cvis.errors import UserError
 from cvis.evaluation.continual import classwise_forgetting
 from cvis.evaluation.measures import CLASS_METRICS
 from cvis.report.class_ap import ap_matrix, class_values, learned_at
-from cvis.runs.find import RunResult
+from cvis.runs.result import RunResult
 
 Runs = RunResult | Sequence[RunResult]
 """One run, or the seeds of one row: their mean is shown."""

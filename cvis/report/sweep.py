@@ -10,8 +10,8 @@ from cvis.evaluation.measures import heading
 from cvis.report.layout import number, random_note
 from cvis.report.table import Row, comparison, per_step
 from cvis.report.value import Cell, Table, numbers, texts, words
-from cvis.runs.find import RunResult
 from cvis.runs.protocol import Differences
+from cvis.runs.result import RunResult
 
 METRICS = ("mAP", "AP50", "AP75", "AR1", "AR10", "FR")
 """The columns of CRISP's Table VII."""

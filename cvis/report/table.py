@@ -17,8 +17,8 @@ from cvis.evaluation.measures import COLUMNS, MEASURES, METRICS, STEP_METRICS
 from cvis.report.class_ap import ap_matrix, class_values
 from cvis.report.rank import ranked
 from cvis.report.rows import Block, Group, Row, Statistic
-from cvis.runs.find import RunResult
 from cvis.runs.protocol import differences, signature
+from cvis.runs.result import RunResult
 
 __all__ = ["Block", "Group", "Row", "Statistic", "comparison", "per_step"]
 

@@ -17,7 +17,7 @@ from cvis.evaluation.measures import MEASURES, SIZES, STABILITY, STEP_METRICS
 from cvis.report.class_ap import class_values
 from cvis.report.rows import Group, Row
 from cvis.report.table import comparison
-from cvis.runs.find import RunResult
+from cvis.runs.result import RunResult
 
 COSTS = ("trainable_params", "stored_params", "train_s")
 """What a step costs: numbers trained, numbers added to what must be kept, seconds."""

@@ -14,7 +14,7 @@ from cvis.evaluation.explain import Explanation, Losses
 from cvis.evaluation.forgotten import Fate
 from cvis.report.explain_plot import FATES, TITLES, plot_losses, plot_run
 from cvis.report.explain_run import RunExplanation
-from cvis.runs.find import TextEncoder
+from cvis.runs.result import TextEncoder
 
 NAMES = {c: f"class & <{c}>" for c in range(1, 41)}
 
