@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cvis.errors import Problem, short
+
 if TYPE_CHECKING:
-    from cvis.errors import Problem, short
-from cvis.data.videoset import VideoSet
+    from cvis.data.videoset import VideoSet
 
 
 @dataclass(frozen=True)
