@@ -144,7 +144,7 @@ def _explain_run(
 
 
 def _show_losses(losses: Explanation, names: dict[int, str], title: str = "") -> None:
-    from cvis.evaluation.explain import KINDS
+    from cvis.evaluation.error_kinds import KINDS
 
     numbers = [str(losses.mean.counts[kind]) + " " for kind in KINDS]
     rows: list[list[str | Cell]] = [["mean of classes", *_loss_cells(losses.mean)]]

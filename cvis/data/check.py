@@ -11,11 +11,10 @@ from typing import Any
 
 from cvis.data.datasets import data_root, known
 from cvis.data.frames import read_frame
-from cvis.data.problem import Problem
 from cvis.data.schema import parse
 from cvis.data.videoset import VideoSet
 from cvis.data.ytvis import collection_paused, decode, read_bytes
-from cvis.errors import UserError
+from cvis.errors import Problem, UserError
 from cvis.types import Video
 
 Progress = Callable[[int, int], None]

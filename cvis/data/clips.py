@@ -12,8 +12,7 @@ from pycocotools import mask as coco_mask
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from cvis.data.augment import View, draw_view
-from cvis.data.frames import read_frames
+from cvis.data.frames import View, draw_view, read_frames
 from cvis.data.sampler import ClipSampler
 from cvis.data.videoset import VideoSet
 from cvis.errors import UserError

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cvis.data.problem import Problem, short
+from cvis.errors import Problem, short
 
 if TYPE_CHECKING:
     from cvis.data.videoset import VideoSet

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from cvis.data.shapes import EXTENT, SHAPES, coverage
-from cvis.data.textures import TEXTURES, Surface
+from cvis.data.looks import EXTENT, SHAPES, TEXTURES, Surface, coverage
 
 MIN_VISIBLE = 16  # pixels; an object that shows less is absent from the frame
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from cvis.data.problem import Problem, short
 from cvis.data.rle import RLEError, read_segmentation
 from cvis.data.videoset import VideoSet
+from cvis.errors import Problem, short
 from cvis.types import RLE, Category, Track, Video
 
 Report = Callable[[Problem], None]
@@ -68,7 +68,7 @@ def parse(raw: Any, file: Path | str, sha256: str, report: Report) -> VideoSet:
         raw: the decoded JSON.
         file: for messages.
         sha256: of the file.
-        report: receives every :class:`~cvis.data.problem.Problem`; may raise.
+        report: receives every :class:`~cvis.errors.Problem`; may raise.
     """
     findings = _Findings(str(file), report)
     if not isinstance(raw, dict):

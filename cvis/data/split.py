@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -19,12 +18,7 @@ from cvis.atomic import write_text
 from cvis.data.videoset import VideoSet
 from cvis.data.ytvis import read_ytvis
 from cvis.errors import UserError
-from cvis.files import shipped
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from cvis.files import read_toml, shipped
 
 FRACTION = 0.2
 ENOUGH, AT_LEAST = 6, 3
@@ -102,9 +96,12 @@ def _share(videos: int, fraction: float) -> int:
 
 def _split(train: Collection[int], test: Collection[int]) -> Split:
     lists = {"train": sorted(train), "test": sorted(test)}
-    canonical = json.dumps(lists, sort_keys=True, separators=(",", ":"))
-    sha256 = hashlib.sha256(canonical.encode()).hexdigest()
-    return Split(tuple(lists["train"]), tuple(lists["test"]), sha256)
+    return Split(tuple(lists["train"]), tuple(lists["test"]), checksum(lists))
+
+
+def checksum(content: object) -> str:
+    """sha256 of the canonical JSON of plain values."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def frames_split(videos: VideoSet, fraction: float = FRACTION) -> FrameSplit:
@@ -147,8 +144,7 @@ def make_split(annotations: Path | str, out: Path | str | None = None, fraction:
 
 def read_splits() -> dict[str, dict[str, Any]]:
     """``scenarios/splits.toml``: what is known of each data set's default split."""
-    with (shipped("scenarios") / "splits.toml").open("rb") as file:
-        return tomllib.load(file)
+    return read_toml(shipped("scenarios") / "splits.toml")
 
 
 def expected_sha256(dataset: str) -> str | None:

@@ -20,9 +20,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from cvis.data.looks import SHAPES, TEXTURES
 from cvis.data.scenes import Scene, draw_scene, shape_and_texture
-from cvis.data.shapes import SHAPES
-from cvis.data.textures import TEXTURES
 from cvis.errors import UserError
 from cvis.files import cache_dir
 

@@ -33,6 +33,10 @@ class VideoSet:
     def by_id(self) -> dict[int, Video]:
         return {video.id: video for video in self.videos}
 
+    @cached_property
+    def category_ids(self) -> frozenset[int]:
+        return frozenset(category.id for category in self.categories)
+
     @property
     def all_tracks(self) -> Iterator[Track]:
         """The tracks of all videos."""

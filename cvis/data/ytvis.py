@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from cvis.data import cache as index
-from cvis.data.problem import Problem
 from cvis.data.schema import parse
 from cvis.data.videoset import VideoSet
+from cvis.errors import Problem
 
 
 def read_ytvis(annotations: Path | str, frames: Path | str | None, cache: bool = True) -> VideoSet:

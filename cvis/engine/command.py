@@ -41,7 +41,8 @@ def rebuilt_command(record: Mapping[str, Any], seeds: Sequence[int]) -> str | No
     if any(again.get(key) != value for key, value in then.items() if not key.startswith(SAID_OTHERWISE)):
         return None
     stream = scenario if scenario in list_scenarios() else f"{scenario}.toml"
-    words = ["cvis", "run", stream, "--learner", names["learner"], *_options(parts)]
+    options = (word for option, value in parts.items() for word in (f"--{option}", value))
+    words = ["cvis", "run", stream, "--learner", names["learner"], *options]
     if names["run"] != "-".join(filter(None, (names["learner"], names.get("preset")))):
         words += ["--name", names["run"]]
     words += ["--seeds" if len(seeds) > 1 else "--seed", ",".join(map(str, seeds))]
@@ -54,10 +55,6 @@ def _parts(names: Mapping[str, Any], scenario: str) -> dict[str, str]:
     if resolve(scenario, names["learner"], **parts).names.schedule != names["schedule"]:
         parts["schedule"] = names["schedule"]
     return parts
-
-
-def _options(parts: Mapping[str, str]) -> list[str]:
-    return [word for option, value in parts.items() for word in (f"--{option}", value)]
 
 
 def _now(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from cvis.engine.config import Config
 from cvis.engine.resolve import resolve
 from cvis.errors import UserError
-from cvis.files import shipped
+from cvis.files import read_toml, shipped
 from cvis.learners import build_learner, find_learner
 from cvis.learners.settings import parameters_of
 from cvis.segmenters import build_segmenter
 from cvis.validation import validate
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 
 class Row(BaseModel):
@@ -64,14 +58,10 @@ def read_sweep(name_or_path: str) -> Sweep:
     """
     folder = shipped("configs") / "sweeps"
     path = Path(name_or_path).expanduser() if name_or_path.endswith(".toml") else folder / f"{name_or_path}.toml"
-    try:
-        fields = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    if not path.is_file():
         known = ", ".join(sorted(p.stem for p in folder.glob("*.toml")))
-        raise UserError(f"sweep: {name_or_path!r} does not exist; choose one of {known}, or a .toml file") from error
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: is not a readable TOML file: {error}; correct it") from error
-    sweep = validate(Sweep, {"name": path.stem, **fields}, str(path))
+        raise UserError(f"sweep: {name_or_path!r} does not exist; choose one of {known}, or a .toml file")
+    sweep = validate(Sweep, {"name": path.stem, **read_toml(path)}, str(path))
     names = [row.name for row in sweep.rows]
     for name in names:
         if names.count(name) > 1:

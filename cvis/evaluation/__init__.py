@@ -10,12 +10,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cvis.evaluation.ap import VideoAP
+    from cvis.evaluation.ap import VideoAP, score, score_files
     from cvis.evaluation.continual import APMatrix
     from cvis.evaluation.digest import Digest
     from cvis.evaluation.result import Result
     from cvis.evaluation.results import read_results, write_results
-    from cvis.evaluation.scoring import score, score_files
     from cvis.evaluation.steps import final_metrics, step_metrics
 
 __all__ = [
@@ -31,7 +30,7 @@ __all__ = [
     "write_results",
 ]
 
-_HOMES = ("ap", "continual", "digest", "result", "results", "scoring", "steps")
+_HOMES = ("ap", "continual", "digest", "result", "results", "steps")
 
 
 def __getattr__(name: str) -> Any:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from cvis.data.videoset import VideoSet
+from cvis.data.ytvis import read_ytvis
 from cvis.errors import UserError
-from cvis.evaluation.bitmaps import BitMasks, check_bitmaps
-from cvis.evaluation.check import check_label, check_runs, check_tracks, check_video, chosen_classes
+from cvis.evaluation.check import check_bitmaps, check_label, check_video, chosen_classes
 from cvis.evaluation.digest import Digest, Selection, ordered
-from cvis.evaluation.match import Pairs
-from cvis.evaluation.overlap import TrackMasks, mean_areas, pair_ious
+from cvis.evaluation.match import Pairs, joined
+from cvis.evaluation.overlap import BitMasks, TrackMasks, decode_predicted, mean_areas, pair_ious
 from cvis.evaluation.result import Result
-from cvis.evaluation.targets import decode, targets_of
+from cvis.evaluation.results import entry_name, stream_results
+from cvis.evaluation.targets import targets_of
 from cvis.types import Tracks, Video
 
 
@@ -58,8 +61,7 @@ class VideoAP:
 
     def __init__(self, ground_truth: VideoSet, classes: Collection[int] | None = None) -> None:
         self.ground_truth = ground_truth
-        self._known = frozenset(category.id for category in ground_truth.categories)
-        self.classes = chosen_classes(classes, self._known, "in the ground truth")
+        self.classes = chosen_classes(classes, ground_truth.category_ids, "in the ground truth")
         if not self.classes:
             raise UserError("classes: none: nothing to evaluate; name at least one class of the ground truth")
         self._wanted = frozenset(self.classes)
@@ -74,8 +76,8 @@ class VideoAP:
         Raises:
             UserError: an unknown or repeated video, or a malformed track; names the video, track and field.
         """
-        video = check_tracks(tracks, self.ground_truth, self._known, self._detections)
-        self._detections[video.id] = [self._compare(video, tracks)]
+        check_video(tracks.video_id, self.ground_truth, self._detections)
+        self.extend(tracks)
 
     def extend(self, tracks: Tracks, where: Callable[[int], str] | None = None) -> None:
         """Take in some predictions of a video, behind those that came before: for files in any order.
@@ -86,8 +88,9 @@ class VideoAP:
         Raises:
             UserError: an unknown video, or a malformed track; nothing of ``tracks`` is taken then.
         """
-        video = check_tracks(tracks, self.ground_truth, self._known, (), where)
-        compared = self._compare(video, tracks, where)
+        masks = decode_predicted(tracks, self.ground_truth, where)
+        video = self.ground_truth.by_id[tracks.video_id]
+        compared = self._reduce(video, tracks.category_ids, tracks.scores, masks)
         self._detections.setdefault(video.id, []).append(compared)
 
     def add_masks(self, video_id: int, category_ids: Sequence[int], scores: Sequence[float], masks: np.ndarray) -> None:
@@ -106,9 +109,10 @@ class VideoAP:
             lengths = f"{len(category_ids)}, {len(scores)}"
             raise UserError(f"video {video.id}: category_ids, scores: of lengths {lengths}; give one of each per track")
         for n, (category_id, score) in enumerate(zip(category_ids, scores, strict=True)):
-            check_label(f"video {video.id}: track {n}", category_id, score, self._known)
-        bitmaps = BitMasks(check_bitmaps(video, len(scores), masks))
-        self._detections[video.id] = [self._reduce(video, category_ids, scores, bitmaps)]
+            check_label(f"video {video.id}: track {n}", category_id, score, self.ground_truth.category_ids)
+        masks = np.asarray(masks)
+        check_bitmaps(video, len(scores), masks)
+        self._detections[video.id] = [self._reduce(video, category_ids, scores, BitMasks(masks))]
 
     @property
     def missing_videos(self) -> tuple[int, ...]:
@@ -126,7 +130,7 @@ class VideoAP:
         evaluated = np.isin(targets.category, self.classes)
         sizes = [sum(len(part.score) for part in self._detections.get(i, ())) for i in videos]
         chunks = [_NOTHING, *(part for i in videos for part in self._detections.get(i, ()))]
-        pairs = _joined(chunks)
+        pairs = joined([part.pairs for part in chunks], [len(part.score) for part in chunks])
         return Digest(
             sha256=self.ground_truth.sha256,
             classes=np.array(self.classes, np.int64),
@@ -145,14 +149,6 @@ class VideoAP:
             ),
         )
 
-    def _compare(self, video: Video, tracks: Tracks, where: Callable[[int], str] | None = None) -> Detections:
-        masks = decode(video, tracks.segmentations)
-        if masks.damaged:
-            track, _ = masks.damaged
-            begin = where(track) if where else f"video {video.id}: track {track}"
-            check_runs(begin, video, tracks.segmentations[track])
-        return self._reduce(video, tracks.category_ids, tracks.scores, masks)
-
     def _reduce(
         self, video: Video, category_ids: Sequence[int], scores: Sequence[float], masks: TrackMasks | BitMasks
     ) -> Detections:
@@ -161,22 +157,53 @@ class VideoAP:
         category, score = np.array(category_ids, np.int64)[wanted], np.array(scores, np.float64)[wanted]
         tracks = self._targets.of(video.id)
         d, g = np.nonzero(category[:, None] == self._targets.category[tracks])
-        if not d.size:
-            return Detections(category, score, mean_areas(masks.areas)[wanted], _NO_PAIRS)
-        pairs = pair_ious(masks, self._targets.masks(video), np.array(wanted)[d], g)
-        pairs = Pairs(np.searchsorted(wanted, pairs.detection), pairs.track + tracks.start, pairs.iou)
+        pairs = _NO_PAIRS
+        if d.size:
+            pairs = pair_ious(masks, self._targets.masks(video), np.array(wanted)[d], g)
+            pairs = Pairs(np.searchsorted(wanted, pairs.detection), pairs.track + tracks.start, pairs.iou)
         return Detections(category, score, mean_areas(masks.areas)[wanted], pairs)
+
+
+def score(
+    ground_truth: VideoSet,
+    tracks: Iterable[Tracks],
+    classes: Collection[int] | None = None,
+    videos: Selection = "all",
+) -> Result:
+    """Evaluate predictions; videos without any count as empty.
+
+    Args:
+        tracks: of the videos, in any order; several values of one video are joined as they come.
+        classes: data-set ids to evaluate (default: every category of the ground truth).
+        videos: see :meth:`cvis.evaluation.Digest.result`.
+
+    Raises:
+        UserError: see :meth:`VideoAP.add`.
+    """
+    metric = VideoAP(ground_truth, classes)
+    for part in tracks:
+        metric.extend(part)
+    return metric.result(videos=videos)
+
+
+def score_files(
+    annotations: Path | str,
+    predictions: Path | str,
+    classes: Collection[int] | None = None,
+    videos: Selection = "all",
+) -> Result:
+    """Evaluate a results file against an annotation file, both in YouTube-VIS format.
+
+    The results are read entry by entry: memory does not depend on their size, nor on their order.
+
+    Raises:
+        UserError: either file is missing, damaged or does not fit the other.
+    """
+    metric = VideoAP(read_ytvis(Path(annotations), None), classes)
+    for first, tracks in stream_results(predictions, metric.ground_truth):
+        metric.extend(tracks, where=partial(entry_name, predictions, first))
+    return metric.result(videos=videos)
 
 
 _NO_PAIRS = Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
 _NOTHING = Detections(np.zeros(0, np.int64), np.zeros(0), np.zeros(0), _NO_PAIRS)
-
-
-def _joined(chunks: Sequence[Detections]) -> Pairs:
-    """All pairs, with indices into all detections."""
-    starts = np.cumsum([0, *(len(part.score) for part in chunks)])
-    return Pairs(
-        np.concatenate([part.pairs.detection + start for part, start in zip(chunks, starts, strict=False)]),
-        np.concatenate([part.pairs.track for part in chunks]),
-        np.concatenate([part.pairs.iou for part in chunks]),
-    )

@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 
-from cvis.data.problem import short
+import numpy as np
+
 from cvis.data.rle import RLEError, read_segmentation
 from cvis.data.videoset import VideoSet
-from cvis.errors import UserError
+from cvis.errors import UserError, short
 from cvis.types import RLE, Tracks, Video
 
 _TEXT = {bytes, str}
@@ -37,55 +38,34 @@ def chosen_classes(asked: Collection[int] | None, known: Collection[int], where:
     return chosen
 
 
-def check_tracks(
-    tracks: Tracks,
-    ground_truth: VideoSet,
-    known_categories: Collection[int],
-    added: Collection[int],
-    where: Callable[[int], str] | None = None,
-) -> Video:
+def check_tracks(tracks: Tracks, ground_truth: VideoSet, where: Callable[[int], str]) -> Video:
     """Check predicted tracks of a video, except for what their run lengths say; gives the video.
 
     Args:
-        added: videos whose predictions came before.
-        where: begins the message about a track, given its index; default: the video and the index.
+        where: begins the message about a track, given its index.
 
     Raises:
-        UserError: an unknown or repeated video, or a malformed track (:func:`check_track`).
+        UserError: an unknown video, or a malformed track (:func:`check_label`, :func:`check_masks`).
     """
-    video = check_video(tracks.video_id, ground_truth, added)
+    video = check_video(tracks.video_id, ground_truth)
     if not len(tracks.scores) == len(tracks.category_ids) == len(tracks.segmentations):
         lengths = f"{len(tracks.category_ids)}, {len(tracks.scores)}, {len(tracks.segmentations)}"
         raise UserError(
             f"video {video.id}: category_ids, scores, segmentations: of lengths {lengths}; give one of each per track"
         )
-    if _all_fit(video, tracks, known_categories):
-        return video
     fields = zip(tracks.category_ids, tracks.scores, tracks.segmentations, strict=True)
     for n, (category_id, score, masks) in enumerate(fields):
-        begin = where(n) if where else f"video {video.id}: track {n}"
-        check_track(begin, video, category_id, score, masks, known_categories)
+        name = where(n)
+        check_label(name, category_id, score, ground_truth.category_ids)
+        check_masks(name, video, masks)
     return video
 
 
-def _all_fit(video: Video, tracks: Tracks, known_categories: Collection[int]) -> bool:
-    """Whether :func:`check_track` accepts every track, at once; unlike it, this cannot say what is wrong."""
-    masks = [m for track in tracks.segmentations for m in track if m is not None]
-    size, length = [video.height, video.width], len(video)
-    try:
-        return (
-            [m["size"] for m in masks].count(size) == len(masks)
-            and set(map(type, [m["counts"] for m in masks])) <= _TEXT
-            and all(len(track) == length for track in tracks.segmentations)
-            and all(map(known_categories.__contains__, tracks.category_ids))
-            and all(map(math.isfinite, tracks.scores))
-        )
-    except (KeyError, TypeError, ValueError):
-        return False
-
-
-def check_video(video_id: int, ground_truth: VideoSet, added: Collection[int]) -> Video:
+def check_video(video_id: int, ground_truth: VideoSet, added: Collection[int] = ()) -> Video:
     """The video with this id.
+
+    Args:
+        added: videos whose predictions came before.
 
     Raises:
         UserError: the ground truth does not have it, or it is among ``added``.
@@ -96,27 +76,6 @@ def check_video(video_id: int, ground_truth: VideoSet, added: Collection[int]) -
     if video.id in added:
         raise UserError(f"video {video.id}: video_id: added twice; add all tracks of a video at once")
     return video
-
-
-def check_track(
-    where: str,
-    video: Video,
-    category_id: int,
-    score: float,
-    segmentations: Sequence[RLE | None],
-    known_categories: Collection[int],
-) -> None:
-    """Check one predicted track against its video.
-
-    Args:
-        where: begins the message: the file and entry, or the video and track.
-
-    Raises:
-        UserError: unknown category, a score that is not a finite number, not one mask per frame, or a mask
-            whose size is not the video's.
-    """
-    check_label(where, category_id, score, known_categories)
-    check_masks(where, video, segmentations)
 
 
 def check_label(where: str, category_id: int, score: float, known_categories: Collection[int]) -> None:
@@ -185,3 +144,18 @@ def check_runs(where: str, video: Video, segmentations: Sequence[RLE | None]) ->
                 f"{where}: segmentations[{frame}]{error.part}: {short(value)}: {error.what}; "
                 "damaged, or of another frame size: encode the mask again"
             ) from None
+
+
+def check_bitmaps(video: Video, num_tracks: int, masks: np.ndarray) -> None:
+    """Check predicted masks given as bitmaps.
+
+    Raises:
+        UserError: they are not bool or uint8 [N, T, H, W] of the video.
+    """
+    if masks.dtype not in (np.bool_, np.uint8):
+        raise UserError(f"video {video.id}: masks: of type {masks.dtype}: neither bool nor uint8; threshold them first")
+    shape = (num_tracks, len(video), video.height, video.width)
+    if masks.shape != shape:
+        raise UserError(
+            f"video {video.id}: masks: of shape {masks.shape}: give {shape}, tracks x frames x height x width"
+        )

@@ -12,11 +12,10 @@ import numpy as np
 
 from cvis.atomic import atomic_path
 from cvis.errors import UserError
-from cvis.evaluation.accumulate import accumulate
 from cvis.evaluation.check import chosen_classes
-from cvis.evaluation.match import Outcomes, Pairs, match, places
+from cvis.evaluation.match import Outcomes, Pairs, joined, match, places
 from cvis.evaluation.protocol import MAX_DETECTIONS, outside
-from cvis.evaluation.result import Result
+from cvis.evaluation.result import Result, accumulate
 
 SCHEMA = 1
 """Raise it whenever the arrays of a digest change their meaning."""
@@ -53,6 +52,10 @@ class Digest:
         """Videos without predictions; they count as empty."""
         return tuple(self.videos[~self.added].tolist())
 
+    @property
+    def pairs(self) -> Pairs:
+        return Pairs(self.pair_detection, self.pair_track, self.pair_iou)
+
     def result(self, classes: Collection[int] | None = None, videos: Selection = "all") -> Result:
         """Precision and recall.
 
@@ -64,8 +67,13 @@ class Digest:
         Raises:
             UserError: a class that the digest does not have, or an unknown selection.
         """
-        wanted = self._wanted(classes)
-        chosen = self._chosen(wanted, videos)
+        wanted = np.array(chosen_classes(classes, self.classes.tolist(), "among the evaluated classes"), np.int64)
+        if not wanted.size:
+            raise UserError("classes: none: nothing to evaluate; name at least one of the evaluated classes")
+        if videos not in ("all", "with_gt"):
+            raise UserError(f"videos: {videos}: no such selection; use all or with_gt")
+        with_gt = np.unique(self.gt_video[np.isin(self.gt_class, wanted)])
+        chosen = self.videos if videos == "all" else with_gt
         kept, gt_kept = np.isin(self.video, chosen), np.isin(self.gt_video, chosen)
         curves = [self._curves(kept & (self.category == c), gt_kept & (self.gt_class == c)) for c in wanted]
         return Result(
@@ -95,14 +103,9 @@ class Digest:
         if (times > 1).any():
             twice = first.videos[times > 1][0]
             raise UserError(f"digests: video {twice}: in {times.max()} of them; give every video to one process only")
-        joined = {n: np.concatenate([getattr(d, n) for d in digests]) for n in ("video", "category", "score", "area")}
-        offsets = np.cumsum([0, *(len(d.score) for d in digests)])
-        pairs = Pairs(
-            np.concatenate([d.pair_detection + start for d, start in zip(digests, offsets, strict=False)]),
-            np.concatenate([d.pair_track for d in digests]),
-            np.concatenate([d.pair_iou for d in digests]),
-        )
-        return replace(first, added=times > 0, **ordered(**joined, pairs=pairs))
+        tracks = {n: np.concatenate([getattr(d, n) for d in digests]) for n in ("video", "category", "score", "area")}
+        pairs = joined([d.pairs for d in digests], [len(d.score) for d in digests])
+        return replace(first, added=times > 0, **ordered(**tracks, pairs=pairs))
 
     def save(self, path: Path | str) -> None:
         """Write the arrays, compressed and atomically.
@@ -158,26 +161,12 @@ class Digest:
     @cached_property
     def _outcomes(self) -> Outcomes:
         gt_ignored = outside(self.gt_area) | self.gt_crowd[:, None]
-        pairs = Pairs(self.pair_detection, self.pair_track, self.pair_iou)
-        return match(blocks(self.video, self.category), outside(self.area), pairs, gt_ignored, self.gt_crowd)
+        return match(blocks(self.video, self.category), outside(self.area), self.pairs, gt_ignored, self.gt_crowd)
 
     def _curves(self, chosen: np.ndarray, gt_chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         counted = ~outside(self.gt_area[gt_chosen]) & ~self.gt_crowd[gt_chosen][:, None]
         outcomes = Outcomes(self._outcomes.matched[chosen], self._outcomes.ignored[chosen])
         return accumulate(self.score[chosen], self._ranks[chosen], outcomes, counted.sum(axis=0))
-
-    def _wanted(self, classes: Collection[int] | None) -> np.ndarray:
-        chosen = chosen_classes(classes, self.classes.tolist(), "among the evaluated classes")
-        if not chosen:
-            raise UserError("classes: none: nothing to evaluate; name at least one of the evaluated classes")
-        return np.array(chosen, np.int64)
-
-    def _chosen(self, classes: np.ndarray, videos: str) -> np.ndarray:
-        if videos == "all":
-            return self.videos
-        if videos == "with_gt":
-            return np.unique(self.gt_video[np.isin(self.gt_class, classes)])
-        raise UserError(f"videos: {videos}: no such selection; use all or with_gt")
 
 
 def ordered(

@@ -21,8 +21,7 @@ from typing import Any
 import numpy as np
 
 from cvis.data.videoset import VideoSet
-from cvis.evaluation.explain.kinds import BACKGROUND
-from cvis.evaluation.explain.overlaps import FOREGROUND, Overlaps, compare
+from cvis.evaluation.error_kinds import BACKGROUND, FOREGROUND, Overlaps, compare
 from cvis.types import Tracks
 
 NOBODY = -1  # no detection of another class lies on the track

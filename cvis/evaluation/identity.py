@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from functools import reduce
-from operator import add
-from typing import NamedTuple
 
 import numpy as np
 
 from cvis.data.videoset import VideoSet
 from cvis.errors import UserError
-from cvis.evaluation.check import check_masks, check_tracks, chosen_classes
+from cvis.evaluation.check import check_video, chosen_classes
 from cvis.evaluation.digest import Selection
-from cvis.evaluation.hota import HOTACounts, count_hota
-from cvis.evaluation.idf1 import IDCounts, count_ids
-from cvis.evaluation.overlap import intersections, mask_areas
-from cvis.types import Track, Tracks
+from cvis.evaluation.overlap import decode_predicted, frame_overlaps, quotient
+from cvis.evaluation.result import mean_of_defined
+from cvis.evaluation.targets import targets_of
+from cvis.evaluation.tracking import NOTHING, Counts, count
+from cvis.types import Tracks
 
+LEFT_OUT = -1  # the class of what takes no part; no category id is negative
 MIN_SCORE = 0.5
 """The default of ``min_score``. A softmax gives more than half to one class at most, so with it no query of a
 segmenter enters as tracks of two classes, and none that "no object" suits better."""
-
-
-class Counts(NamedTuple):
-    """Of one class in one video, or of any number of them."""
-
-    hota: HOTACounts
-    ids: IDCounts
-
-    def scores(self) -> dict[str, float | None]:
-        """The eleven identity numbers, x100."""
-        both = {**self.hota.scores(), **self.ids.scores()}
-        return {name: None if value is None else 100 * value for name, value in both.items()}
 
 
 @dataclass(frozen=True)
@@ -53,7 +40,7 @@ class IdentityResult:
             UserError: a class that was not evaluated.
         """
         rows = [self.counts[c].scores() for c in self._chosen(classes)]
-        return {name: _mean(row[name] for row in rows) for name in _NONE.scores()}
+        return {name: mean_of_defined(row[name] for row in rows) for name in NOTHING.scores()}
 
     def pooled(self, classes: Collection[int] | None = None) -> dict[str, float | None]:
         """The numbers of all detections of ``classes`` counted together: frequent classes weigh more.
@@ -61,7 +48,7 @@ class IdentityResult:
         As in :meth:`summary`, classes without ground truth, and predictions of them, are left out.
         """
         chosen = (self.counts[c] for c in self._chosen(classes))
-        return _sum(counts for counts in chosen if counts.ids.num_gt).scores()
+        return sum((counts for counts in chosen if counts.num_gt), NOTHING).scores()
 
     def per_class(self) -> dict[int, dict[str, float | None]]:
         """The numbers of each class."""
@@ -88,7 +75,7 @@ class Identity:
 
     >>> from pathlib import Path
     >>> from pycocotools import mask as rle
-    >>> from cvis.types import Category, Video
+    >>> from cvis.types import Category, Track, Video
     >>> square = rle.encode(np.asfortranarray(np.eye(4, dtype=np.uint8)))
     >>> video = Video(7, "walk", height=4, width=4, frames=(Path("0.jpg"), Path("1.jpg")))
     >>> track = Track(0, 7, category_id=3, segmentations=(square, square), areas=(4.0, 4.0))
@@ -103,8 +90,7 @@ class Identity:
     ) -> None:
         self.ground_truth = ground_truth
         self.min_score = min_score
-        self._known = frozenset(category.id for category in ground_truth.categories)
-        self.classes = chosen_classes(classes, self._known, "in the ground truth")
+        self.classes = chosen_classes(classes, ground_truth.category_ids, "in the ground truth")
         self._counts: dict[int, dict[int, Counts]] = {}  # video -> class
 
     def add(self, tracks: Tracks) -> None:
@@ -113,8 +99,8 @@ class Identity:
         Raises:
             UserError: as :meth:`cvis.evaluation.VideoAP.add`.
         """
-        video = check_tracks(tracks, self.ground_truth, self._known, self._counts)
-        self._counts[video.id] = self._count(tracks)
+        check_video(tracks.video_id, self.ground_truth, self._counts)
+        self._counts[tracks.video_id] = self._count(tracks)
 
     def result(self, videos: Selection = "all") -> IdentityResult:
         """The numbers of what was added; videos not added count as empty.
@@ -130,42 +116,19 @@ class Identity:
         wanted = set(self.classes)
         ids = [v.id for v in self.ground_truth.videos if videos == "all" or wanted & self.ground_truth.classes_of(v.id)]
         per_video = [self._counts[i] if i in self._counts else self._count(Tracks(i, (), (), ())) for i in ids]
-        counts = {c: _sum(video[c] for video in per_video if c in video) for c in self.classes}
+        counts = {c: sum((video[c] for video in per_video if c in video), NOTHING) for c in self.classes}
         return IdentityResult(counts, self.min_score)
 
     def _count(self, tracks: Tracks) -> dict[int, Counts]:
-        annotated = [t for t in self.ground_truth.tracks[tracks.video_id] if not t.iscrowd]
-        sure = [n for n, score in enumerate(tracks.scores) if score >= self.min_score]
-        present = {t.category_id for t in annotated} | {tracks.category_ids[n] for n in sure}
-        return {
-            category_id: self._compare(
-                tracks,
-                [n for n in sure if tracks.category_ids[n] == category_id],
-                [t for t in annotated if t.category_id == category_id],
-            )
-            for category_id in sorted(present & set(self.classes))
-        }
-
-    def _compare(self, tracks: Tracks, chosen: Sequence[int], annotated: Sequence[Track]) -> Counts:
-        video = self.ground_truth.by_id[tracks.video_id]
-        for track in annotated:
-            check_masks(f"video {video.id}: ground-truth track {track.id}", video, track.segmentations)
-        masks, gt_masks = [tracks.segmentations[n] for n in chosen], [t.segmentations for t in annotated]
-        areas, gt_areas = mask_areas(masks, len(video)), mask_areas(gt_masks, len(video))
-        common = intersections(masks, gt_masks, areas, gt_areas)
-        unions = areas[:, None] + gt_areas[None] - common
-        similarity = np.divide(common, unions, out=np.zeros_like(common), where=unions > 0)
-        present = areas > 0, gt_areas > 0
-        return Counts(count_hota(similarity, *present), count_ids(similarity, *present))
-
-
-_NONE = Counts(HOTACounts.zero(), IDCounts.zero())
-
-
-def _sum(counts: Iterable[Counts]) -> Counts:
-    return reduce(lambda total, one: Counts(*map(add, total, one)), counts, _NONE)
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    defined = [value for value in values if value is not None]
-    return sum(defined) / len(defined) if defined else None
+        predicted = decode_predicted(tracks, self.ground_truth)
+        targets = targets_of(self.ground_truth)
+        annotated = targets.masks(self.ground_truth.by_id[tracks.video_id])
+        here = targets.of(tracks.video_id)
+        categories = np.where(np.array(tracks.scores) >= self.min_score, tracks.category_ids, LEFT_OUT)
+        gt_categories = np.where(targets.crowd[here], LEFT_OUT, targets.category[here])
+        counts = {}
+        for category_id in sorted({*categories.tolist(), *gt_categories.tolist()} & {*self.classes}):
+            d, g = np.flatnonzero(categories == category_id), np.flatnonzero(gt_categories == category_id)
+            similarity = quotient(*frame_overlaps(predicted, annotated, d, g))
+            counts[category_id] = count(similarity, predicted.areas[d] > 0, annotated.areas[g] > 0)
+        return counts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +18,16 @@ class Pairs(NamedTuple):
     detection: np.ndarray  # int64 [P], indices
     track: np.ndarray  # int64 [P]
     iou: np.ndarray  # float64 [P]
+
+
+def joined(parts: Sequence[Pairs], lengths: Sequence[int]) -> Pairs:
+    """The pairs of parts with so many detections each, with indices into the detections of all."""
+    starts = np.cumsum([0, *lengths])
+    return Pairs(
+        np.concatenate([part.detection + start for part, start in zip(parts, starts, strict=False)]),
+        np.concatenate([part.track for part in parts]),
+        np.concatenate([part.iou for part in parts]),
+    )
 
 
 class Outcomes(NamedTuple):

@@ -11,19 +11,21 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
+from pycocotools import mask as rle
 
-from cvis.data.problem import short
+from cvis.data.videoset import VideoSet
 from cvis.errors import UserError
+from cvis.evaluation.check import check_runs, check_tracks
 from cvis.evaluation.match import Pairs
 from cvis.evaluation.protocol import THRESHOLDS
-from cvis.types import RLE
+from cvis.types import RLE, Tracks, Video
 
 _MODULES = {"numba": "cvis.evaluation.kernel", "pycocotools": "cvis.evaluation.fallback"}
 
@@ -80,17 +82,6 @@ class TrackMasks:
         areas, sound = areas.astype(np.float64).reshape(shape), sound.reshape(shape)
         return cls(height, width, codes, offsets, ends, starts, areas, sound)
 
-    def __len__(self) -> int:
-        return len(self.areas)
-
-    @property
-    def damaged(self) -> tuple[int, int] | None:
-        """(track, frame) of the first mask whose runs do not fill the frame; None if all do."""
-        if self.sound.all():
-            return None
-        track, frame = np.argwhere(~self.sound)[0].tolist()
-        return track, frame
-
     def rle(self, track: int, frame: int) -> RLE:
         """One mask as pycocotools takes it; it must be present."""
         n = track * self.areas.shape[1] + frame
@@ -117,32 +108,61 @@ def _joined(counts: Sequence[bytes | str | None]) -> tuple[np.ndarray, np.ndarra
     return lengths, np.frombuffer(codes, np.uint8)
 
 
-def decoded(tracks: Sequence[Sequence[RLE | None]], num_frames: int) -> TrackMasks:
-    """Decode masks that share one size.
+def decode(video: Video, tracks: Sequence[Sequence[RLE | None]], where: Callable[[int], str]) -> TrackMasks:
+    """N tracks of a video, of one mask per frame each.
+
+    Args:
+        where: begins the message about a track, given its index.
 
     Raises:
         UserError: the runs of a mask do not fill its frame.
     """
-    flat = [m for track in tracks for m in track]
-    height, width = next((m["size"] for m in flat if m is not None), (0, 0))
-    masks = TrackMasks.of([None if m is None else m["counts"] for m in flat], num_frames, height, width)
-    if masks.damaged:
-        track, frame = masks.damaged
-        text = short(masks.rle(track, frame)["counts"].decode("latin-1"))
-        raise UserError(
-            f"track {track}: segmentations[{frame}].counts: {text}: does not fill a frame of {height} x {width}; "
-            "damaged, or of another frame size: encode the mask again"
-        )
-    return masks
+    counts = [m and m["counts"] for masks in tracks for m in masks]
+    decoded = TrackMasks.of(counts, len(video), video.height, video.width)
+    if not decoded.sound.all():
+        damaged = int(np.argwhere(~decoded.sound)[0, 0])
+        check_runs(where(damaged), video, tracks[damaged])
+    return decoded
 
 
-def mask_areas(tracks: Sequence[Sequence[RLE | None]], num_frames: int) -> np.ndarray:
-    """Pixels of every mask: float64 [N, T] with integer values, 0 where a track is absent.
+def decode_predicted(tracks: Tracks, ground_truth: VideoSet, where: Callable[[int], str] | None = None) -> TrackMasks:
+    """The masks of predicted tracks, which are checked.
+
+    Args:
+        where: begins the message about a track, given its index; default: the video and the index.
 
     Raises:
-        UserError: the runs of a mask do not fill its frame.
+        UserError: an unknown video, or a malformed track (:func:`cvis.evaluation.check.check_tracks`).
     """
-    return decoded(tracks, num_frames).areas if len(tracks) else np.zeros((0, num_frames))
+    where = where or f"video {tracks.video_id}: track {{}}".format
+    return decode(check_tracks(tracks, ground_truth, where), tracks.segmentations, where)
+
+
+class BitMasks:
+    """Tracks as bitmaps, as a model makes them: encoding them would cost more than the evaluation.
+
+    Args:
+        masks: N tracks of T frames, bool or uint8 [N, T, H, W]; every value but 0 is foreground.
+    """
+
+    def __init__(self, masks: np.ndarray) -> None:
+        self._masks = masks
+        areas = [np.count_nonzero(m) for track in masks for m in track]
+        self.areas = np.array(areas, dtype=np.float64).reshape(masks.shape[:2])
+        """Pixels of every mask, float64 [N, T]."""
+
+    def intersect(self, ground_truth: TrackMasks, detections: np.ndarray, tracks: np.ndarray) -> np.ndarray:
+        """See :meth:`TrackMasks.intersect`."""
+        shared = np.zeros((len(detections), self.areas.shape[1]), np.int64)
+        for track in np.unique(tracks):
+            pairs = np.flatnonzero(tracks == track)
+            for frame in np.flatnonzero(ground_truth.areas[track]):
+                target = rle.decode(ground_truth.rle(track, frame)).astype(bool)
+                rows, columns = np.flatnonzero(target.any(axis=1)), np.flatnonzero(target.any(axis=0))
+                box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+                for p in pairs[self.areas[detections[pairs], frame] > 0]:
+                    shared[p, frame] = np.count_nonzero(target[box] & (self._masks[detections[p], frame][box] != 0))
+        return shared
 
 
 def mean_areas(areas: np.ndarray) -> np.ndarray:
@@ -157,33 +177,27 @@ def mean_areas(areas: np.ndarray) -> np.ndarray:
     return np.array([row[row > 0].mean() if (row > 0).any() else 0.0 for row in areas], dtype=np.float64)
 
 
-def intersections(
-    detections: Sequence[Sequence[RLE | None]],
-    ground_truth: Sequence[Sequence[RLE | None]],
-    areas: np.ndarray,
-    gt_areas: np.ndarray,
-) -> np.ndarray:
-    """Pixels common to a detection and a ground-truth track, per frame: float64 [D, G, T], exact integers.
+def quotient(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """``part / whole``, broadcast; 0 where ``whole`` is 0."""
+    part, whole = np.broadcast_arrays(part, whole)
+    return np.divide(part, whole, out=np.zeros(part.shape), where=whole > 0)
+
+
+def frame_overlaps(
+    predicted: TrackMasks, annotated: TrackMasks, detections: np.ndarray, tracks: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels that D detections have in common with G tracks, and together with them: float64 [D, G, T], integers.
 
     Args:
-        detections: D x T masks.
-        ground_truth: G x T masks.
-        areas: [D, T] from :func:`mask_areas`.
-        gt_areas: [G, T], likewise.
-
-    >>> from pycocotools import mask as rle
-    >>> def full(height): return {"size": [4, 2], "counts": [0, 4 + height, 4 - height]}
-    >>> masks = [rle.frPyObjects(full(height), 4, 2) for height in (4, 2)]
-    >>> track = [masks, [masks[0], None]]
-    >>> intersections(track, track, mask_areas(track, 2), mask_areas(track, 2)).tolist()
-    [[[8.0, 6.0], [8.0, 0.0]], [[8.0, 0.0], [8.0, 0.0]]]
+        detections: [D], indices.
+        tracks: [G], likewise.
     """
-    num_frames = areas.shape[1]
-    pixels = np.zeros((len(detections), len(ground_truth), num_frames))
-    d, g = np.nonzero(np.minimum(areas[:, None], gt_areas).any(axis=2))  # pairs that share a frame
+    areas, gt_areas = predicted.areas[detections][:, None], annotated.areas[tracks][None]
+    shared = np.zeros((len(detections), len(tracks), predicted.areas.shape[1]))
+    d, g = np.nonzero(np.minimum(areas, gt_areas).any(axis=2))  # pairs that share a frame
     if d.size:
-        pixels[d, g] = decoded(detections, num_frames).intersect(decoded(ground_truth, num_frames), d, g)
-    return pixels
+        shared[d, g] = predicted.intersect(annotated, detections[d], tracks[g])
+    return shared, areas + gt_areas - shared
 
 
 def track_ious(
@@ -202,23 +216,19 @@ def track_ious(
     [1.0, 0.5714]
     """
     ious = np.zeros((len(detections), len(ground_truth)))
-    d, g = np.nonzero(np.ones_like(ious))
-    if d.size:
-        pairs = pair_ious(decoded(detections, num_frames), decoded(ground_truth, num_frames), d, g)
-        ious[pairs.detection, pairs.track] = pairs.iou
+    size = next((m["size"] for track in detections for m in track if m is not None), None)
+    if size is None:
+        return ious
+    counts = ([m and m["counts"] for track in tracks for m in track] for tracks in (detections, ground_truth))
+    d, g = (places.ravel() for places in np.indices(ious.shape))
+    pairs = pair_ious(*(TrackMasks.of(texts, num_frames, *size) for texts in counts), d, g)
+    ious[pairs.detection, pairs.track] = pairs.iou
     return ious
 
 
-class Comparable(Protocol):
-    """Detections in any form that can be compared with decoded ground truth."""
-
-    @property
-    def areas(self) -> np.ndarray: ...
-
-    def intersect(self, ground_truth: TrackMasks, detections: np.ndarray, tracks: np.ndarray) -> np.ndarray: ...
-
-
-def pair_ious(predicted: Comparable, ground_truth: TrackMasks, detections: np.ndarray, tracks: np.ndarray) -> Pairs:
+def pair_ious(
+    predicted: TrackMasks | BitMasks, ground_truth: TrackMasks, detections: np.ndarray, tracks: np.ndarray
+) -> Pairs:
     """IoUs of pairs of indices ``(detections[p], tracks[p])``, without the pairs below the lowest threshold."""
     areas, gt_areas = predicted.areas[detections], ground_truth.areas[tracks]
     # I <= sum min and U >= sum max: exact, and cheaper than an intersection
@@ -226,6 +236,6 @@ def pair_ious(predicted: Comparable, ground_truth: TrackMasks, detections: np.nd
     detections, tracks = detections[hopeful], tracks[hopeful]
     shared = predicted.intersect(ground_truth, detections, tracks).sum(axis=1, dtype=np.float64)
     unions = (areas + gt_areas)[hopeful].sum(axis=1) - shared
-    ious = np.divide(shared, unions, out=np.zeros_like(unions), where=unions > 0)
+    ious = quotient(shared, unions)
     kept = ious >= THRESHOLDS[0]
     return Pairs(detections[kept], tracks[kept], ious[kept])

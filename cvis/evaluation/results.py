@@ -12,6 +12,7 @@ import math
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import chain, groupby, islice
 from operator import itemgetter
 from pathlib import Path
@@ -20,9 +21,8 @@ from typing import Any
 from cvis.atomic import atomic_path
 from cvis.data.videoset import VideoSet
 from cvis.errors import UserError
-from cvis.evaluation.check import check_runs, check_tracks
 from cvis.evaluation.json_stream import NotAnArrayError, array_batches
-from cvis.evaluation.overlap import TrackMasks
+from cvis.evaluation.overlap import decode_predicted
 from cvis.types import RLE, Tracks
 
 _Entry = tuple[int, int, float, tuple[RLE | None, ...]]  # video id, category id, score, masks
@@ -87,16 +87,11 @@ def entry_name(path: Path | str, first: int, n: int = 0) -> str:
 
 
 def _fitting(path: Path, ground_truth: VideoSet) -> Iterator[_Entry]:
-    known = frozenset(category.id for category in ground_truth.categories)
     for first, tracks in stream_results(path, ground_truth):
-        names = [entry_name(path, first, n) for n in range(len(tracks))]
-        video = check_tracks(tracks, ground_truth, known, (), names.__getitem__)
-        counts = [m and m["counts"] for masks in tracks.segmentations for m in masks]
-        if damaged := TrackMasks.of(counts, len(video), video.height, video.width).damaged:
-            check_runs(names[damaged[0]], video, tracks.segmentations[damaged[0]])
+        decode_predicted(tracks, ground_truth, partial(entry_name, path, first))
         segmentations = (tuple(m and _compressed(m) for m in masks) for masks in tracks.segmentations)
         for fields in zip(tracks.category_ids, tracks.scores, segmentations, strict=True):
-            yield video.id, *fields
+            yield tracks.video_id, *fields
 
 
 def _compressed(mask: Any) -> RLE:
@@ -179,52 +174,27 @@ def _batches(path: Path) -> Iterator[list]:
         raise UserError(f"{path}: not JSON, or truncated: {error}; write or copy it again") from error
 
 
-def _entry(path: Path | str, n: int, value: Any, ground_truth: VideoSet) -> _Entry:
-    try:
-        video_id, category_id = value["video_id"], value["category_id"]
-        score, masks = value["score"], value["segmentations"]
-    except (KeyError, TypeError):
-        return _checked(entry_name(path, n), value, ground_truth)
-    kinds = (type(video_id), type(category_id), type(score), type(masks))
-    if kinds == (int, int, float, list) and math.isfinite(score) and video_id in ground_truth.by_id:
-        return video_id, category_id, score, tuple(masks)
-    return _checked(entry_name(path, n), value, ground_truth)
-
-
-def _checked(where: str, value: object, ground_truth: VideoSet) -> _Entry:
-    """An entry, field by field: to say what is wrong, and for numbers of other types."""
-    video_id = _integer(where, value, "video_id")
+def _entry(path: Path | str, n: int, value: object, ground_truth: VideoSet) -> _Entry:
+    if not isinstance(value, dict):
+        raise UserError(f"{entry_name(path, n)}: {type(value).__name__}: not an object; {_FORMAT}")
+    for name, (kinds, what) in _FIELDS.items():
+        if name not in value:
+            raise UserError(f"{entry_name(path, n)}: {name}: missing; {_FORMAT}")
+        given = value[name]
+        wrong = not isinstance(given, kinds) or isinstance(given, bool)
+        if wrong or (name == "score" and not abs(given) <= sys.float_info.max):
+            raise UserError(f"{entry_name(path, n)}: {name}: {given!r:.60}: not {what}")
+    video_id = value["video_id"]
     if video_id not in ground_truth.by_id:
-        raise UserError(f"{where}: video_id: {video_id}: not in the ground truth; score with its own file")
-    category_id = _integer(where, value, "category_id")
-    score = _number(where, value, "score")
-    return video_id, category_id, score, _masks(where, value)
+        raise UserError(
+            f"{entry_name(path, n)}: video_id: {video_id}: not in the ground truth; score with its own file"
+        )
+    return video_id, value["category_id"], float(value["score"]), tuple(value["segmentations"])
 
 
-def _field(where: str, entry: object, name: str) -> object:
-    if not isinstance(entry, dict):
-        raise UserError(f"{where}: {type(entry).__name__}: not an object; {_FORMAT}")
-    if name not in entry:
-        raise UserError(f"{where}: {name}: missing; {_FORMAT}")
-    return entry[name]
-
-
-def _integer(where: str, entry: object, name: str) -> int:
-    value = _field(where, entry, name)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise UserError(f"{where}: {name}: {value!r:.60}: not an integer; use the ground truth's id")
-    return value
-
-
-def _number(where: str, entry: object, name: str) -> float:
-    value = _field(where, entry, name)
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not abs(value) <= sys.float_info.max:
-        raise UserError(f"{where}: {name}: {value!r:.60}: not a finite number; give every track a finite score")
-    return float(value)
-
-
-def _masks(where: str, entry: object) -> tuple[Any, ...]:
-    value = _field(where, entry, "segmentations")
-    if not isinstance(value, list):
-        raise UserError(f"{where}: segmentations: {value!r:.60}: not a list; give one mask or null per frame")
-    return tuple(value)
+_FIELDS: dict[str, tuple[type | tuple[type, ...], str]] = {
+    "video_id": (int, "an integer; use the ground truth's id"),
+    "category_id": (int, "an integer; use the ground truth's id"),
+    "score": ((int, float), "a finite number; give every track a finite score"),
+    "segmentations": (list, "a list; give one mask or null per frame"),
+}

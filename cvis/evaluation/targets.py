@@ -6,14 +6,13 @@ A run evaluates one set after every step; only the first evaluation pays for the
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
 
 import numpy as np
 
 from cvis.data.videoset import VideoSet
-from cvis.evaluation.check import check_masks, check_runs
-from cvis.evaluation.overlap import TrackMasks, mean_areas
-from cvis.types import RLE, Video
+from cvis.evaluation.check import check_masks
+from cvis.evaluation.overlap import TrackMasks, decode, mean_areas
+from cvis.types import Video
 
 _DECODED = 512  # videos of a set whose masks are kept decoded; a results file may come back to any of them
 
@@ -44,15 +43,13 @@ class Targets:
         """
         if video.id not in self._masks:
             tracks = self._tracks[video.id]
-            for track in tracks:
-                check_masks(f"video {video.id}: ground-truth track {track.id}", video, track.segmentations)
-            masks = decode(video, [t.segmentations for t in tracks])
-            if masks.damaged:
-                track = tracks[masks.damaged[0]]
-                check_runs(f"video {video.id}: ground-truth track {track.id}", video, track.segmentations)
+            segmentations = [track.segmentations for track in tracks]
+            names = [f"video {video.id}: ground-truth track {track.id}" for track in tracks]
+            for name, masks in zip(names, segmentations, strict=True):
+                check_masks(name, video, masks)
             if len(self._masks) == _DECODED:
                 self._masks.pop(next(iter(self._masks)))
-            self._masks[video.id] = masks
+            self._masks[video.id] = decode(video, segmentations, names.__getitem__)
         return self._masks[video.id]
 
 
@@ -66,9 +63,3 @@ def targets_of(ground_truth: VideoSet) -> Targets:
         _KEPT[key] = Targets(ground_truth)
         weakref.finalize(ground_truth, _KEPT.pop, key, None)
     return _KEPT[key]
-
-
-def decode(video: Video, tracks: Sequence[Sequence[RLE | None]]) -> TrackMasks:
-    """N tracks of a video, of one mask per frame each."""
-    counts = [None if m is None else m["counts"] for masks in tracks for m in masks]
-    return TrackMasks.of(counts, len(video), video.height, video.width)

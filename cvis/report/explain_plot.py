@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cvis.evaluation.explain import KINDS, Explanation, Losses
+from cvis.evaluation.error_kinds import KINDS
+from cvis.evaluation.explain import Explanation, Losses
 from cvis.report.explain_run import RunExplanation
 from cvis.report.plots.output import check_format, save
 from cvis.report.plots.style import house_style, new_figure

@@ -12,9 +12,7 @@ from cvis.errors import UserError
 from cvis.runs.metrics_file import read_run
 from cvis.runs.paths import STEP_NAME, RunFolder
 from cvis.runs.protocol import describe, differences
-from cvis.runs.result import RunResult, TextEncoder, labelled
-
-__all__ = ["LeftOut", "RunResult", "Store", "TextEncoder", "labelled", "load_runs"]
+from cvis.runs.result import RunResult
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,8 @@ from typing import Any
 
 from cvis.atomic import write_text
 from cvis.errors import UserError
-from cvis.runs.json_file import read_json
 from cvis.runs.paths import SCHEMA, RunFolder, StepFolder
-from cvis.runs.record import config_of
+from cvis.runs.record import config_of, read_json
 
 
 def run_folder(config: dict[str, Any], scenario_name: str) -> Path:
@@ -92,10 +91,13 @@ class RunWriter:
                     f"{self.folder.record}: is missing beside finished work; remove the folder, or use --name"
                 )
             config_before = config_of(self.folder, before)
-            self._must_agree(
-                {**{key: before.get(key) for key in identity}, "config": decisive(config_before)},
-                {**identity, "config": decisive(config)},
-            )
+            then = {**{key: before.get(key) for key in identity}, "config": decisive(config_before)}
+            now = json.loads(json.dumps({**identity, "config": decisive(config)}))
+            for key, old, new in _differences(then, now):
+                raise UserError(
+                    f"{folder}: {key}: this run was begun with {old!r}, not {new!r}; "
+                    "use --name for another run, or remove the folder"
+                )
             self.is_done = before.get("status") == "done" and config_before == config
             self.content = {**before, "status": "running", "config": config}
         self.wall_before = float(self.content["wall_s"])
@@ -128,13 +130,6 @@ class RunWriter:
     def _write(self, path: Path, text: str) -> None:
         if self.writes:
             write_text(path, text)
-
-    def _must_agree(self, before: dict[str, Any], now: dict[str, Any]) -> None:
-        for key, old, new in _differences(before, json.loads(json.dumps(now))):
-            raise UserError(
-                f"{self.folder.path}: {key}: this run was begun with {old!r}, not {new!r}; "
-                "use --name for another run, or remove the folder"
-            )
 
 
 def _differences(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:

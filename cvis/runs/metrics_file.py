@@ -13,8 +13,8 @@ import orjson
 
 from cvis.errors import UserError
 from cvis.evaluation.measures import METRICS, STEP_METRICS
-from cvis.runs.json_file import AGAIN, parse_json
 from cvis.runs.paths import SCHEMA
+from cvis.runs.record import AGAIN, parse_json, read_bytes
 from cvis.runs.result import RunResult, TextEncoder
 
 FIELDS: dict[str, type | tuple[type, ...]] = {
@@ -39,12 +39,9 @@ def read_run(path: Path) -> RunResult:
         UserError: missing, not readable, not JSON, another schema, a field that is missing or of the wrong type, a
             name that cannot be printed on one line, or a metric that is not a number.
     """
-    try:
-        text = path.read_bytes()
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: does not exist: the run is unfinished; run the same `cvis run` again") from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}; check its permissions") from error
+    text = read_bytes(path)
+    if text is None:
+        raise UserError(f"{path}: does not exist: the run is unfinished; run the same `cvis run` again")
     content = parse_json(path, text)
     _check_fields(path, content)
     steps, groups = content["steps"], _groups(path, content["groups"])

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
-from cvis.runs.json_file import read_json
 from cvis.runs.paths import RunFolder
+from cvis.runs.record import read_json
 
 NOT_RECORDED = "not recorded"
 WHERE = ("--runs", "--data", "--workers", "--logger")

@@ -2,12 +2,11 @@
 
 from cvis.scenario.audit import AnnotationLeak, audit
 from cvis.scenario.build import build
-from cvis.scenario.describe import describe
 from cvis.scenario.load import load_scenario
 from cvis.scenario.make import make_scenario
 from cvis.scenario.spec import list_scenarios
-from cvis.scenario.stream import Scenario
-from cvis.scenario.task import Task
+from cvis.scenario.stream import Scenario, describe
+from cvis.scenario.visibility import Task
 
 __all__ = [
     "AnnotationLeak",

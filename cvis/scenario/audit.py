@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from cvis.errors import UserError
-from cvis.scenario.task import Task
+from cvis.scenario.visibility import Task
 from cvis.types import NO_OBJECT
 
 

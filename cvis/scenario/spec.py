@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from cvis.data.datasets import known
 from cvis.errors import UserError
-from cvis.files import shipped
+from cvis.files import read_toml, shipped
 from cvis.scenario.visibility import OtherClassPolicy, Visibility
 from cvis.validation import did_you_mean, validate
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 SplitName = Literal["holdout", "official-valid", "test-file", "frames", "same"]
-SPLITS: tuple[str, ...] = get_args(SplitName)
 Count = Annotated[int, Field(ge=1, strict=True)]
 
 NOT_STREAMS = ("splits",)
@@ -83,12 +76,7 @@ def read_spec(path: Path, overrides: Mapping[str, Any] | None = None) -> Spec:
     Raises:
         UserError: not TOML, an unknown field or override, or a value that does not fit.
     """
-    try:
-        fields = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}; check the path") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not a TOML file: {error}; correct it") from error
+    fields = read_toml(path)
     for key in overrides or {}:
         if key not in OVERRIDES:
             raise UserError(f"scenario override: {key}: no such key; choose one of {', '.join(OVERRIDES)}")
@@ -108,19 +96,14 @@ def parse_spec(fields: Mapping[str, Any], where: str) -> Spec:
         raise UserError(f"{where}: {error}") from error
     if own_files:
         _check_own_files(spec, where)
-    else:
-        _refuse_own_files(spec, where)
-    return spec
-
-
-def _refuse_own_files(spec: Spec, where: str) -> None:
+        return spec
     for field in ("annotations", "frames", "test_annotations", "test_frames"):
-        path = getattr(spec, field)
-        if path is not None:
+        if (path := getattr(spec, field)) is not None:
             raise UserError(
                 f'{where}: {field}: {str(path)!r}: only for dataset = "custom"; '
                 f"remove it (the files of {spec.dataset} are found under the data root)"
             )
+    return spec
 
 
 def _check_own_files(spec: Spec, where: str) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, overload
 
+from cvis.data.split import checksum
 from cvis.data.videoset import VideoSet
-from cvis.scenario.task import Task
-from cvis.scenario.visibility import make_tasks
+from cvis.scenario.visibility import Task, make_tasks
+from cvis.types import NO_OBJECT
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,5 +94,41 @@ def stream_hash(
         "train": [task.train.sha256 for task in tasks],
         "test": test.sha256,
     }
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return checksum(content)
+
+
+def describe(scenario: Scenario) -> dict[str, Any]:
+    """What ``cvis scenario show`` prints, JSON-serialisable; per step also what is withheld."""
+    steps = [_step(scenario, task) for task in scenario]
+    return {
+        "name": scenario.name,
+        "dataset": scenario.dataset,
+        "hash": scenario.hash,
+        "split_sha256": scenario.split_sha256,
+        "protocol": dict(scenario.protocol),
+        "classes": _named(scenario, scenario.classes),
+        "classes_without_test": _named(scenario, scenario.classes_without_test),
+        "train_videos": len(scenario.train),
+        "train_instances": scenario.train.num_tracks,
+        "test_videos": len(scenario.test),
+        "test_instances": scenario.test.num_tracks,
+        "steps": steps,
+    }
+
+
+def _step(scenario: Scenario, task: Task) -> dict[str, Any]:
+    """``test_videos`` are those with an instance of C_t; scores are always over all test videos."""
+    new = set(task.new_classes)
+    visible = sum(track.category_id != NO_OBJECT for track in task.train.all_tracks)
+    return {
+        "step": task.index,
+        "classes": _named(scenario, task.new_classes),
+        "train_videos": len(task.train),
+        "test_videos": sum(bool(new & scenario.test.classes_of(v.id)) for v in scenario.test.videos),
+        "visible_instances": visible,
+        "hidden_instances": task.hidden,
+    }
+
+
+def _named(scenario: Scenario, classes: tuple[int, ...]) -> list[dict[str, Any]]:
+    return [{"id": c, "name": scenario.categories[c]} for c in classes]

@@ -30,21 +30,46 @@ Classes that are in the file but not in the stream count as "outside C_t" in eve
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
 from cvis.data.videoset import VideoSet
-from cvis.scenario.task import Task
 from cvis.types import NO_OBJECT, RLE, Track
 
 Visibility = Literal["overlap", "disjoint", "sequential"]
 OtherClassPolicy = Literal["drop", "empty_target"]
-VISIBILITIES: tuple[str, ...] = get_args(Visibility)
-OTHER_CLASS_POLICIES: tuple[str, ...] = get_args(OtherClassPolicy)
+
+
+@dataclass(frozen=True)
+class Task:
+    """Step ``index`` of a stream. Class ids are the data set's own, in learning order.
+
+    Attributes:
+        new_classes: C_t.
+        old_classes: C_1:t-1, learned in earlier steps; empty at the base step.
+        train: D_t, as the learner may see it: tracks of ``new_classes`` only (and, under
+            ``other_class_policy="empty_target"``, zero-mask tracks of category ``NO_OBJECT``).
+        hidden: instances that stand in the pixels of D_t but whose annotation is withheld.
+    """
+
+    index: int
+    new_classes: tuple[int, ...]
+    old_classes: tuple[int, ...]
+    train: VideoSet
+    hidden: int
+
+    @property
+    def seen_classes(self) -> tuple[int, ...]:
+        """C_1:t, in learning order."""
+        return self.old_classes + self.new_classes
+
+    @property
+    def is_base(self) -> bool:
+        return self.index == 0
 
 
 def make_tasks(

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from cvis.cli import app
 from cvis.evaluation import write_results
-from cvis.evaluation.explain import KINDS
+from cvis.evaluation.error_kinds import KINDS
 from cvis.scenario import load_scenario
 from cvis.types import Tracks
 

@@ -193,7 +193,7 @@ def test_mistakes_are_one_line_and_start_nothing(engine, tmp_path, words, says):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("rows = [", "is not a readable TOML file"),
+        ("rows = [", "is not a TOML file"),
         ('[[rows]]\nname="a"', "scenario: "),
         ('scenario="s"\nrows=[]', "rows: []: "),
         ('scenario="s"\n[[rows]]\nname="a"', "rows: a: learner: is missing; give it here or above all rows"),

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from cvis.data.augment import View, resized
 from cvis.data.clips import ClipDataset, ClipSampling, collate, make_loader
+from cvis.data.frames import View, resized
 from cvis.data.sampler import ClipSampler
 from cvis.data.videoset import VideoSet
 from cvis.errors import UserError

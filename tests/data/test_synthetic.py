@@ -10,10 +10,9 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from cvis.data.looks import EXTENT, SHAPES, TEXTURES, coverage
 from cvis.data.scenes import MIN_VISIBLE, Scene, _visible, draw_scene, shape_and_texture
-from cvis.data.shapes import EXTENT, SHAPES, coverage
 from cvis.data.synthetic import VERSION, category_name, make_synthetic, synthetic_root
-from cvis.data.textures import TEXTURES
 from cvis.data.ytvis import read_ytvis
 from cvis.errors import UserError
 

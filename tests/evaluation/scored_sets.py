@@ -8,6 +8,7 @@ import numpy as np
 from pycocotools import mask as rle
 
 from cvis.data.videoset import VideoSet
+from cvis.evaluation.overlap import TrackMasks
 from cvis.types import RLE, Category, Track, Tracks, Video
 
 CLASSES = (3, 7, 12, 40)
@@ -15,6 +16,12 @@ CLASSES = (3, 7, 12, 40)
 
 def encode(mask: np.ndarray) -> RLE:
     return rle.encode(np.asfortranarray(mask.astype(np.uint8)))
+
+
+def track_masks(tracks) -> TrackMasks:
+    """N x T masks of one size (None where absent)."""
+    height, width = next(m["size"] for masks in tracks for m in masks if m is not None)
+    return TrackMasks.of([m and m["counts"] for masks in tracks for m in masks], len(tracks[0]), height, width)
 
 
 def video_of(video_id: int, num_frames: int, height: int = 8, width: int = 8) -> Video:

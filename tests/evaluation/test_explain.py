@@ -8,9 +8,8 @@ from scored_sets import random_set
 
 from cvis.errors import UserError
 from cvis.evaluation import score
-from cvis.evaluation.explain import KINDS, explain
-from cvis.evaluation.explain.kinds import classify
-from cvis.evaluation.explain.overlaps import compare
+from cvis.evaluation.error_kinds import KINDS, classify, compare
+from cvis.evaluation.explain import explain
 
 DOG, CAT, COW = 3, 7, 12
 HERE, THERE = steady(0, 10), steady(20, 30)

@@ -10,9 +10,8 @@ import pytest
 from scored_sets import CLASSES, random_set, set_of, track_of, tracks_of, video_of
 
 from cvis.errors import UserError
-from cvis.evaluation.hota import ALPHAS, count_hota
 from cvis.evaluation.identity import Identity
-from cvis.evaluation.idf1 import count_ids
+from cvis.evaluation.tracking import ALPHAS, count
 
 CAT, DOG, EMU, FOX = CLASSES
 NAMES = ["HOTA", "DetA", "AssA", "DetRe", "DetPr", "AssRe", "AssPr", "LocA", "IDF1", "IDP", "IDR"]
@@ -114,7 +113,7 @@ def test_iou_on_a_threshold_counts_at_it():
     for k in range(1, 20):
         for unit in (2, 7, 1234):
             similarity = np.full((1, 1, 1), (k * unit) / (20 * unit))
-            assert count_hota(similarity, frame, frame).tp.sum() == k
+            assert count(similarity, frame, frame).tp.sum() == k
     assert ALPHAS[0] == 0.05
     assert ALPHAS[-1] == 0.95
 
@@ -126,7 +125,7 @@ def test_matching_prefers_the_track_that_fits_the_whole_video():
     """
     similarity = np.array([[[1, 1, 0.75]], [[0, 0, 1.0]]])
     predicted, annotated = np.array([[1, 1, 1], [0, 0, 1]], dtype=bool), np.ones((1, 3), dtype=bool)
-    counts = count_hota(similarity, predicted, annotated)
+    counts = count(similarity, predicted, annotated)
     low = ALPHAS <= 0.75
     assert (counts.tp[low] == 3).all()
     assert (counts.ass_a[low] == 3).all()  # 3 TPs, each 3/3: the stray takes none
@@ -139,7 +138,7 @@ def test_ids_are_assigned_over_the_whole_video():
     similarity = np.zeros((2, 2, 5))
     similarity[0, 0, :3] = similarity[1, 0, 3:] = similarity[0, 1, 3:] = 0.5
     predicted = np.array([[1, 1, 1, 1, 1], [0, 0, 0, 1, 1]], dtype=bool)
-    counts = count_ids(similarity, predicted, np.ones((2, 5), dtype=bool))
+    counts = count(similarity, predicted, np.ones((2, 5), dtype=bool))
     assert (counts.idtp, counts.num_gt, counts.num_predicted) == (4, 10, 7)
 
 
@@ -295,13 +294,12 @@ def test_random_sets_agree_with_the_plain_statement(seed):
     for category_id in CLASSES:
         videos = list(plain_of(ground_truth, predictions, category_id, 0.3))
         counts = result.counts[category_id]
-        assert counts.hota.num_gt[0] == counts.ids.num_gt == sum(map(sum, (g for v in videos for g in v.annotated)))
-        assert counts.hota.num_predicted[0] == sum(map(sum, (d for v in videos for d in v.predicted)))
-        assert counts.ids.num_predicted == counts.hota.num_predicted[0]
-        assert counts.ids.idtp == sum(video.ids() for video in videos)
+        assert counts.num_gt == sum(map(sum, (g for v in videos for g in v.annotated)))
+        assert counts.num_predicted == sum(map(sum, (d for v in videos for d in v.predicted)))
+        assert counts.idtp == sum(video.ids() for video in videos)
         for a in (0, 7, 9, 15):
             expected = np.sum([plain_hota(video, ALPHAS[a]) for video in videos], axis=0)
-            ours = [getattr(counts.hota, name)[a] for name in ("tp", "ass_a", "ass_re", "ass_pr", "loc")]
+            ours = [getattr(counts, name)[a] for name in ("tp", "ass_a", "ass_re", "ass_pr", "loc")]
             assert ours == pytest.approx(list(expected))
 
 

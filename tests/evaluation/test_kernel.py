@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scored_sets import encode, set_of, track_of, tracks_of, video_of
+from scored_sets import encode, set_of, track_masks, track_of, tracks_of, video_of
 
 from cvis.data.rle import RLEError, read_segmentation
 from cvis.errors import UserError
 from cvis.evaluation import VideoAP, fallback, kernel
-from cvis.evaluation.overlap import TrackMasks, backend, intersections, mask_areas
+from cvis.evaluation.overlap import TrackMasks, backend, frame_overlaps
 
 KERNELS = ("numba", "pycocotools")
 
@@ -51,10 +51,11 @@ def test_areas_and_intersections_are_pixel_counts(size, name, monkeypatch):
     rng = np.random.default_rng(size)
     masks = masks_of(rng, *size) if size[0] > 1000 else masks_of(rng, *size) + masks_of(rng, *size)[::-1]
     tracks, pixels = tracks_as(masks, 11 if size[0] > 1000 else 2)
-    areas = mask_areas(tracks, pixels.shape[1])
-    np.testing.assert_array_equal(areas, pixels.sum(axis=(2, 3)))
-    expected = np.array([[(a & b).sum(axis=(1, 2)) for b in pixels] for a in pixels])
-    np.testing.assert_array_equal(intersections(tracks, tracks, areas, areas), expected)
+    decoded = track_masks(tracks)
+    np.testing.assert_array_equal(decoded.areas, pixels.sum(axis=(2, 3)))
+    expected = np.array([[((a & b).sum(axis=(1, 2)), (a | b).sum(axis=(1, 2))) for b in pixels] for a in pixels])
+    every = np.arange(len(tracks))
+    np.testing.assert_array_equal(frame_overlaps(decoded, decoded, every, every), np.moveaxis(expected, 2, 0))
 
 
 def test_both_kernels_measure_alike():
@@ -121,9 +122,7 @@ def test_any_bytes_decode_alike(texts, pixels):
 @pytest.mark.parametrize("counts", [b"", "", b"o", b"0\xff", "0\xe9", b"oooooooooooooooooo0", b"11"])
 def test_a_damaged_mask_is_named(counts, name, monkeypatch):
     monkeypatch.setenv("CVIS_KERNEL", name)
-    good, bad = encode(np.eye(8, dtype=bool)), {"size": [8, 8], "counts": counts}
-    with pytest.raises(UserError, match=r"track 1: segmentations\[1\]\.counts: .*; damaged, .*encode"):
-        mask_areas([[good, None], [good, bad]], 2)
+    bad = {"size": [8, 8], "counts": counts}
     metric = VideoAP(set_of([video_of(1, 2)], [track_of(1, 1, 3, [np.eye(8, dtype=bool), None])]))
     tracks = tracks_of(1, (3, 0.5, [None, None]), (3, 0.5, [None, None]))
     object.__setattr__(tracks, "segmentations", ((None, None), (None, bad)))

@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from scored_sets import encode
+from scored_sets import encode, track_masks
 
-from cvis.evaluation.overlap import mask_areas, mean_areas, track_ious
+from cvis.evaluation.overlap import mean_areas, track_ious
 
 PAIRS = arrays.arrays(bool, st.tuples(*(st.just(2), st.integers(1, 4), st.integers(1, 9), st.integers(1, 9))))
 
@@ -22,8 +22,7 @@ def _rle(masks):
 def test_iou_is_the_quotient_of_pixel_counts(pair):
     one, other = pair
     tracks = [_rle(one)], [_rle(other)]
-    areas = [mask_areas(track, len(one)) for track in tracks]
-    assert areas[0].tolist() == [[int(mask.sum()) for mask in one]]
+    assert track_masks(tracks[0]).areas.tolist() == [[int(mask.sum()) for mask in one]]
     intersection, union = int((one & other).sum()), int((one | other).sum())
     expected = intersection / union if union else 0.0
     iou = track_ious(*tracks, len(one))[0, 0]
@@ -44,13 +43,12 @@ def test_intersections_of_large_frames_are_exact():
 def test_more_masks_than_one_call_of_pycocotools_takes():
     mask = np.eye(5, dtype=bool)
     tracks = [_rle([mask, mask])] * 300
-    areas = mask_areas(tracks, 2)
-    assert (areas == 5).all()
+    assert (track_masks(tracks).areas == 5).all()
     assert (track_ious(tracks, tracks[:1], 2) == 1).all()
 
 
 def test_absent_frames_do_not_enter_the_mean_area():
     masks = [[encode(np.eye(3, dtype=bool)), None, encode(np.zeros((3, 3), dtype=bool))], [None] * 3]
-    areas = mask_areas(masks, 3)
+    areas = track_masks(masks).areas
     assert areas.tolist() == [[3, 0, 0], [0, 0, 0]]
     assert mean_areas(areas).tolist() == [3, 0]

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from pycocotools import mask as rle
 from realvis import REALVIS, needs_realvis
+from scored_sets import track_masks
 
-from cvis.evaluation.overlap import intersections, mask_areas
+from cvis.evaluation.overlap import frame_overlaps
 
 SEQUENCES = ("car-shadow", "drift-straight", "motocross-jump")
 
@@ -27,18 +28,16 @@ def frames(request):
 
 
 def test_the_published_iou_of_every_frame_is_reproduced_exactly(frames):
-    predicted, annotated = [[f["pred"] for f in frames]], [[f["gt"] for f in frames]]
-    areas, gt_areas = mask_areas(predicted, len(frames)), mask_areas(annotated, len(frames))
-    common = intersections(predicted, annotated, areas, gt_areas)[0, 0]
-    ours = common / (areas[0] + gt_areas[0] - common)
-    assert ours.tolist() == [f["published_J"] for f in frames]
+    predicted, annotated = (track_masks([[f[key] for f in frames]]) for key in ("pred", "gt"))
+    common, union = frame_overlaps(predicted, annotated, np.array([0]), np.array([0]))
+    assert (common / union)[0, 0].tolist() == [f["published_J"] for f in frames]
 
 
 def test_areas_and_intersections_are_those_of_the_decoded_pixels(frames):
-    predicted, annotated = [[f["pred"] for f in frames]], [[f["gt"] for f in frames]]
-    areas, gt_areas = mask_areas(predicted, len(frames)), mask_areas(annotated, len(frames))
-    pixels, gt_pixels = (np.stack([rle.decode(m) for m in tracks[0]]).astype(bool) for tracks in (predicted, annotated))
-    assert areas[0].tolist() == pixels.sum(axis=(1, 2)).tolist()
-    assert gt_areas[0].tolist() == gt_pixels.sum(axis=(1, 2)).tolist()
-    common = intersections(predicted, annotated, areas, gt_areas)[0, 0]
-    assert common.tolist() == (pixels & gt_pixels).sum(axis=(1, 2)).tolist()
+    tracks = [[f[key] for f in frames] for key in ("pred", "gt")]
+    predicted, annotated = (track_masks([masks]) for masks in tracks)
+    pixels, gt_pixels = (np.stack([rle.decode(m) for m in masks]).astype(bool) for masks in tracks)
+    assert predicted.areas[0].tolist() == pixels.sum(axis=(1, 2)).tolist()
+    assert annotated.areas[0].tolist() == gt_pixels.sum(axis=(1, 2)).tolist()
+    common, _ = frame_overlaps(predicted, annotated, np.array([0]), np.array([0]))
+    assert common[0, 0].tolist() == (pixels & gt_pixels).sum(axis=(1, 2)).tolist()

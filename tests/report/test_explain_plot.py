@@ -9,11 +9,12 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from cvis.errors import UserError
-from cvis.evaluation.explain import KINDS, Explanation, Losses
+from cvis.evaluation.error_kinds import KINDS
+from cvis.evaluation.explain import Explanation, Losses
 from cvis.evaluation.forgotten import Fate
 from cvis.report.explain_plot import FATES, TITLES, plot_losses, plot_run
 from cvis.report.explain_run import RunExplanation
-from cvis.runs.find import TextEncoder
+from cvis.runs.result import TextEncoder
 
 NAMES = {c: f"class & <{c}>" for c in range(1, 41)}
 

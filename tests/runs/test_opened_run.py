@@ -33,7 +33,7 @@ def test_the_record_holds_the_whole_configuration(stream, finished):
 
 def test_stream_and_results_are_those_of_the_run(folder):
     opened = open_run(folder)
-    assert opened.scenario().groups == opened.result.groups == ((1, 2), (3,), (4,))
+    assert opened.scenario().classes_by_step == opened.result.groups == ((1, 2), (3,), (4,))
     assert opened.learned == opened.result.learned == ((1, 2), (3,), (4,))
     assert opened.name == opened.result.name == "finetune"
 

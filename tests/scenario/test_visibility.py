@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from itertools import combinations, pairwise
+from typing import get_args
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 from stream_videos import video_set
 
-from cvis.scenario.visibility import OTHER_CLASS_POLICIES, VISIBILITIES, make_tasks
+from cvis.scenario.visibility import OtherClassPolicy, Visibility, make_tasks
 from cvis.types import NO_OBJECT
+
+VISIBILITIES, POLICIES = (st.sampled_from(get_args(choices)) for choices in (Visibility, OtherClassPolicy))
 
 
 @st.composite
@@ -33,7 +36,11 @@ def truth(videos):
     return {v.id: [(t.id, t.category_id) for t in videos.tracks[v.id]] for v in videos.videos}
 
 
-@given(stream=streams(), visibility=st.sampled_from(VISIBILITIES), policy=st.sampled_from(OTHER_CLASS_POLICIES))
+@given(
+    stream=streams(),
+    visibility=VISIBILITIES,
+    policy=POLICIES,
+)
 @settings(max_examples=200, deadline=None)
 def test_a_step_sees_its_own_classes_and_nothing_else(stream, visibility, policy):
     videos, classes_by_step = stream
@@ -51,7 +58,7 @@ def test_a_step_sees_its_own_classes_and_nothing_else(stream, visibility, policy
         assert task.hidden == len(others)
 
 
-@given(stream=streams(), policy=st.sampled_from(OTHER_CLASS_POLICIES))
+@given(stream=streams(), policy=POLICIES)
 @settings(max_examples=100, deadline=None)
 def test_overlap_uses_every_video_that_has_a_class_of_the_step(stream, policy):
     videos, classes_by_step = stream
@@ -78,7 +85,7 @@ def test_disjoint_puts_a_video_into_the_step_of_its_newest_class(stream, visibil
         assert holders == ([max(steps)] if steps else [])
 
 
-@given(stream=streams(), visibility=st.sampled_from(VISIBILITIES))
+@given(stream=streams(), visibility=VISIBILITIES)
 @settings(max_examples=100, deadline=None)
 def test_an_emptied_target_is_all_zero_where_the_instance_was_and_none_elsewhere(stream, visibility):
     videos, classes_by_step = stream

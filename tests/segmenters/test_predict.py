@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pycocotools import mask as rle_tools
 
-from cvis.data.augment import resized
+from cvis.data.frames import resized
 from cvis.errors import UserError
 from cvis.segmenters.mask2former.inference import Inference
 from cvis.types import Video

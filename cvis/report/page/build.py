@@ -21,8 +21,9 @@ from cvis.report.published import PublishedTable, load_published, with_published
 from cvis.report.rows import Block, Group
 from cvis.report.table import comparison
 from cvis.report.views import Entry, entries
-from cvis.runs.find import RunResult, Store
+from cvis.runs.find import Store
 from cvis.runs.protocol import describe
+from cvis.runs.result import RunResult
 
 TITLE = "Continual video instance segmentation"
 Report = Callable[[str], None]

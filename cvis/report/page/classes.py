@@ -8,7 +8,7 @@ from math import isnan
 from cvis.report.class_views import class_by_step, class_forgetting
 from cvis.report.page.values import Option
 from cvis.report.value import Cell, Column, Table
-from cvis.runs.find import RunResult
+from cvis.runs.result import RunResult
 
 FORGOTTEN = "The best AP after any earlier step - AP after the last one, in points; negative where later steps helped."
 

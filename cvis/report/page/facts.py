@@ -11,9 +11,9 @@ from cvis.errors import UserError
 from cvis.report.page.values import Fact, Facts, Step
 from cvis.report.page.wording import PROTOCOL
 from cvis.report.value import Cell, Column, Table
-from cvis.runs.find import RunResult, labelled
-from cvis.runs.json_file import read_json
 from cvis.runs.paths import RunFolder
+from cvis.runs.record import read_json
+from cvis.runs.result import RunResult, labelled
 
 
 def protocol_facts(protocol: Mapping[str, Any]) -> tuple[Fact, ...]:

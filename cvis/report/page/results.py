@@ -11,8 +11,8 @@ from cvis.report.published import PublishedTable, with_published
 from cvis.report.rows import Block, Group, Row
 from cvis.report.table import per_step
 from cvis.report.value import Cell, Cells, Column, Order, Table
-from cvis.runs.find import RunResult
 from cvis.runs.protocol import describe
+from cvis.runs.result import RunResult
 
 FIRST: dict[str, Order] = {"higher": "descending", "lower": "ascending"}
 NAME = Column("learner", numeric=False, first="ascending")

@@ -15,7 +15,7 @@ from cvis.errors import UserError
 from cvis.report.page.values import LearnerVideo, VideoGroup
 from cvis.report.pictures import Recorded, open_recorded, write_mp4
 from cvis.report.views import Entry
-from cvis.runs.find import RunResult
+from cvis.runs.result import RunResult
 from cvis.types import Video
 
 BUDGET = 10_500_000

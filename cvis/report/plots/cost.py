@@ -12,7 +12,7 @@ from cvis.report.plots.curves import draw_curves, has_values, last_values
 from cvis.report.plots.plot import Drawing, Plot, runs_of
 from cvis.report.plots.style import PAGE, draw_panels, house_style, looks
 from cvis.report.views import COSTS, Curve, Entry, cost_curves
-from cvis.runs.find import RunResult
+from cvis.runs.result import RunResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

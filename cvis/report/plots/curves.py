@@ -13,7 +13,7 @@ from cvis.evaluation.measures import MEASURES, STEP_METRICS
 from cvis.report.plots.plot import Drawing, Plot, runs_of
 from cvis.report.plots.style import BOUND_COLOUR, BOUND_NOTE, COLUMN, PAGE, Look, draw_panels, house_style, looks
 from cvis.report.views import Curve, Entry, step_curves
-from cvis.runs.find import RunResult
+from cvis.runs.result import RunResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,7 +14,7 @@ from cvis.report.class_views import ClassByStep, Runs, class_by_step, class_forg
 from cvis.report.plots.plot import Drawing, Plot, row_file_name
 from cvis.report.plots.style import COLUMN, GREY, PAGE, SEQUENTIAL, house_style, new_figure
 from cvis.report.views import Entry
-from cvis.runs.find import RunResult
+from cvis.runs.result import RunResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from cvis.discovery import modules_of
 from cvis.report.views import Entry
-from cvis.runs.find import RunResult
+from cvis.runs.result import RunResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

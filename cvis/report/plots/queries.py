@@ -13,8 +13,8 @@ from cvis.errors import UserError
 from cvis.report.plots.plot import Drawing, Plot, row_file_name
 from cvis.report.plots.style import COLUMN, DIVERGING, MARKERS, SEQUENTIAL, house_style, legend, new_figure
 from cvis.report.views import Entry
-from cvis.runs.find import RunResult
 from cvis.runs.queries import FILE, read_queries, run_name
+from cvis.runs.result import RunResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

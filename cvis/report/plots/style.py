@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cvis.report.views import Curve, Entry, Tradeoff, entries
-from cvis.runs.find import RunResult
+from cvis.runs.result import RunResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,7 +13,7 @@ from cvis.evaluation.measures import MEASURES, STABILITY
 from cvis.report.plots.plot import Drawing, Plot, runs_of
 from cvis.report.plots.style import BOUND_COLOUR, BOUND_NOTE, COLUMN, Look, draw_panels, house_style, looks
 from cvis.report.views import Entry, Tradeoff, tradeoff
-from cvis.runs.find import RunResult
+from cvis.runs.result import RunResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

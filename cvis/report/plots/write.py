@@ -10,7 +10,7 @@ from cvis.errors import UserError
 from cvis.report.plots.output import FORMATS, check_format, save
 from cvis.report.plots.plot import Drawing, Plot, file_name, plots
 from cvis.report.views import Entry, entries
-from cvis.runs.find import RunResult
+from cvis.runs.result import RunResult
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ import torch
 from pycocotools import mask as rle_tools
 from torch import Tensor
 
-from cvis.data.augment import resized
-from cvis.data.frames import read_frames
+from cvis.data.frames import read_frames, resized
 from cvis.errors import UserError
 from cvis.segmenters.mask2former.decoder import mask_logits, resize
 from cvis.segmenters.outputs import Answers, Memory

@@ -1,4 +1,4 @@
-"""How much AP each kind of error costs: the AP50 with this kind corrected, minus the AP50."""
+"""Where AP is lost: what each kind of error costs, as the AP50 with this kind corrected, minus the AP50."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from cvis.data.videoset import VideoSet
 from cvis.evaluation.ap import VideoAP
-from cvis.evaluation.explain.kinds import CORRECTABLE, IGNORED, KINDS, NONE, RIGHT, classify
-from cvis.evaluation.explain.overlaps import compare
+from cvis.evaluation.error_kinds import CORRECTABLE, IGNORED, KINDS, NONE, RIGHT, classify, compare
 from cvis.evaluation.protocol import RECALLS
+from cvis.evaluation.result import mean_of_defined
 from cvis.types import Tracks
 
 
@@ -70,7 +70,7 @@ class Ledger:
 
 
 def explain(ground_truth: VideoSet, tracks: Iterable[Tracks], classes: Collection[int] | None = None) -> Explanation:
-    """Say for each class what its AP is lost to; the kinds are defined in :mod:`cvis.evaluation.explain.kinds`.
+    """Say for each class what its AP is lost to; the kinds are defined in :mod:`cvis.evaluation.error_kinds`.
 
     The correction of a kind (TIDE, section 2.3) is made in all classes at once:
 
@@ -183,10 +183,5 @@ def _mean(losses: Sequence[Losses], ap: float | None, ap50: float | None) -> Los
         ap50=ap50,
         num_gt=sum(one.num_gt for one in losses),
         counts={kind: sum(one.counts[kind] for one in losses) for kind in KINDS},
-        dap50={kind: _average(one.dap50[kind] for one in losses) for kind in KINDS},
+        dap50={kind: mean_of_defined(one.dap50[kind] for one in losses) for kind in KINDS},
     )
-
-
-def _average(values: Iterable[float | None]) -> float | None:
-    defined = [value for value in values if value is not None]
-    return sum(defined) / len(defined) if defined else None
