@@ -67,7 +67,7 @@ def _check(out: Path, visualize: Path | None) -> None:
     if out.is_dir():
         raise UserError(f"--out {out}: is a folder; give the name of a file")
     if visualize is not None:
-        from cvis.report.pictures import check_format
+        from cvis.report.pictures.files import check_format
 
         check_format(visualize, "--visualize")
 
@@ -97,7 +97,8 @@ def _write_listing(
 def _draw(
     trained: TrainedRun, videos: Sequence[Video], found: Sequence[Tracks], path: Path, min_score: float, fps: float
 ) -> None:
-    from cvis.report.pictures import Panels, predicted_panel, write_panels
+    from cvis.report.pictures.files import write_panels
+    from cvis.report.pictures.panels import Panels, predicted_panel
 
     for video, tracks in zip(videos, found, strict=True):
         own = path if len(videos) == 1 else path.with_name(f"{path.stem}-{video.name}{path.suffix}")

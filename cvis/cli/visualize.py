@@ -12,7 +12,7 @@ from cvis.cli.output import Cell, emit_json, examples, show_table
 from cvis.errors import UserError
 
 if TYPE_CHECKING:
-    from cvis.report.pictures import Recorded
+    from cvis.report.pictures.recorded import Recorded
 
 EXAMPLES = examples(
     "cvis visualize runs/synthetic-20-4/mask2former_tiny/finetune/seed0 --list",
@@ -40,7 +40,8 @@ def visualize(
     An object has one colour in all panels: that of the ground-truth track with a video IoU of at least 0.5. Of
     several predictions of one step for one object the surest is drawn: "cat 0.82 +2" hides two others.
     """
-    from cvis.report.pictures import check_format, open_recorded, write_panels
+    from cvis.report.pictures.files import check_format, write_panels
+    from cvis.report.pictures.recorded import open_recorded
 
     if video is None and not listing:
         raise UserError("--video: missing: give the id or name of a test video; --list shows them")

@@ -231,7 +231,7 @@ def test_every_learner_is_shown_on_the_chosen_videos(finished):
 
 
 def test_videos_with_old_and_new_objects_come_first(finished):
-    from cvis.report.pictures import open_recorded
+    from cvis.report.pictures.recorded import open_recorded
 
     test = open_recorded(finished).test
     run = load_runs([finished]).runs[0]

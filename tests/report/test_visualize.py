@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from cvis.cli.app import app
 from cvis.errors import UserError
-from cvis.report.pictures import colour_of, open_recorded
+from cvis.report.pictures.identities import colour_of
+from cvis.report.pictures.recorded import open_recorded
 
 CLI = CliRunner()
 

@@ -13,7 +13,8 @@ import numpy as np
 from cvis.data.videoset import VideoSet
 from cvis.errors import UserError
 from cvis.report.page.values import LearnerVideo, VideoGroup
-from cvis.report.pictures import Recorded, open_recorded, write_mp4
+from cvis.report.pictures.files import write_mp4
+from cvis.report.pictures.recorded import Recorded, open_recorded
 from cvis.report.views import Entry
 from cvis.runs.find import RunResult
 from cvis.types import Video
