@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,7 +14,6 @@ from cvis.evaluation.explain import KINDS, Explanation, Losses
 from cvis.evaluation.forgotten import Fate
 from cvis.report.explain_plot import FATES, TITLES, plot_losses, plot_run
 from cvis.report.explain_run import RunExplanation
-from cvis.runs.find import TextEncoder
 
 NAMES = {c: f"class & <{c}>" for c in range(1, 41)}
 
@@ -25,13 +25,10 @@ def losses_of(classes, ap=40.0):
     return Explanation({c: one(c) for c in classes}, one(7))
 
 
-RANDOM = TextEncoder("tiny", "random")
-
-
 def run_of(fates, classes=(1, 2, 3)):
     groups = ((1, 2), (3,))
-    names = {c: NAMES[c] for c in classes}
-    return RunExplanation("s", "crisp", 1, names, groups, losses_of(classes), fates, RANDOM)
+    run = SimpleNamespace(scenario="s", name="crisp [random text encoder]", learned=groups, classes=NAMES)
+    return RunExplanation(run, 1, groups, losses_of(classes), fates)
 
 
 def texts(path):
@@ -75,7 +72,7 @@ def test_no_class_with_ground_truth(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.jpg", "plain"])
 def test_an_unknown_format_names_the_known(tmp_path, name):
-    with pytest.raises(UserError, match=r"--plot .*not a format; end the name in \.svg, \.pdf or \.png"):
+    with pytest.raises(UserError, match=r"not a format; end the name in \.svg, \.pdf or \.png"):
         plot_losses(losses_of((1,)), NAMES, tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 

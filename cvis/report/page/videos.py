@@ -16,7 +16,6 @@ from cvis.report.page.values import LearnerVideo, VideoGroup
 from cvis.report.pictures.files import write_mp4
 from cvis.report.pictures.recorded import Recorded, open_recorded
 from cvis.report.views import Entry
-from cvis.runs.find import RunResult
 from cvis.types import Video
 
 BUDGET = 10_500_000
@@ -37,16 +36,16 @@ def make_videos(
     opened, notes = _open(rows, seed, data)
     if not opened:
         return (), notes
-    first_run, first = next(iter(opened.values()))
+    first = next(iter(opened.values()))
     groups, skipped = [], 0
-    for video in choose(first.test, first_run.groups, count):
+    for video in choose(first.test, first.run.result.groups, count):
         made = []
-        for name, (run, recorded) in opened.items():
+        for name, recorded in opened.items():
             if skipped:  # one that did not fit is not followed by others that happen to be smaller
                 skipped += 1
                 continue
             try:
-                shown, size = _encoded(name, run, recorded, video)
+                shown, size = _encoded(name, recorded, video)
             except UserError as error:
                 notes += (f"No video of {name}: {error}",)
                 continue
@@ -81,14 +80,12 @@ def _common_seed(rows: Sequence[Entry]) -> int:
     return min(seeds, key=lambda seed: (-seeds.count(seed), seed))
 
 
-def _open(
-    rows: Sequence[Entry], seed: int, data: Path | None
-) -> tuple[dict[str, tuple[RunResult, Recorded]], tuple[str, ...]]:
+def _open(rows: Sequence[Entry], seed: int, data: Path | None) -> tuple[dict[str, Recorded], tuple[str, ...]]:
     opened, reasons = {}, []
     for row in rows:
         run = next((run for run in row.runs if run.seed == seed), row.runs[0])
         try:
-            opened[row.label] = run, open_recorded(run.path, data)
+            opened[row.label] = open_recorded(run.path, data)
         except UserError as error:
             reasons.append(f"No videos of {row.label}: {error}")
     if len(reasons) > 1 and not opened:
@@ -96,7 +93,7 @@ def _open(
     return opened, tuple(reasons)
 
 
-def _encoded(name: str, run: RunResult, recorded: Recorded, video: Video) -> tuple[LearnerVideo, int]:
+def _encoded(name: str, recorded: Recorded, video: Video) -> tuple[LearnerVideo, int]:
     """What one run predicted on a video, and the bytes that it takes."""
     panels = recorded.panels(video.id, heading=False)
     frames = [_fitted(frame) for frame in panels]
@@ -107,7 +104,7 @@ def _encoded(name: str, run: RunResult, recorded: Recorded, video: Video) -> tup
     height, width = frames[0].shape[:2]
     poster = cv2.imencode(".jpg", frames[len(frames) // 2][:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 70])[1].tobytes()
     titles = ", ".join(panel.title for panel in panels.columns)
-    described = f"{name}, seed {run.seed}, on video {video.name}, side by side: {titles}"
+    described = f"{name}, seed {recorded.run.result.seed}, on video {video.name}, side by side: {titles}"
     source, still = _embedded("video/mp4", content), _embedded("image/jpeg", poster)
     return LearnerVideo(name, described, source, still, width, height), len(content) + len(poster)
 
