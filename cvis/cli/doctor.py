@@ -132,13 +132,12 @@ def _clip(online: bool) -> dict[str, Any]:
 
 
 def _reachable(url: str) -> bool | str:
-    from urllib.error import URLError
     from urllib.request import Request, urlopen
 
     try:
         with urlopen(Request(url, method="HEAD"), timeout=10):
             return True
-    except (URLError, OSError) as error:
+    except OSError as error:
         return str(error)
 
 

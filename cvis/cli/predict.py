@@ -108,12 +108,7 @@ def _draw(
 
 
 def _show(
-    trained: TrainedRun,
-    videos: Sequence[Video],
-    results: Sequence[Tracks],
-    out: Path,
-    min_score: float,
-    as_json: bool,
+    trained: TrainedRun, videos: Sequence[Video], results: Sequence[Tracks], out: Path, min_score: float, as_json: bool
 ) -> None:
     rows: list[dict[str, Any]] = []
     for video, tracks in zip(videos, results, strict=True):

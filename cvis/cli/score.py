@@ -81,7 +81,12 @@ def score(
     """
     from cvis.data.ytvis import read_ytvis
 
-    _check(scenario, classes, videos, min_score)
+    if scenario is not None and classes is not None:
+        raise UserError("--classes: not together with --scenario, which names the classes; use one of the two")
+    if videos not in VIDEOS:
+        raise UserError(f"--videos: {videos!r}: no such choice; use one of {', '.join(VIDEOS)}")
+    if not math.isfinite(min_score):
+        raise UserError(f"--min-score: {min_score}: not a finite number; scores usually lie between 0 and 1")
     ground_truth = read_ytvis(ann, None)
     names = {category.id: category.name for category in ground_truth.categories}
     wanted = None if classes is None else category_ids(classes, names)
@@ -93,15 +98,6 @@ def score(
         return
     _show(scores, groups, per_class, ground_truth.categories)
     typer.echo(f"\n{_protocol(scores)}")
-
-
-def _check(scenario: str | None, classes: str | None, videos: str, min_score: float) -> None:
-    if scenario is not None and classes is not None:
-        raise UserError("--classes: not together with --scenario, which names the classes; use one of the two")
-    if videos not in VIDEOS:
-        raise UserError(f"--videos: {videos!r}: no such choice; use one of {', '.join(VIDEOS)}")
-    if not math.isfinite(min_score):
-        raise UserError(f"--min-score: {min_score}: not a finite number; scores usually lie between 0 and 1")
 
 
 def _evaluate(

@@ -32,7 +32,8 @@ def make_videos(
     All rows show the same seed where they have it. Nothing here stops the page: a data set that is not on
     this machine, or predictions that were deleted, become a note.
     """
-    seed = _common_seed(rows)
+    seeds = [run.seed for row in rows for run in row.runs]
+    seed = min(seeds, key=lambda seed: (-seeds.count(seed), seed))  # the one that most rows have
     opened, notes = _open(rows, seed, data)
     if not opened:
         return (), notes
@@ -72,12 +73,6 @@ def choose(test: VideoSet, groups: Sequence[Sequence[int]], count: int) -> list[
         return -min(old, len(tracks) - old), -len(tracks), video.id
 
     return sorted(test.videos, key=worth)[:count]
-
-
-def _common_seed(rows: Sequence[Entry]) -> int:
-    """The seed that most rows have, of those the smallest."""
-    seeds = [run.seed for row in rows for run in row.runs]
-    return min(seeds, key=lambda seed: (-seeds.count(seed), seed))
 
 
 def _open(rows: Sequence[Entry], seed: int, data: Path | None) -> tuple[dict[str, Recorded], tuple[str, ...]]:

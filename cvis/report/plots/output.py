@@ -15,7 +15,7 @@ from cvis.errors import UserError
 from cvis.report.plots.plot import Drawing, Plot, file_name, plots
 from cvis.report.plots.style import SETTINGS, house_style
 from cvis.report.views import Entry, entries
-from cvis.runs.find import RunResult
+from cvis.runs.result import RunResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
