@@ -124,8 +124,9 @@ def test_unknown_names_are_refused_before_anything_is_written(runs, tmp_path, op
 
 
 def test_an_unknown_format_names_the_known(runs, tmp_path):
-    with pytest.raises(UserError, match=r"'\.jpg': not a format; end the name in \.svg, \.pdf or \.png"):
-        write_plots(runs, tmp_path / "a.jpg", kinds=("curves",))
+    for draw in (lambda path: write_plots(runs, path, kinds=("curves",)), lambda path: save(curves(runs), path)):
+        with pytest.raises(UserError, match=r"'\.jpg': not a format; end the name in \.svg, \.pdf or \.png"):
+            draw(tmp_path / "a.jpg")
 
 
 def test_a_metric_chooses_where_it_is_known(runs, tmp_path):

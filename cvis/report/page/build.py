@@ -25,7 +25,7 @@ from cvis.report.published_rows import with_published
 from cvis.report.rows import Block, Group
 from cvis.report.table import comparison
 from cvis.report.views import Entry, entries
-from cvis.runs.find import RunResult, Store
+from cvis.runs.find import Store
 from cvis.runs.protocol import describe
 
 TITLE = "Continual video instance segmentation"
@@ -76,7 +76,8 @@ def build(store: Store, options: Options, report: Report = lambda text: None) ->
 def _panel(
     group: Group, store: Store, published: Sequence[PublishedTable], options: Options, id: str, name: str, budget: int
 ) -> Panel:
-    runs = _runs_of(group, store.runs)
+    of_group = [run for run in store.runs if (run.scenario, run.segmenter) == (group.scenario, group.segmenter)]
+    runs = sorted(of_group, key=lambda run: (run.upper_bound, run.method, run.seed))
     records = {run.path: read_record(run.path) for run in runs}
     rows = [_named(row) for row in entries(runs)]
     tabled = with_published([group], published) if published else [group]
@@ -131,11 +132,6 @@ def _protocol(block: Block, index: int) -> Facts:
         return Facts(f"Of {rows}", protocol_facts(block.protocol))
     note = f"Differs from the first: {describe(block.differs, limit=100)}."
     return Facts(f"Other protocol {index}, of {rows}", protocol_facts(block.protocol), note)
-
-
-def _runs_of(group: Group, runs: Sequence[RunResult]) -> list[RunResult]:
-    chosen = [run for run in runs if (run.scenario, run.segmenter) == (group.scenario, group.segmenter)]
-    return sorted(chosen, key=lambda run: (run.upper_bound, run.method, run.seed))
 
 
 def _names(groups: Sequence[Group]) -> list[tuple[str, str]]:

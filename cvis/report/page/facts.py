@@ -10,7 +10,7 @@ from typing import Any
 from cvis.errors import UserError
 from cvis.report.page.values import Fact, Facts
 from cvis.report.value import Cell, Column, Table, words
-from cvis.runs.find import RunResult, labelled
+from cvis.runs.find import RunResult
 from cvis.runs.json_file import read_json
 from cvis.runs.paths import RunFolder
 
@@ -118,7 +118,7 @@ def _run_row(run: RunResult, record: Mapping[str, Any]) -> tuple[Cell, ...]:
     device, *others = [_word(value) for value in values]
     note = run.text_encoder.note if run.text_encoder else ""
     return (
-        Cell(run.label, labelled(run.label, note), aside=f"[{note}]" if note else ""),
+        Cell(run.label, run.name, aside=f"[{note}]" if note else ""),
         Cell(str(run.seed), float(run.seed)),
         Cell(run.run_id, run.run_id),
         Cell("-") if mAP is None else Cell(f"{mAP:.2f}", float(mAP)),

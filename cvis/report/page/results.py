@@ -49,7 +49,7 @@ def step_options(runs: Sequence[RunResult], published: Sequence[PublishedTable],
             for i, group in enumerate(groups)
             for j, block in enumerate(group.blocks)
         )
-        options.append(Option(name, _words(metric), tables))
+        options.append(Option(name, MEASURES[metric].title or metric, tables))
     return tuple(options)
 
 
@@ -77,10 +77,6 @@ def class_option(name: str, runs: Sequence[RunResult], id: str) -> Option:
     return Option(id, name, (table,))
 
 
-def _words(metric: str) -> str:
-    return MEASURES[metric].title or metric
-
-
 def _result_table(group: Group, block: Block, id: str) -> Table:
     metrics = [name for name in group.columns if any(row.cells[name].mean is not None for row in block.rows)]
     heads = (Column(m.heading, m.meaning, first=FIRST[m.direction]) for m in map(MEASURES.__getitem__, metrics))
@@ -94,7 +90,7 @@ def _result_table(group: Group, block: Block, id: str) -> Table:
 
 
 def _step_table(group: Group, block: Block, id: str) -> Table:
-    title = _words(group.metric)
+    title = MEASURES[group.metric].title or group.metric
     columns = (NAME, *(Column(step, f"{title}, after {step}") for step in group.columns))
     return _table(
         group, block, title, id, columns, lambda row: (_name(row), *(_number(row, step) for step in group.columns))

@@ -60,7 +60,7 @@ def write_panels(panels: Panels, path: Path, fps: float = FPS) -> None:
         Image.fromarray(panels.still()).save(temporary, format=kind, **options)
 
 
-def write_mp4(frames: Iterable[np.ndarray], path: Path | str, fps: float = FPS, crf: int = CRF) -> None:
+def write_mp4(frames: Iterable[np.ndarray], path: Path, fps: float = FPS, crf: int = CRF) -> None:
     """Write uint8 RGB frames ``[H, W, 3]`` as H.264 in mp4: yuv420p, the index first, so that it plays while loading.
 
     Odd sides are padded by one row or column. Equal frames give equal files, as far as PyAV's version is equal.
@@ -72,7 +72,6 @@ def write_mp4(frames: Iterable[np.ndarray], path: Path | str, fps: float = FPS, 
         UserError: PyAV or its encoder is missing, ``fps`` is not positive, or the file system refuses the write.
         ValueError: there is no frame, or they differ in size.
     """
-    path = Path(path)
     if not 0 < fps <= 240:
         raise UserError(f"--fps {fps:g}: not a frame rate; use a number above 0 and up to 240")
     _check_codec(path)

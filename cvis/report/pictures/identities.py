@@ -22,8 +22,7 @@ PALETTE: tuple[Colour, ...] = (
     (0, 114, 178),
 )
 _SHADES = (1.0, 1.35, 0.65)  # of the lightness, when the palette is used up
-MIN_IOU = 0.5
-"""Of a whole video. Below it two tracks are two objects."""
+MIN_IOU = 0.5  # of a whole video; below it two tracks are two objects
 
 _Masks = tuple[RLE | None, ...]
 

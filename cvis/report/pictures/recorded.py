@@ -11,7 +11,7 @@ from cvis.data.videoset import VideoSet
 from cvis.errors import UserError
 from cvis.evaluation.check import check_masks, check_runs
 from cvis.evaluation.results import entry_name, stream_results
-from cvis.report.pictures.panels import MIN_SCORE, Panel, Panels, predicted_panel, truth_panel
+from cvis.report.pictures.panels import MIN_SCORE, Panels, predicted_panel, truth_panel
 from cvis.runs.open import OpenRun, open_run
 from cvis.types import RLE, Tracks, Video
 
@@ -56,14 +56,12 @@ class Recorded:
         chosen = self.video(video)
         names = {category.id: category.name for category in self.test.categories}
         columns = [truth_panel(self.test.tracks[chosen.id], names, chosen.id)]
-        columns += [self._predicted(t, chosen, names, min_score) for t in self._finished(steps)]
+        for step in self._finished(steps):
+            known = sum(map(len, self.run.learned[: step + 1]))
+            tracks = _read_video(self.run.predictions(step), self.test, chosen)
+            columns.append(predicted_panel(f"step {step}: {known} classes", tracks, names, min_score))
         line = f"{self.run.name}  {self.scenario}  video {chosen.name}  scores ≥ {min_score:g}" if heading else ""
         return Panels(chosen, tuple(columns), line)
-
-    def _predicted(self, step: int, video: Video, names: dict[int, str], min_score: float) -> Panel:
-        known = sum(map(len, self.run.learned[: step + 1]))
-        tracks = _read_video(self.run.predictions(step), self.test, video)
-        return predicted_panel(f"step {step}: {known} classes", tracks, names, min_score)
 
     def _finished(self, steps: Sequence[int] | None) -> list[int]:
         last = len(self.run.learned) - 1

@@ -6,9 +6,8 @@ import html
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cvis.atomic import atomic_path
 from cvis.errors import UserError
@@ -84,8 +83,7 @@ def inline_svg(figure: Figure, prefix: str) -> str:
     return head + ID.sub(rf"\g<1>{prefix}-", HEAD.sub("", text, count=1)).rstrip()
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(NamedTuple):
     """The files that were written, and the figures that were not: name -> reason."""
 
     files: tuple[Path, ...]
