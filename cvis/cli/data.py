@@ -99,26 +99,16 @@ def _progress() -> Iterator[Progress | None]:
 
 
 def _show(report: Report) -> None:
-    counts: list[list[str | Cell]] = [
-        [
-            part,
-            *(str(n) for n in (c.videos, c.frames, c.tracks, c.categories)),
-            "yes" if part in report.scorable else "no",
-        ]
-        for part, c in report.counts.items()
-    ]
+    counts = []
+    for part, c in report.counts.items():
+        numbers = (str(n) for n in (c.videos, c.frames, c.tracks, c.categories))
+        counts.append([part, *numbers, "yes" if part in report.scorable else "no"])
     if counts:
         title = f"{report.dataset}: {report.root}"
         show_table(["part", "videos", "frames", "tracks", "categories", "scorable"], counts, title=title)
+    colours = {"error": "red", "warning": "yellow"}
     problems: list[list[str | Cell]] = [
-        [
-            Cell(p.severity, style="red" if p.severity == "error" else "yellow"),
-            p.file,
-            p.field,
-            p.value,
-            p.what,
-            p.remedy,
-        ]
+        [Cell(p.severity, style=colours[p.severity]), p.file, p.field, p.value, p.what, p.remedy]
         for p in report.problems
     ]
     errors = sum(p.severity == "error" for p in report.problems)

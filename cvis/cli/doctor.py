@@ -55,25 +55,24 @@ def doctor(
 def examine(online: bool = False) -> dict[str, Any]:
     """Everything the doctor knows, as JSON's own types; ``missing`` lists what stops a run, with its remedy."""
     from cvis import __version__
+    from cvis.files import cache_dir
 
     versions = {name: _version(package) for name, package in REQUIRED.items()}
-    missing = [
-        f"{name}: is not installed; run: pip install {REQUIRED[name]}"
-        for name, version in versions.items()
-        if not version
-    ]
+    absent = [name for name, version in versions.items() if not version]
+    missing = [f"{name}: is not installed; run: pip install {REQUIRED[name]}" for name in absent]
     missing += [reason for name in ("cv2", "torch") if versions[name] and (reason := _import_error(name))]
-    disk = _disk()
-    if disk["free_gb"] < NEEDED_GB:
-        missing.append(f"{disk['path']}: {disk['free_gb']:.2f} GB free; a run needs {NEEDED_GB:g} GB, free space")
+    here = Path.cwd()
+    free_gb = round(shutil.disk_usage(here).free / 1e9, 2)
+    if free_gb < NEEDED_GB:
+        missing.append(f"{here}: {free_gb:.2f} GB free; a run needs {NEEDED_GB:g} GB, free space")
     return {
         "versions": {"cvis": __version__, "python": platform.python_version(), **versions},
         "device": _try(_device),
         "mmcv_ops": _try(_mmcv_ops),
         "clip": _try(lambda: _clip(online)),
         "data": _try(_data),
-        "cache": _cache(),
-        "disk": disk,
+        "cache": str(cache_dir()),
+        "disk": {"path": str(here), "free_gb": free_gb},
         "missing": missing,
     }
 
@@ -133,13 +132,12 @@ def _clip(online: bool) -> dict[str, Any]:
 
 
 def _reachable(url: str) -> bool | str:
-    from urllib.error import URLError
     from urllib.request import Request, urlopen
 
     try:
         with urlopen(Request(url, method="HEAD"), timeout=10):
             return True
-    except (URLError, OSError) as error:
+    except OSError as error:
         return str(error)
 
 
@@ -154,27 +152,18 @@ def _data() -> dict[str, Any]:
     return {**here, **{name: {"error": f"does not load: {reason}"} for name, reason in BROKEN.items()}}
 
 
-def _cache() -> str:
-    from cvis.files import cache_dir
-
-    return str(cache_dir())
-
-
-def _disk() -> dict[str, Any]:
-    here = Path.cwd()
-    return {"path": str(here), "free_gb": round(shutil.disk_usage(here).free / 1e9, 2)}
-
-
 def _show(content: dict[str, Any]) -> None:
     rows: list[list[str | Cell]] = [
         [name, version or Cell("missing", style="red")] for name, version in content["versions"].items()
     ]
-    rows.append(["device", _device_text(content["device"])])
+    rows.append(["device", content["device"].get("error") or _device_text(content["device"])])
     ops, clip = content["mmcv_ops"], content["clip"]
     compiled = "yes" if ops.get("compiled") else "no (not needed: cvis has its own)"
     rows.append(["mmcv's compiled operators", ops.get("error") or compiled])
     rows.append(["CLIP weights", clip.get("error") or _clip_text(clip)])
-    rows += [[name, _data_text(name, place)] for name, place in content["data"].items()]
+    for name, place in content["data"].items():
+        found = place["error"] if isinstance(place, dict) else place
+        rows.append([name, found or f"not found; set CVIS_DATA to the folder that holds {name}"])
     rows.append(["cache", content["cache"]])
     rows.append(["free disk", f"{content['disk']['free_gb']:.1f} GB at {content['disk']['path']}"])
     show_table(["part", "found"], rows, left=2)
@@ -183,16 +172,8 @@ def _show(content: dict[str, Any]) -> None:
 
 
 def _device_text(device: dict[str, Any]) -> str:
-    if "error" in device:
-        return device["error"]
     gpus = ", ".join(f"{gpu['name']} ({gpu['memory_gb']} GB)" for gpu in device["cuda"])
     return f"{gpus or 'no CUDA device'}, {device['cpus']} CPUs"
-
-
-def _data_text(name: str, place: Any) -> str:
-    if isinstance(place, dict):
-        return place["error"]
-    return place or f"not found; set CVIS_DATA to the folder that holds {name}"
 
 
 def _clip_text(clip: dict[str, Any]) -> str:

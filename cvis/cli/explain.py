@@ -100,14 +100,13 @@ def _explain_files(ann: Path, pred: Path, classes: str | None, plot: Path | None
     from cvis.data.ytvis import read_ytvis
     from cvis.evaluation.explain import explain as evaluate
     from cvis.evaluation.results import read_results
+    from cvis.report.explain_plot import plot_losses
 
     ground_truth = read_ytvis(ann, None)
     names = {category.id: category.name for category in ground_truth.categories}
     wanted = None if classes is None else category_ids(classes, names)
     losses = evaluate(ground_truth, read_results(pred, ground_truth), wanted)
     if plot is not None:
-        from cvis.report.explain_plot import plot_losses
-
         plot_losses(losses, names, plot)
     if as_json:
         emit_json({"schema": 1, "names": {str(c): names[c] for c in losses.per_class}, "losses": losses.as_json()})
@@ -118,6 +117,7 @@ def _explain_files(ann: Path, pred: Path, classes: str | None, plot: Path | None
 def _explain_run(
     folder: Path, classes: str | None, step: int | None, data: Path | None, plot: Path | None, as_json: bool
 ) -> None:
+    from cvis.report.explain_plot import plot_run
     from cvis.report.explain_run import explain_run
     from cvis.runs.open import open_run
 
@@ -127,8 +127,6 @@ def _explain_run(
     names = {c: scenario.categories[c] for c in scenario.classes}
     explained = explain_run(run, scenario, step, None if classes is None else category_ids(classes, names))
     if plot is not None:
-        from cvis.report.explain_plot import plot_run
-
         plot_run(explained, plot)
     if as_json:
         emit_json({"schema": 1, **explained.as_json()})

@@ -68,7 +68,7 @@ def plot(
 ) -> None:
     """Draw finished runs: mean over seeds, with their standard deviation as band or bar."""
     from cvis.report import load_runs
-    from cvis.report.plots.write import write_plots
+    from cvis.report.plots.output import write_plots
 
     store = load_runs(runs)
     demand(store, bool(store.runs), runs)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cvis.cli.output import Cell, emit_json, examples, show_table
+from cvis.cli.output import emit_json, examples, show_table
 from cvis.errors import UserError
 
 if TYPE_CHECKING:
@@ -53,12 +53,12 @@ def predict(
 
     trained = load_trained(run, step, device)  # first: what is wrong with it is found soonest
     with footage(videos, every) as opened:
-        found = trained.predict(opened)
-        write_results(out, found)
+        results = trained.predict(opened)
+        write_results(out, results)
         _write_listing(out, opened, videos, every, trained)
         if visualize is not None:
-            _draw(trained, opened, found, visualize, min_score, fps)
-    _show(trained, opened, found, out, min_score, as_json)
+            _draw(trained, opened, results, visualize, min_score, fps)
+    _show(trained, opened, results, out, min_score, as_json)
 
 
 def _check(out: Path, visualize: Path | None) -> None:
@@ -67,7 +67,7 @@ def _check(out: Path, visualize: Path | None) -> None:
     if out.is_dir():
         raise UserError(f"--out {out}: is a folder; give the name of a file")
     if visualize is not None:
-        from cvis.report.pictures import check_format
+        from cvis.report.pictures.files import check_format
 
         check_format(visualize, "--visualize")
 
@@ -89,39 +89,38 @@ def _write_listing(
     ]
     categories = [{"id": c, "name": name} for c, name in trained.classes.items()]
     origin = {"run": str(trained.folder), "step": trained.step, "every": every}
-    write_text(
-        _listing(out), json.dumps({"info": origin, "videos": entries, "categories": categories}, indent=1) + "\n"
-    )
+    listing = {"info": origin, "videos": entries, "categories": categories}
+    write_text(_listing(out), json.dumps(listing, indent=1) + "\n")
 
 
 def _draw(
-    trained: TrainedRun, videos: Sequence[Video], found: Sequence[Tracks], path: Path, min_score: float, fps: float
+    trained: TrainedRun, videos: Sequence[Video], results: Sequence[Tracks], path: Path, min_score: float, fps: float
 ) -> None:
-    from cvis.report.pictures import Panels, predicted_panel, write_panels
+    from cvis.report.pictures.files import write_panels
+    from cvis.report.pictures.panels import Panels, predicted_panel
 
-    for video, tracks in zip(videos, found, strict=True):
-        own = path if len(videos) == 1 else path.with_name(f"{path.stem}-{video.name}{path.suffix}")
-        panel = predicted_panel(
-            f"step {trained.step}: {len(trained.classes)} classes", tracks, trained.classes, min_score
-        )
+    for video, tracks in zip(videos, results, strict=True):
+        file = path if len(videos) == 1 else path.with_name(f"{path.stem}-{video.name}{path.suffix}")
+        title = f"step {trained.step}: {len(trained.classes)} classes"
+        panel = predicted_panel(title, tracks, trained.classes, min_score)
         heading = f"{trained.name}  {video.name}  scores ≥ {min_score:g}"
-        write_panels(Panels(video, (panel,), heading), own, fps)
+        write_panels(Panels(video, (panel,), heading), file, fps)
 
 
 def _show(
-    trained: TrainedRun, videos: Sequence[Video], found: Sequence[Tracks], out: Path, min_score: float, as_json: bool
+    trained: TrainedRun, videos: Sequence[Video], results: Sequence[Tracks], out: Path, min_score: float, as_json: bool
 ) -> None:
     rows: list[dict[str, Any]] = []
-    for video, tracks in zip(videos, found, strict=True):
+    for video, tracks in zip(videos, results, strict=True):
         sure = [c for c, score in zip(tracks.category_ids, tracks.scores, strict=True) if score >= min_score]
         counts = {trained.classes[c]: n for c, n in Counter(sure).most_common()}
         rows.append({"id": video.id, "name": video.name, "frames": len(video), "tracks": len(sure), "classes": counts})
     if as_json:
         emit_json({"schema": 1, "step": trained.step, "min_score": min_score, "out": str(out), "videos": rows})
         return
-    cells: list[list[str | Cell]] = [
-        [r["name"], ", ".join(f"{n} {k}" for k, n in r["classes"].items()) or "-", str(r["id"]), str(r["frames"]),
-         str(r["tracks"])] for r in rows
-    ]  # fmt: skip
+    cells = []
+    for row in rows:
+        classes = ", ".join(f"{n} {name}" for name, n in row["classes"].items())
+        cells.append([row["name"], classes or "-", *(str(row[key]) for key in ("id", "frames", "tracks"))])
     show_table(["video", f"found (scores ≥ {min_score:g})", "id", "frames", "tracks"], cells, left=2)
     typer.echo(f"\n{out}, videos in {_listing(out)}")

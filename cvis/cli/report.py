@@ -37,7 +37,7 @@ def report(
     One file, index.html, which needs no network and no other file. Without the data set it has no videos.
     """
     from cvis.report import load_runs
-    from cvis.report.page import TITLE, Options, write_page
+    from cvis.report.page.build import TITLE, Options, write_page
 
     store = load_runs(runs)
     demand(store, bool(store.runs), runs)

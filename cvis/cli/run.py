@@ -133,9 +133,9 @@ def seeds_of(seed: int | None, seeds: str | None) -> list[int | None]:
     if seed is not None:
         raise UserError("--seed and --seeds: both given; keep one")
     try:
-        found = [int(part) for part in seeds.split(",")]
+        chosen: list[int | None] = [int(part) for part in seeds.split(",")]
     except ValueError as error:
         raise UserError(f"--seeds {seeds}: is not a list of whole numbers; write for example 0,1,2") from error
-    if len(set(found)) < len(found):
+    if len(set(chosen)) < len(chosen):
         raise UserError(f"--seeds {seeds}: names a seed twice; one run per seed is made")
-    return list(found)
+    return chosen

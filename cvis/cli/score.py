@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast
 import typer
 
 from cvis.cli.explain import category_ids
-from cvis.cli.output import Cell, emit_json, examples, show_table
+from cvis.cli.output import emit_json, examples, show_table
 from cvis.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,24 +32,11 @@ EXAMPLES = examples(
 VIDEOS = ("all", "with_gt")
 LONG_FILE = 32 * 2**20
 """Bytes of predictions from which on a terminal shows a progress bar: a few seconds' work."""
+IDENTITY_COLUMNS = ("HOTA", "DetA", "AssA", "IDF1")
 
-_IDENTITY_COLUMNS = ("HOTA", "DetA", "AssA", "IDF1")
 
-
-class Row(NamedTuple):
-    """The numbers of a set of classes."""
-
-    official: dict[str, float | None]  # the twelve
-    identity: dict[str, float | None] | None  # the eleven, where asked for
-
-    def as_json(self) -> dict[str, Any]:
-        return {**self.official, **({} if self.identity is None else {"identity": self.identity})}
-
-    def columns(self) -> dict[str, str]:
-        """Heading -> text of a table's cell."""
-        identity = {name: self.identity[name] for name in _IDENTITY_COLUMNS} if self.identity else {}
-        shown = {**self.official, **identity}
-        return {name: "-" if value is None else f"{value:.2f}" for name, value in shown.items()}
+Row = dict[str, Any]
+"""The official twelve numbers of a set of classes, and under ``identity`` the eleven, where asked for."""
 
 
 class Scores(NamedTuple):
@@ -59,12 +46,14 @@ class Scores(NamedTuple):
     identity: IdentityResult | None
 
     def row(self, classes: Collection[int] | None = None) -> Row:
-        identity = None if self.identity is None else self.identity.summary(classes)
-        return Row(self.result.summary(classes), identity)
+        identity = {"identity": self.identity.summary(classes)} if self.identity else {}
+        return {**self.result.summary(classes), **identity}
 
     def per_class(self) -> dict[int, Row]:
-        identity = self.identity.per_class() if self.identity else {}
-        return {c: Row(numbers, identity.get(c)) for c, numbers in self.result.per_class().items()}
+        rows: dict[int, Row] = {**self.result.per_class()}
+        if self.identity:
+            rows = {c: {**rows[c], "identity": numbers} for c, numbers in self.identity.per_class().items()}
+        return rows
 
 
 def score(
@@ -92,7 +81,12 @@ def score(
     """
     from cvis.data.ytvis import read_ytvis
 
-    _check(scenario, classes, videos, min_score)
+    if scenario is not None and classes is not None:
+        raise UserError("--classes: not together with --scenario, which names the classes; use one of the two")
+    if videos not in VIDEOS:
+        raise UserError(f"--videos: {videos!r}: no such choice; use one of {', '.join(VIDEOS)}")
+    if not math.isfinite(min_score):
+        raise UserError(f"--min-score: {min_score}: not a finite number; scores usually lie between 0 and 1")
     ground_truth = read_ytvis(ann, None)
     names = {category.id: category.name for category in ground_truth.categories}
     wanted = None if classes is None else category_ids(classes, names)
@@ -104,15 +98,6 @@ def score(
         return
     _show(scores, groups, per_class, ground_truth.categories)
     typer.echo(f"\n{_protocol(scores)}")
-
-
-def _check(scenario: str | None, classes: str | None, videos: str, min_score: float) -> None:
-    if scenario is not None and classes is not None:
-        raise UserError("--classes: not together with --scenario, which names the classes; use one of the two")
-    if videos not in VIDEOS:
-        raise UserError(f"--videos: {videos!r}: no such choice; use one of {', '.join(VIDEOS)}")
-    if not math.isfinite(min_score):
-        raise UserError(f"--min-score: {min_score}: not a finite number; scores usually lie between 0 and 1")
 
 
 def _evaluate(
@@ -170,35 +155,38 @@ def _as_json(
     scores: Scores, groups: dict[str, tuple[int, ...]], per_class: bool, protocol: dict[str, str]
 ) -> dict[str, Any]:
     """The twelve numbers, and under further keys only what was asked for."""
-    total = scores.row()
-    content: dict[str, Any] = {**total.official}
+    content = scores.row()
     if scores.identity is not None:
-        content["identity"] = {"min_score": scores.identity.min_score, **(total.identity or {})}
+        content["identity"] = {"min_score": scores.identity.min_score, **content["identity"]}
     if per_class:
-        content["per_class"] = {str(c): row.as_json() for c, row in scores.per_class().items()}
+        content["per_class"] = {str(c): row for c, row in scores.per_class().items()}
     if groups:
-        rows = {name: (classes, scores.row(classes)) for name, classes in groups.items()}
-        content["groups"] = {name: {"classes": list(classes), **row.as_json()} for name, (classes, row) in rows.items()}
+        content["groups"] = {name: {"classes": list(c), **scores.row(c)} for name, c in groups.items()}
     return {**content, **({"protocol": protocol} if protocol else {})}
 
 
 def _show(
     scores: Scores, groups: dict[str, tuple[int, ...]], per_class: bool, categories: tuple[Category, ...]
 ) -> None:
-    total = scores.row().columns()
+    total = _columns(scores.row())
     evaluated = len(scores.result.classes)
     name = "all classes" if evaluated == len(categories) else f"{evaluated} classes"
     names = {category.id: category.name for category in categories}
-    rows: list[list[str | Cell]] = [[name, "", *total.values()]]
+    rows = [[name, "", *total.values()]]
     if per_class:
-        rows += [[names[c], str(c), *row.columns().values()] for c, row in scores.per_class().items()]
+        rows += [[names[c], str(c), *_columns(row).values()] for c, row in scores.per_class().items()]
     show_table(["class", "id", *total], rows)
     if groups:
         typer.echo()
-        group_rows: list[list[str | Cell]] = [
-            [n, str(len(c)), *scores.row(c).columns().values()] for n, c in groups.items()
-        ]
-        show_table(["group", "classes", *total], group_rows)
+        rows = [[name, str(len(c)), *_columns(scores.row(c)).values()] for name, c in groups.items()]
+        show_table(["group", "classes", *total], rows)
+
+
+def _columns(row: Row) -> dict[str, str]:
+    """Heading -> text of a table's cell."""
+    official = {name: value for name, value in row.items() if name != "identity"}
+    identity = {name: row["identity"][name] for name in IDENTITY_COLUMNS} if "identity" in row else {}
+    return {name: "-" if value is None else f"{value:.2f}" for name, value in {**official, **identity}.items()}
 
 
 def _protocol(scores: Scores) -> str:

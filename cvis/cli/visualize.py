@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cvis.cli.output import Cell, emit_json, examples, show_table
+from cvis.cli.output import emit_json, examples, show_table
 from cvis.errors import UserError
 
 if TYPE_CHECKING:
-    from cvis.report.pictures import Recorded
+    from cvis.report.pictures.recorded import Recorded
 
 EXAMPLES = examples(
     "cvis visualize runs/synthetic-20-4/mask2former_tiny/finetune/seed0 --list",
@@ -40,7 +40,8 @@ def visualize(
     An object has one colour in all panels: that of the ground-truth track with a video IoU of at least 0.5. Of
     several predictions of one step for one object the surest is drawn: "cat 0.82 +2" hides two others.
     """
-    from cvis.report.pictures import check_format, open_recorded, write_panels
+    from cvis.report.pictures.files import check_format, write_panels
+    from cvis.report.pictures.recorded import open_recorded
 
     if video is None and not listing:
         raise UserError("--video: missing: give the id or name of a test video; --list shows them")
@@ -55,12 +56,12 @@ def visualize(
         _list(recorded, as_json)
         return
     panels = recorded.panels(video, step, min_score)
-    path = out or Path(_file_name(recorded.scenario, *run.resolve().parts[-2:], panels.video.name)).with_suffix(".mp4")
+    parts = (recorded.scenario, *run.resolve().parts[-2:], panels.video.name)
+    path = out or Path(re.sub(r"[^\w.+-]+", "_", "-".join(parts))).with_suffix(".mp4")
     write_panels(panels, path, fps)
     if as_json:
-        emit_json(
-            {"schema": 1, "video": panels.video.id, "panels": [p.title for p in panels.columns], "out": str(path)}
-        )
+        titles = [panel.title for panel in panels.columns]
+        emit_json({"schema": 1, "video": panels.video.id, "panels": titles, "out": str(path)})
     else:
         typer.echo(path)
 
@@ -70,24 +71,11 @@ def _list(recorded: Recorded, as_json: bool) -> None:
     rows: list[dict[str, Any]] = []
     for video in recorded.test.videos:
         tracks = recorded.test.tracks[video.id]
-        classes = list(dict.fromkeys(names[track.category_id] for track in tracks))
-        rows.append(
-            {"id": video.id, "name": video.name, "frames": len(video), "tracks": len(tracks), "classes": classes}
-        )
+        row = {"id": video.id, "name": video.name, "frames": len(video), "tracks": len(tracks)}
+        rows.append({**row, "classes": list(dict.fromkeys(names[track.category_id] for track in tracks))})
     if as_json:
         steps = list(range(len(recorded.run.learned)))
         emit_json({"schema": 1, "scenario": recorded.scenario, "steps": steps, "videos": rows})
         return
-    cells: list[list[str | Cell]] = [
-        [r["name"], ", ".join(r["classes"]), str(r["id"]), str(r["frames"]), str(r["tracks"])] for r in rows
-    ]
+    cells = [[r["name"], ", ".join(r["classes"]), str(r["id"]), str(r["frames"]), str(r["tracks"])] for r in rows]
     show_table(["video", "classes", "id", "frames", "tracks"], cells, left=2, title=recorded.scenario)
-
-
-def _file_name(*parts: str) -> str:
-    """A name of these parts that every file system takes.
-
-    >>> _file_name("synthetic-20-4", "crisp", "seed0", "a/b 1")
-    'synthetic-20-4-crisp-seed0-a_b_1'
-    """
-    return re.sub(r"[^\w.+-]+", "_", "-".join(parts))

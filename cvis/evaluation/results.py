@@ -45,7 +45,7 @@ def stream_results(path: Path | str, ground_truth: VideoSet) -> Iterator[tuple[i
         UserError: see :func:`read_results`.
     """
     path = Path(path)
-    return group_entries(chain.from_iterable(_batches(path)), path, ground_truth)
+    return group_entries(chain.from_iterable(batches(path)), path, ground_truth)
 
 
 def group_entries(values: Iterable[object], path: Path | str, ground_truth: VideoSet) -> Iterator[tuple[int, Tracks]]:
@@ -100,7 +100,7 @@ def _compressed(mask: Any) -> RLE:
 
 def _is_ascending(path: Path) -> bool:
     last = -1
-    for value in chain.from_iterable(_batches(path)):
+    for value in chain.from_iterable(batches(path)):
         video_id = value.get("video_id") if isinstance(value, dict) else None
         if not isinstance(video_id, int) or video_id < last:
             return False
@@ -158,7 +158,12 @@ def _text(counts: bytes | str) -> str:
     return counts if isinstance(counts, str) else counts.decode("ascii")
 
 
-def _batches(path: Path) -> Iterator[list]:
+def batches(path: Path) -> Iterator[list]:
+    """The entries of a results file, .json or .json.gz, some at a time, unchecked.
+
+    Raises:
+        UserError: the file cannot be read, is truncated, or no array of JSON.
+    """
     try:
         with path.open("rb") as file:
             zipped = file.peek(2)[:2] == b"\x1f\x8b"

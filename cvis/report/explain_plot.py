@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cvis.evaluation.error_kinds import KINDS
-from cvis.evaluation.explain import Explanation, Losses
+from cvis.evaluation.explain import Explanation
 from cvis.report.explain_run import RunExplanation
-from cvis.report.plots.output import check_format, save
-from cvis.report.plots.style import house_style, new_figure
+from cvis.report.plots import style
+from cvis.report.plots.output import save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,14 +41,8 @@ KIND_COLOURS = ("#0072B2", "#E69F00", "#D55E00", "#CC79A7", "#56B4E9", "#B8A900"
 FATE_COLOURS = {"still": "#009E73", "newer": "#D55E00", "older": "#E69F00", "poor": "#56B4E9", "gone": "#BBBBBB"}
 ROW = 0.21  # inches
 WHAT = "Where AP50 is lost: points gained if only this kind of error were corrected (not additive)"
-SETTINGS: dict[Any, Any] = {
-    "svg.fonttype": "none",  # text as text: it can be searched, and its font changed
-    "svg.hashsalt": "cvis",  # equal plots, equal files
-    "pdf.fonttype": 42,
-    "font.size": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
+SHARED = ("svg.fonttype", "svg.hashsalt", "pdf.fonttype", "font.size", "axes.spines.top", "axes.spines.right")
+SETTINGS = {key: style.SETTINGS[key] for key in SHARED}
 
 
 def plot_losses(explanation: Explanation, names: Mapping[int, str], path: Path, title: str = "") -> None:
@@ -60,11 +54,9 @@ def plot_losses(explanation: Explanation, names: Mapping[int, str], path: Path, 
     Raises:
         UserError: an unknown format, or the file cannot be written.
     """
-    check_format(path, "--plot")
-    rows = explanation.worst_first()
-    with house_style(SETTINGS):
-        figure = new_figure(11, _height(len(rows) + 1), title, WHAT)
-        _losses(figure, explanation, rows, names, title)
+    with style.house_style(SETTINGS):
+        figure = style.new_figure(11, 1.5 + ROW * (1 + len(explanation.worst_first())), title, WHAT)
+        _losses(figure, explanation, names, title)
     save(figure, path, SETTINGS)
 
 
@@ -74,30 +66,23 @@ def plot_run(explained: RunExplanation, path: Path) -> None:
     Raises:
         UserError: an unknown format, or the file cannot be written.
     """
+    losses, names, title = explained.losses, explained.names, explained.title
     if not explained.fates:
-        plot_losses(explained.losses, explained.names, path, explained.title)
+        plot_losses(losses, names, path, title)
         return
-    check_format(path, "--plot")
-    rows = explained.losses.worst_first()
-    bars = explained.rows()
-    with house_style(SETTINGS):
-        figure = new_figure(19, _height(max(len(rows) + 1, len(bars))), explained.title, WHAT)
+    with style.house_style(SETTINGS):
+        rows = max(1 + len(losses.worst_first()), len(explained.rows()))
+        figure = style.new_figure(19, 1.5 + ROW * rows, title, WHAT)
         ((left, right),) = figure.subfigures(1, 2, squeeze=False, width_ratios=(11, 8))
-        _losses(left, explained.losses, rows, explained.names, explained.title)
-        _fates(right, bars, explained)
+        _losses(left, losses, names, title)
+        _fates(right, explained)
     save(figure, path, SETTINGS)
 
 
-def _height(rows: int) -> float:
-    return 1.5 + ROW * rows
-
-
-def _losses(
-    figure: FigureBase, explanation: Explanation, rows: Sequence[int], names: Mapping[int, str], title: str
-) -> None:
+def _losses(figure: FigureBase, explanation: Explanation, names: Mapping[int, str], title: str) -> None:
     """A panel for AP50, then one per kind. Side by side and not stacked: the losses do not add up."""
-    losses: list[Losses] = [explanation.mean, *(explanation.per_class[c] for c in rows)]
-    labels = ["mean of classes", *(names[c] for c in rows)]
+    rows = explanation.worst_first()
+    losses = [explanation.mean, *(explanation.per_class[c] for c in rows)]
     panels = figure.subplots(1, 1 + len(KINDS), sharey=True, squeeze=False)[0]
     columns = [[row.ap50 for row in losses], *([row.dap50[kind] for row in losses] for kind in KINDS)]
     widest = max([1.0, *(value for column in columns[1:] for value in column if value is not None)])
@@ -106,7 +91,7 @@ def _losses(
         _bars(axes, column, colour)
         axes.set_title(heading, fontsize=8)
         axes.set_xlim(0, 100 if axes is panels[0] else 1.45 * widest)
-    _name_rows(panels[0], labels, {0})
+    _name_rows(panels[0], ["mean of classes", *(names[c] for c in rows)], {0})
     figure.suptitle(f"{title}\n{WHAT}" if title else WHAT)
 
 
@@ -118,7 +103,12 @@ def _bars(axes: Axes, values: Sequence[float | None], colour: str) -> None:
     for row, value in enumerate(values):
         if value is None or value >= 0.05:  # a column of zeros would only be in the way
             text = "-" if value is None else f"{value:.1f}"
-            axes.annotate(text, (value or 0.0, row), (2, 0), textcoords="offset points", va="center", fontsize=6)
+            _note(axes, text, value or 0.0, row, 2)
+
+
+def _note(axes: Axes, text: str, x: float, row: int, distance: int) -> None:
+    """Small, some points to the right of a bar's end."""
+    axes.annotate(text, (x, row), (distance, 0), textcoords="offset points", va="center", fontsize=6)
 
 
 def _name_rows(axes: Axes, labels: Sequence[str], bold: set[int]) -> None:
@@ -128,8 +118,9 @@ def _name_rows(axes: Axes, labels: Sequence[str], bold: set[int]) -> None:
         label.set_fontweight("bold" if row in bold else "normal")
 
 
-def _fates(figure: FigureBase, rows: Sequence[tuple[str, Fate, bool]], explained: RunExplanation) -> None:
+def _fates(figure: FigureBase, explained: RunExplanation) -> None:
     """Stacked shares of the tracks found when the class was new; they add up."""
+    rows = explained.rows()
     axes = figure.subplots()
     left = [0.0] * len(rows)
     for name, title in FATES.items():
@@ -138,9 +129,7 @@ def _fates(figure: FigureBase, rows: Sequence[tuple[str, Fate, bool]], explained
         left = [a + b for a, b in zip(left, shares, strict=True)]
     for row, (_, fate, _) in enumerate(rows):
         text = explained.takers(fate) if fate.found else "none was found"
-        axes.annotate(
-            text, (100 if fate.found else 0, row), (4, 0), textcoords="offset points", va="center", fontsize=6
-        )
+        _note(axes, text, 100 if fate.found else 0, row, 4)
     labels = [f"{label}  ({fate.found} of {fate.num_gt})" for label, fate, _ in rows]
     _name_rows(axes, labels, {row for row, (_, _, is_sum) in enumerate(rows) if is_sum})
     axes.tick_params(axis="y", length=0)

@@ -11,7 +11,7 @@ from cvis.evaluation.explain import Explanation, explain
 from cvis.evaluation.forgotten import Fate, fates, sight, together
 from cvis.evaluation.results import read_results
 from cvis.runs.open import OpenRun
-from cvis.runs.result import TextEncoder, labelled
+from cvis.runs.result import RunResult
 from cvis.scenario import Scenario
 
 
@@ -24,25 +24,21 @@ class RunExplanation:
         fates: of every old class, in learning order; empty where nothing can be forgotten (step 0, joint).
     """
 
-    scenario: str
-    learner: str
+    run: RunResult
     step: int
-    names: dict[int, str]
     groups: tuple[tuple[int, ...], ...]
     losses: Explanation
     fates: dict[int, Fate]
-    text_encoder: TextEncoder | None = None
-    label: str = ""  # what tables call the learner
 
     @property
-    def name(self) -> str:
-        """The learner as printed: one that rests on random text features says so."""
-        return labelled(self.label or self.learner, self.text_encoder.note if self.text_encoder else "")
+    def names(self) -> dict[int, str]:
+        """Of all classes seen by this step."""
+        return {c: self.run.classes[c] for group in self.run.learned[: self.step + 1] for c in group}
 
     @property
     def title(self) -> str:
         """What is explained, in one line."""
-        return f"{self.scenario}  {self.name}  step {self.step}"
+        return f"{self.run.scenario}  {self.run.name}  step {self.step}"
 
     @property
     def per_task(self) -> dict[int, Fate]:
@@ -75,9 +71,9 @@ class RunExplanation:
             "classes": {str(c): fate.as_json() for c, fate in self.fates.items()},
         }
         return {
-            "scenario": self.scenario,
-            "learner": self.learner,
-            "text_encoder": self.text_encoder and asdict(self.text_encoder),
+            "scenario": self.run.scenario,
+            "learner": self.run.learner,
+            "text_encoder": self.run.text_encoder and asdict(self.run.text_encoder),
             "step": self.step,
             "names": {str(c): name for c, name in self.names.items()},
             "losses": self.losses.as_json(),
@@ -112,13 +108,9 @@ def explain_run(
         sightings = [sight(test, read_results(file, test)) for file in files]
         forgotten = fates(groups, sightings[:-1], sightings[-1])
     return RunExplanation(
-        scenario=result.scenario,
-        learner=result.learner,
+        run=result,
         step=step,
-        names={c: result.classes[c] for c in seen},
-        groups=tuple(tuple(c for c in group if c in set(wanted)) for group in groups),
+        groups=tuple(tuple(c for c in group if c in wanted) for group in groups),
         losses=losses,
-        fates={c: fate for c, fate in forgotten.items() if c in set(wanted)},
-        text_encoder=result.text_encoder,
-        label=result.label,
+        fates={c: fate for c, fate in forgotten.items() if c in wanted},
     )

@@ -8,24 +8,24 @@ what is handed in are the very bytes that were scored. A video without predictio
 from __future__ import annotations
 
 import gzip
-import io
 import math
 import re
 import zipfile
-import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from cvis.atomic import atomic_path
 from cvis.errors import UserError
-from cvis.evaluation.json_stream import NotAnArrayError, array_batches
+from cvis.evaluation.results import batches
 from cvis.runs.open import open_run
 from cvis.runs.result import RunResult
 
 NAME = "results.json"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first date that a zip file can hold: equal predictions, equal bytes
+GZIP = b"\x1f\x8b"  # how such a file begins
 SERVED = ("ytvis2019", "ytvis2021", "ovis")
 """Data sets whose validation videos a server scores."""
 FORMATS = {"submission": (".zip",), "results": (".json", ".json.gz")}
@@ -64,20 +64,16 @@ def export(folder: Path, step: int | None = None, out: Path | None = None, kind:
     """
     run = open_run(folder)
     step = run.result.step_at(step)
-    out = out or Path(_file_name(run.result, step) + FORMATS[kind][0])
+    name = f"{run.result.scenario}-{run.result.learner}-seed{run.result.seed}-step{step}"
+    out = out or Path(re.sub(r"[^\w.+=,-]", "_", name) + FORMATS[kind][0])
     if not out.name.endswith(FORMATS[kind]):
         raise UserError(f"--out {out}: is not the name of such a file; end it in {' or '.join(FORMATS[kind])}")
     predictions = run.predictions(step)
-    data = _unzipped(predictions)
     seen = frozenset(c for classes in run.result.learned[: step + 1] for c in classes)
-    videos, tracks, categories = _checked(data, predictions, seen)
-    _write(out, data)
+    videos, tracks, categories = _checked(predictions, seen)
+    data = predictions.read_bytes()
+    _write(out, gzip.decompress(data) if data.startswith(GZIP) else data)
     return Export(out, step, videos, tracks, categories, _objection(run.result))
-
-
-def _file_name(run: RunResult, step: int) -> str:
-    name = f"{run.scenario}-{run.learner}-seed{run.seed}-step{step}"
-    return re.sub(r"[^\w.+=,-]", "_", name)
 
 
 def _objection(run: RunResult) -> str:
@@ -93,32 +89,16 @@ def _objection(run: RunResult) -> str:
     return ""
 
 
-def _unzipped(path: Path) -> bytes:
-    try:
-        return gzip.decompress(path.read_bytes())
-    except OSError as error:  # also of a file that is not gzip
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}; copy it again") from error
-    except (EOFError, zlib.error) as error:
-        raise UserError(f"{path}: damaged or truncated gzip file: {error}; copy it again") from error
-
-
-def _checked(data: bytes, path: Path, seen: Collection[int]) -> tuple[int, int, tuple[int, ...]]:
+def _checked(path: Path, seen: Collection[int]) -> tuple[int, int, tuple[int, ...]]:
     """Numbers of videos and tracks, and the categories that occur."""
     frames: dict[int, int] = {}  # of each video
     categories: set[int] = set()
     tracks = 0
-    try:
-        for batch in array_batches(io.BytesIO(data).read):
-            for entry in batch:
-                wrong = _wrong(entry, seen, frames)
-                if wrong:
-                    raise UserError(f"{path}: entry {tracks}: {wrong}; run the same `cvis run` again")
-                categories.add(entry["category_id"])
-                tracks += 1
-    except NotAnArrayError as error:
-        raise UserError(f"{path}: top level: {error}: is not a list of predictions; copy it again") from None
-    except ValueError as error:
-        raise UserError(f"{path}: not JSON, or truncated: {error}; copy it again") from error
+    for entry in chain.from_iterable(batches(path)):
+        if wrong := _wrong(entry, seen, frames):
+            raise UserError(f"{path}: entry {tracks}: {wrong}; run the same `cvis run` again")
+        categories.add(entry["category_id"])
+        tracks += 1
     return len(frames), tracks, tuple(sorted(categories))
 
 
@@ -146,20 +126,15 @@ def _is_mask(mask: Any) -> bool:
 
 def _write(path: Path, data: bytes) -> None:
     with atomic_path(path) as temporary, temporary.open("wb") as file:
-        if path.name.endswith(".zip"):
+        if path.name.endswith(".zip"):  # the same on every machine: no folder, no date of today, no owner
+            entry = zipfile.ZipInfo(NAME, EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system = 3  # Unix
+            entry.external_attr = 0o644 << 16
             with zipfile.ZipFile(file, "w") as archive:
-                archive.writestr(_entry(), data)
+                archive.writestr(entry, data)
         elif path.name.endswith(".gz"):
             with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as stream:  # no name, no time
                 stream.write(data)
         else:
             file.write(data)
-
-
-def _entry() -> zipfile.ZipInfo:
-    """The one file of the archive, the same on every machine: no folder, no date of today, no owner."""
-    info = zipfile.ZipInfo(NAME, EPOCH)
-    info.compress_type = zipfile.ZIP_DEFLATED
-    info.create_system = 3  # Unix
-    info.external_attr = 0o644 << 16
-    return info

@@ -33,6 +33,6 @@ def write_runs(root: Path) -> Path:
 
 def make_page(runs: Path, out: Path, **options) -> Path:
     from cvis.report import load_runs
-    from cvis.report.page import Options, write_page
+    from cvis.report.page.build import Options, write_page
 
     return write_page(load_runs([runs]), out, Options(**{"videos": 0, **options}))

@@ -14,8 +14,7 @@ from typer.testing import CliRunner
 from cvis.cli.app import app
 from cvis.errors import UserError
 from cvis.report import load_runs
-from cvis.report.page import Options
-from cvis.report.page.build import build
+from cvis.report.page.build import Options, build
 from cvis.report.page.facts import environments, read_record, run_table
 from cvis.report.page.render import GENERATOR
 from cvis.report.page.videos import choose, make_videos
@@ -131,7 +130,7 @@ def test_every_key_of_the_protocol_is_on_the_page(runs, panels, text):
     (schedule,) = (fact for fact in protocol.facts if fact.key == "schedule")
     assert [fact.key for fact in schedule.parts] == ["scale", "base"]
     assert schedule.parts[1].parts[0].text == "10"  # schedule.base.iterations
-    assert [step.classes for step in panel.stream] == [("ape", "cat"), ("dog & <b>",), ("yak",)]
+    assert [step.text for step in panel.stream] == ["ape, cat", "dog & <b>", "yak"]
     assert "split_sha256" in Elements(text).text
     assert "ape, cat" in Elements(text).text
 
@@ -231,7 +230,7 @@ def test_every_learner_is_shown_on_the_chosen_videos(finished):
 
 
 def test_videos_with_old_and_new_objects_come_first(finished):
-    from cvis.report.pictures import open_recorded
+    from cvis.report.pictures.recorded import open_recorded
 
     test = open_recorded(finished).test
     run = load_runs([finished]).runs[0]

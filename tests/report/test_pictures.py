@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from picture_videos import HEIGHT, WIDTH, grey_video, rectangle, tracks
 
-from cvis.report.pictures import Label, Panel, Panels, colour_of, contact_sheet, identities, overlay, predicted_panel
-from cvis.report.pictures.colours import PALETTE, ink_on
-from cvis.report.pictures.overlay import Box, _candidates, _place
-from cvis.report.pictures.panels import truth_panel
+from cvis.report.pictures.identities import PALETTE, colour_of, identities
+from cvis.report.pictures.overlay import Box, Label, _candidates, _place, ink_on, overlay
+from cvis.report.pictures.panels import Panel, Panels, contact_sheet, predicted_panel, truth_panel
 from cvis.types import Track
 
 LEFT, RIGHT = rectangle(10, 5, 30, 30), rectangle(10, 60, 30, 30)
@@ -166,7 +165,3 @@ def test_a_contact_sheet_holds_every_frame():
     assert sheet.shape == (3 * 4 + 2 * 6, 2 * 6 + 6, 3)
     assert (sheet[:4, :6] == 40).all()
     assert (sheet[10:14, 12:] == 160).all()
-    with pytest.raises(ValueError, match=r"one size"):
-        contact_sheet([frames[0], frames[0][:2]], 2)
-    with pytest.raises(ValueError, match=r"there must be some"):
-        contact_sheet([], 2)

@@ -16,13 +16,11 @@ from typer.testing import CliRunner
 import cvis.report.plots as plots_package
 from cvis.cli import app
 from cvis.errors import UserError
-from cvis.report.page import Options
-from cvis.report.page.build import build
+from cvis.report.page.build import Options, build
 from cvis.report.plots.curves import curves
 from cvis.report.plots.heatmap import class_heatmap
-from cvis.report.plots.output import inline_svg, save
+from cvis.report.plots.output import inline_svg, save, write_plots
 from cvis.report.plots.queries import query_map
-from cvis.report.plots.write import write_plots
 from cvis.runs.find import load_runs
 
 
@@ -51,7 +49,7 @@ def test_other_formats_are_equal_too(runs, tmp_path, name, magic):
 
 
 def test_svgs_of_one_page_share_no_id_and_can_be_read_aloud(runs):
-    texts = [inline_svg(curves(runs)), inline_svg(curves(runs, "AR1")), inline_svg(curves(runs), prefix="own")]
+    texts = [inline_svg(curves(runs), "one"), inline_svg(curves(runs), "other")]
     every: list[str] = []
     for text in texts:
         root = ElementTree.fromstring(text)
@@ -70,7 +68,7 @@ def test_svgs_of_one_page_share_no_id_and_can_be_read_aloud(runs):
 
 def test_what_comes_from_a_file_is_escaped(tmp_path):
     write_stream(tmp_path, label='</svg><script>alert("1")</script>', step_fields=STEPS)
-    text = inline_svg(curves(load_runs([tmp_path]).runs))
+    text = inline_svg(curves(load_runs([tmp_path]).runs), "a")
     ElementTree.fromstring(text)
     assert "<script" not in text
 
@@ -126,8 +124,9 @@ def test_unknown_names_are_refused_before_anything_is_written(runs, tmp_path, op
 
 
 def test_an_unknown_format_names_the_known(runs, tmp_path):
-    with pytest.raises(UserError, match=r"'\.jpg': not a format; end the name in \.svg, \.pdf or \.png"):
-        write_plots(runs, tmp_path / "a.jpg", kinds=("curves",))
+    for draw in (lambda path: write_plots(runs, path, kinds=("curves",)), lambda path: save(curves(runs), path)):
+        with pytest.raises(UserError, match=r"'\.jpg': not a format; end the name in \.svg, \.pdf or \.png"):
+            draw(tmp_path / "a.jpg")
 
 
 def test_a_metric_chooses_where_it_is_known(runs, tmp_path):
@@ -142,7 +141,7 @@ from pathlib import Path
 def refuse(*args, **kwargs): raise AssertionError("network")
 socket.socket.connect = refuse
 from cvis.runs.find import load_runs
-from cvis.report.plots.write import write_plots
+from cvis.report.plots.output import write_plots
 write_plots(load_runs([{str(runs[0].path)!r}]).runs, Path({str(tmp_path / "o.svg")!r}), ("curves",))
 assert "torch" not in sys.modules and "matplotlib.pyplot" not in sys.modules
 """

@@ -122,7 +122,7 @@ def test_a_step_that_does_not_exist_is_refused(finished, tmp_path, step):
         (lambda entries: entries[1].update(segmentations=[1]), r"entry 1: segmentations: is not a list of"),
         (lambda entries: entries[1]["segmentations"].append(None), r"entry 1: segmentations: 4 frames, where earlier"),
         (lambda entries: [7], r"entry 0: 7: is not an object"),
-        (lambda entries: {"a": 1}, r"top level: dict: is not a list"),
+        (lambda entries: {"a": 1}, r"top level: dict: not a results file"),
     ],
 )
 def test_predictions_a_server_would_stumble_over_are_refused(folder, tmp_path, spoil, message):
@@ -144,7 +144,6 @@ def test_damaged_predictions_are_named(folder, tmp_path):
     for content, message in (
         (whole[:-20], "damaged or truncated gzip file"),
         (gzip.compress(gzip.decompress(whole)[:-9]), "not JSON, or truncated"),
-        (b"[]", "cannot be read"),
     ):
         file.write_bytes(content)
         with pytest.raises(UserError, match=message):

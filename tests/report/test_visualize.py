@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from cvis.cli.app import app
 from cvis.errors import UserError
-from cvis.report.pictures import colour_of, open_recorded
+from cvis.report.pictures.identities import colour_of
+from cvis.report.pictures.recorded import open_recorded
 
 CLI = CliRunner()
 
@@ -91,11 +92,11 @@ def test_random_text_features_are_named_in_the_picture(copied):
     content = json.loads((copied / "metrics.json").read_text())
     encoder = {"model": "tiny", "pretrained": "random", "sha256": None}
     (copied / "metrics.json").write_text(json.dumps({**content, "label": "My method", "text_encoder": encoder}))
-    assert open_recorded(copied).name == "My method [random text encoder]"
+    assert open_recorded(copied).run.name == "My method [random text encoder]"
     (copied / "metrics.json").unlink()
     record = json.loads((copied / "run.json").read_text())
     (copied / "run.json").write_text(json.dumps({**record, "text_encoder": encoder}))
-    assert open_recorded(copied).name == "finetune [random text encoder]"
+    assert open_recorded(copied).run.name == "finetune [random text encoder]"
 
 
 def test_the_command_draws_and_names_its_file(finished, tmp_path, monkeypatch):

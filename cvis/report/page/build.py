@@ -7,23 +7,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from markupsafe import Markup
+
 from cvis import __version__
 from cvis.atomic import write_text
+from cvis.errors import UserError
 from cvis.evaluation.measures import MEASURES, METRICS
-from cvis.report.page.classes import class_option
 from cvis.report.page.facts import environments, protocol_facts, read_record, run_table, settings, stream
-from cvis.report.page.figures import figures
 from cvis.report.page.render import check_place, render
-from cvis.report.page.results import result_tables, step_options
-from cvis.report.page.values import Fact, Facts, Option, Page, Panel
+from cvis.report.page.results import class_option, result_tables, step_options
+from cvis.report.page.values import Fact, Facts, Figure, Option, Page, Panel
 from cvis.report.page.videos import BUDGET, make_videos
+from cvis.report.plots.output import inline_svg
+from cvis.report.plots.plot import plots, runs_of
 from cvis.report.published import PublishedTable, load_published, with_published
 from cvis.report.rows import Block, Group
 from cvis.report.table import comparison
 from cvis.report.views import Entry, entries
 from cvis.runs.find import Store
 from cvis.runs.protocol import describe
-from cvis.runs.result import RunResult
 
 TITLE = "Continual video instance segmentation"
 Report = Callable[[str], None]
@@ -73,22 +75,23 @@ def build(store: Store, options: Options, report: Report = lambda text: None) ->
 def _panel(
     group: Group, store: Store, published: Sequence[PublishedTable], options: Options, id: str, name: str, budget: int
 ) -> Panel:
-    runs = _runs_of(group, store.runs)
+    of_group = [run for run in store.runs if (run.scenario, run.segmenter) == (group.scenario, group.segmenter)]
+    runs = sorted(of_group, key=lambda run: (run.upper_bound, run.method, run.seed))
     records = {run.path: read_record(run.path) for run in runs}
     rows = [_named(row) for row in entries(runs)]
     tabled = with_published([group], published) if published else [group]
     tabled.sort(key=lambda part: part.segmenter != group.segmenter)  # ours first
     videos, notes = make_videos(rows, options.videos, options.data, budget) if options.videos else ((), ())
-    queries = {i: figures("queries", [row], f"{id}-query-{i}") for i, row in enumerate(rows)}
+    queries = {i: _figures("queries", [row], f"{id}-query-{i}") for i, row in enumerate(rows)}
     return Panel(
         id=id,
         title=name,
         scenario=group.scenario,
         segmenter=group.segmenter,
         results=tuple(table for i, part in enumerate(tabled) for table in result_tables(part, f"{id}-{i}")),
-        curves=figures("steps", rows, f"{id}-curves"),
+        curves=_figures("steps", rows, f"{id}-curves"),
         steps=step_options(runs, published, id),
-        figures=figures("results", rows, f"{id}-figures"),
+        figures=_figures("results", rows, f"{id}-figures"),
         classes=tuple(class_option(row.label, row.runs, f"{id}-class-{i}") for i, row in enumerate(rows)),
         queries=tuple(Option(f"{id}-query-{i}", rows[i].label, (), drawn) for i, drawn in queries.items() if drawn),
         videos=videos,
@@ -99,6 +102,20 @@ def _panel(
         environments=environments(runs, records),
         notes=notes,
     )
+
+
+def _figures(section: str, rows: Sequence[Entry], prefix: str) -> tuple[Figure, ...]:
+    """What can be drawn of these rows for a section of the page, the narrow ones first: they share a line."""
+    offered = [plot for plot in plots().values() if plot.section == section]
+    drawings = [drawing for plot in offered for drawing in plot.drawings(rows, plot.default, runs_of(rows))]
+    drawn = []
+    for i, drawing in enumerate(sorted(drawings, key=lambda drawing: drawing.wide)):
+        try:
+            figure = drawing.draw()
+        except UserError:  # a stream of one step has no curve, and an old run no sizes
+            continue
+        drawn.append(Figure(drawing.caption, Markup(inline_svg(figure, f"{prefix}-{i}")), drawing.wide))
+    return tuple(drawn)
 
 
 def _named(row: Entry) -> Entry:
@@ -114,11 +131,6 @@ def _protocol(block: Block, index: int) -> Facts:
         return Facts(f"Of {rows}", protocol_facts(block.protocol))
     note = f"Differs from the first: {describe(block.differs, limit=100)}."
     return Facts(f"Other protocol {index}, of {rows}", protocol_facts(block.protocol), note)
-
-
-def _runs_of(group: Group, runs: Sequence[RunResult]) -> list[RunResult]:
-    chosen = [run for run in runs if (run.scenario, run.segmenter) == (group.scenario, group.segmenter)]
-    return sorted(chosen, key=lambda run: (run.upper_bound, run.method, run.seed))
 
 
 def _names(groups: Sequence[Group]) -> list[tuple[str, str]]:

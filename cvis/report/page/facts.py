@@ -8,12 +8,33 @@ from pathlib import Path
 from typing import Any
 
 from cvis.errors import UserError
-from cvis.report.page.values import Fact, Facts, Step
-from cvis.report.page.wording import PROTOCOL
-from cvis.report.value import Cell, Column, Table
+from cvis.report.page.values import Fact, Facts
+from cvis.report.value import Cell, Column, Table, words
 from cvis.runs.paths import RunFolder
 from cvis.runs.record import read_json
-from cvis.runs.result import RunResult, labelled
+from cvis.runs.result import RunResult
+
+PROTOCOL: dict[str, str] = {
+    "dataset": "The videos.",
+    "split": "Where the test videos come from.",
+    "test_fraction": "Share of the videos that is held out.",
+    "split_confirmed": "Whether the split has the checksum that was published for it; none where none was.",
+    "split_sha256": "Checksum of the split: which videos are trained on and which are scored.",
+    "visibility": "Which videos a step sees, and which objects in them are annotated.",
+    "other_class_policy": "What becomes of a video's objects whose class is not of this step.",
+    "order": "The order in which classes arrive.",
+    "base": "Number of classes at step 0.",
+    "increments": "Number of new classes at each later step.",
+    "exclude": "Classes left out of the stream.",
+    "annotations_sha256": "Checksum of the training annotations.",
+    "test_annotations_sha256": "Checksum of the test annotations.",
+    "scenario_hash": "Checksum of the whole stream.",
+    "freeze": "What is frozen after step 0.",
+    "init": "The weights that step 0 starts from.",
+    "schedule": "Iterations, learning rates, batch size.",
+    "sampling": "How training clips are drawn and resized.",
+    "segmenter": "The model, in full.",
+}
 
 
 def protocol_facts(protocol: Mapping[str, Any]) -> tuple[Fact, ...]:
@@ -44,12 +65,10 @@ def text(value: Any) -> str:
     return str(value)
 
 
-def stream(run: RunResult) -> tuple[Step, ...]:
+def stream(run: RunResult) -> tuple[Fact, ...]:
     """The classes of each step by name, in the order in which they are learned."""
-    return tuple(
-        Step(f"step {t}" + (" (base)" if t == 0 else ""), tuple(run.classes[c] for c in group))
-        for t, group in enumerate(run.groups)
-    )
+    names = [", ".join(run.classes[c] for c in group) for group in run.groups]
+    return tuple(Fact(f"step {t}" + (" (base)" if t == 0 else ""), classes) for t, classes in enumerate(names))
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -61,18 +80,16 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 RUN_COLUMNS = (
-    Column("learner", numeric=False, first="ascending"),
+    *words("learner"),
     Column("seed", first="ascending"),
     Column("run", "The first 12 digits of the checksum of metrics.json.", numeric=False, first="ascending"),
     Column("mAP", "After the last step."),
-    Column("device", numeric=False, first="ascending"),
+    *words("device"),
     Column("wall time", "Of the whole run, as its run.json has it.", first="ascending"),
     Column("peak memory", first="ascending"),
-    Column("cvis", numeric=False, first="ascending"),
-    Column("torch", numeric=False, first="ascending"),
+    *words("cvis", "torch"),
     Column("commit", "State of the code in git; + stands for uncommitted changes.", numeric=False, first="ascending"),
-    Column("initial weights", numeric=False, first="ascending"),
-    Column("text encoder", numeric=False, first="ascending"),
+    *words("initial weights", "text encoder"),
     Column("step-0 model", "Runs with one key share one model.", numeric=False, first="ascending"),
 )
 
@@ -101,7 +118,7 @@ def _run_row(run: RunResult, record: Mapping[str, Any]) -> tuple[Cell, ...]:
     device, *others = [_word(value) for value in values]
     note = run.text_encoder.note if run.text_encoder else ""
     return (
-        Cell(run.label, labelled(run.label, note), aside=f"[{note}]" if note else ""),
+        Cell(run.label, run.name, aside=f"[{note}]" if note else ""),
         Cell(str(run.seed), float(run.seed)),
         Cell(run.run_id, run.run_id),
         Cell("-") if mAP is None else Cell(f"{mAP:.2f}", float(mAP)),

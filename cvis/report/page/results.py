@@ -1,21 +1,24 @@
-"""The result tables of the page: the same rows, ranks and order as ``cvis compare`` prints."""
+"""The tables of the page: results in the rows, ranks and order that ``cvis compare`` prints, and the AP of classes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import isnan
 
 from cvis.evaluation.measures import MEASURES, STEP_METRICS
+from cvis.report.class_views import class_by_step, class_forgetting
 from cvis.report.layout import random_note
 from cvis.report.page.values import Option
 from cvis.report.published import PublishedTable, with_published
 from cvis.report.rows import Block, Group, Row
 from cvis.report.table import per_step
-from cvis.report.value import Cell, Cells, Column, Order, Table
+from cvis.report.value import Cell, Cells, Column, Order, Table, words
 from cvis.runs.protocol import describe
 from cvis.runs.result import RunResult
 
 FIRST: dict[str, Order] = {"higher": "descending", "lower": "ascending"}
-NAME = Column("learner", numeric=False, first="ascending")
+NAME = words("learner")[0]
+FORGOTTEN = "The best AP after any earlier step - AP after the last one, in points; negative where later steps helped."
 SEEDS = Column("seeds", "Number of runs with different seeds.")
 ORIGIN = (
     Column("init", "The weights that step 0 starts from.", numeric=False, first="ascending"),
@@ -45,12 +48,32 @@ def step_options(runs: Sequence[RunResult], published: Sequence[PublishedTable],
             for i, group in enumerate(groups)
             for j, block in enumerate(group.blocks)
         )
-        options.append(Option(name, _words(metric), tables))
+        options.append(Option(name, MEASURES[metric].title or metric, tables))
     return tuple(options)
 
 
-def _words(metric: str) -> str:
-    return MEASURES[metric].title or metric
+def class_option(name: str, runs: Sequence[RunResult], id: str) -> Option:
+    """The AP of every class after every step, mean over the seeds of one learner."""
+    matrix, lost = class_by_step(runs), class_forgetting(runs)
+    columns = (
+        *words("class"),
+        Column("since", "The step that brings the class.", first="ascending"),
+        *(Column(f"step {t}", f"AP after step {t}") for t in matrix.steps),
+        Column("forgotten", FORGOTTEN),
+    )
+    rows = tuple(
+        (
+            Cell(one.name, one.name),
+            Cell(str(one.learned_at), float(one.learned_at)),
+            *(_ap(float(value), t >= one.learned_at) for t, value in zip(matrix.steps, values, strict=True)),
+            _points(one.forgetting),
+        )
+        for one, values in zip(lost, matrix.values, strict=True)
+    )
+    over = f"mean over {len(runs)} seeds" if len(runs) > 1 else f"seed {runs[0].seed}"
+    caption = f"AP of every class after every step of {runs[0].scenario}: {name}, {over}"
+    table = Table(columns, rows, caption, kind="matrix", id=f"{id}-table")
+    return Option(id, name, (table,))
 
 
 def _result_table(group: Group, block: Block, id: str) -> Table:
@@ -66,7 +89,7 @@ def _result_table(group: Group, block: Block, id: str) -> Table:
 
 
 def _step_table(group: Group, block: Block, id: str) -> Table:
-    title = _words(group.metric)
+    title = MEASURES[group.metric].title or group.metric
     columns = (NAME, *(Column(step, f"{title}, after {step}") for step in group.columns))
     return _table(
         group, block, title, id, columns, lambda row: (_name(row), *(_number(row, step) for step in group.columns))
@@ -117,3 +140,13 @@ def _number(row: Row, column: str) -> Cell:
         return Cell("-")
     spread = "" if cell.std is None else f"± {cell.std:.2f}"
     return Cell(f"{cell.mean:.2f}", cell.mean, cell.rank, spread, hint=f"n = {cell.n}")
+
+
+def _ap(value: float, learned: bool) -> Cell:
+    if isnan(value):
+        return Cell("-", hint="no ground truth") if learned else Cell("·", hint="not learned yet")
+    return Cell(f"{value:.1f}", value, heat=min(max(value / 100, 0.0), 1.0))
+
+
+def _points(value: float) -> Cell:
+    return Cell("-") if isnan(value) else Cell(f"{round(value, 1) + 0.0:.1f}", value)

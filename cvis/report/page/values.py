@@ -69,14 +69,6 @@ class VideoGroup:
 
 
 @dataclass(frozen=True)
-class Step:
-    """The classes that one step of the stream brings."""
-
-    title: str
-    classes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Panel:
     """Everything about one stream with one segmenter."""
 
@@ -91,7 +83,7 @@ class Panel:
     classes: tuple[Option, ...]
     queries: tuple[Option, ...]
     videos: tuple[VideoGroup, ...]
-    stream: tuple[Step, ...]
+    stream: tuple[Fact, ...]  # the classes that each step brings
     protocols: tuple[Facts, ...]
     runs: Table
     settings: tuple[Facts, ...]

@@ -13,9 +13,9 @@ import numpy as np
 from cvis.data.videoset import VideoSet
 from cvis.errors import UserError
 from cvis.report.page.values import LearnerVideo, VideoGroup
-from cvis.report.pictures import Recorded, open_recorded, write_mp4
+from cvis.report.pictures.files import write_mp4
+from cvis.report.pictures.recorded import Recorded, open_recorded
 from cvis.report.views import Entry
-from cvis.runs.result import RunResult
 from cvis.types import Video
 
 BUDGET = 10_500_000
@@ -32,20 +32,21 @@ def make_videos(
     All rows show the same seed where they have it. Nothing here stops the page: a data set that is not on
     this machine, or predictions that were deleted, become a note.
     """
-    seed = _common_seed(rows)
+    seeds = [run.seed for row in rows for run in row.runs]
+    seed = min(seeds, key=lambda seed: (-seeds.count(seed), seed))  # the one that most rows have
     opened, notes = _open(rows, seed, data)
     if not opened:
         return (), notes
-    first_run, first = next(iter(opened.values()))
+    first = next(iter(opened.values()))
     groups, skipped = [], 0
-    for video in choose(first.test, first_run.groups, count):
+    for video in choose(first.test, first.run.result.groups, count):
         made = []
-        for name, (run, recorded) in opened.items():
+        for name, recorded in opened.items():
             if skipped:  # one that did not fit is not followed by others that happen to be smaller
                 skipped += 1
                 continue
             try:
-                shown, size = _encoded(name, run, recorded, video)
+                shown, size = _encoded(name, recorded, video)
             except UserError as error:
                 notes += (f"No video of {name}: {error}",)
                 continue
@@ -74,20 +75,12 @@ def choose(test: VideoSet, groups: Sequence[Sequence[int]], count: int) -> list[
     return sorted(test.videos, key=worth)[:count]
 
 
-def _common_seed(rows: Sequence[Entry]) -> int:
-    """The seed that most rows have, of those the smallest."""
-    seeds = [run.seed for row in rows for run in row.runs]
-    return min(seeds, key=lambda seed: (-seeds.count(seed), seed))
-
-
-def _open(
-    rows: Sequence[Entry], seed: int, data: Path | None
-) -> tuple[dict[str, tuple[RunResult, Recorded]], tuple[str, ...]]:
+def _open(rows: Sequence[Entry], seed: int, data: Path | None) -> tuple[dict[str, Recorded], tuple[str, ...]]:
     opened, reasons = {}, []
     for row in rows:
         run = next((run for run in row.runs if run.seed == seed), row.runs[0])
         try:
-            opened[row.label] = run, open_recorded(run.path, data)
+            opened[row.label] = open_recorded(run.path, data)
         except UserError as error:
             reasons.append(f"No videos of {row.label}: {error}")
     if len(reasons) > 1 and not opened:
@@ -95,7 +88,7 @@ def _open(
     return opened, tuple(reasons)
 
 
-def _encoded(name: str, run: RunResult, recorded: Recorded, video: Video) -> tuple[LearnerVideo, int]:
+def _encoded(name: str, recorded: Recorded, video: Video) -> tuple[LearnerVideo, int]:
     """What one run predicted on a video, and the bytes that it takes."""
     panels = recorded.panels(video.id, heading=False)
     frames = [_fitted(frame) for frame in panels]
@@ -106,7 +99,7 @@ def _encoded(name: str, run: RunResult, recorded: Recorded, video: Video) -> tup
     height, width = frames[0].shape[:2]
     poster = cv2.imencode(".jpg", frames[len(frames) // 2][:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 70])[1].tobytes()
     titles = ", ".join(panel.title for panel in panels.columns)
-    described = f"{name}, seed {run.seed}, on video {video.name}, side by side: {titles}"
+    described = f"{name}, seed {recorded.run.result.seed}, on video {video.name}, side by side: {titles}"
     source, still = _embedded("video/mp4", content), _embedded("image/jpeg", poster)
     return LearnerVideo(name, described, source, still, width, height), len(content) + len(poster)
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
-from cvis.report.pictures.colours import DARK, Colour, ink_on
-from cvis.report.pictures.text import line_height, shortened, width_of, write
+from cvis.report.pictures.identities import Colour
 
+DARK: Colour = (20, 20, 22)
+LIGHT: Colour = (240, 240, 240)
+BLACK: Colour = (0, 0, 0)
+WHITE: Colour = (255, 255, 255)
 OPACITY = 0.5  # of a mask
 PLATE = 0.85  # of the plate behind a label
 
@@ -139,3 +144,51 @@ def _candidates(box: Box, plate: tuple[int, int], room: tuple[int, int]) -> Iter
         for y in (start + distance, start - distance):
             if 0 <= y <= bottom:
                 yield x, y
+
+
+@cache
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, bold. ``size`` in pixels."""
+    import matplotlib
+
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans-Bold.ttf"), size)
+
+
+def width_of(text: str, size: int) -> int:
+    """Pixels from the left end of a line of text to its right end."""
+    return round(font(size).getlength(text))
+
+
+def shortened(text: str, size: int, room: int, tail: str = "") -> str:
+    """``text + tail`` if it fits into ``room`` pixels, else with the text cut off; the tail stays.
+
+    >>> shortened("motorbike", 14, 89, " 0.87")
+    'mot… 0.87'
+    """
+    whole = text + tail
+    while text and width_of(whole, size) > room:
+        text = text[:-1].rstrip()
+        whole = f"{text}…{tail}"
+    return whole
+
+
+def write(draw: ImageDraw.ImageDraw, x: int, y: int, text: str, size: int, colour: Colour) -> None:
+    """A line of text; the upper left corner of its box is at (x, y)."""
+    draw.text((x, y), text, fill=colour, font=font(size))
+
+
+def line_height(size: int) -> int:
+    """Pixels of a line, with its descenders."""
+    return sum(font(size).getmetrics())
+
+
+def ink_on(colour: Colour) -> Colour:
+    """Black or white, whichever is easier to read on a colour (by the contrast ratio of WCAG 2).
+
+    >>> ink_on((240, 228, 66)), ink_on((0, 60, 120))
+    ((0, 0, 0), (255, 255, 255))
+    """
+    parts = [c / 255 for c in colour]
+    red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return BLACK if (luminance + 0.05) / 0.05 >= 1.05 / (luminance + 0.05) else WHITE

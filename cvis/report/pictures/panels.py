@@ -14,11 +14,8 @@ from PIL import Image, ImageDraw
 from pycocotools import mask as rle_tools
 
 from cvis.data.frames import read_frame
-from cvis.report.pictures.colours import DARK, LIGHT, colour_of
-from cvis.report.pictures.contact_sheet import GAP, contact_sheet
-from cvis.report.pictures.identities import identities
-from cvis.report.pictures.overlay import Label, overlay, text_size
-from cvis.report.pictures.text import line_height, shortened, write
+from cvis.report.pictures.identities import colour_of, identities
+from cvis.report.pictures.overlay import DARK, LIGHT, Label, line_height, overlay, shortened, text_size, write
 from cvis.types import Track, Tracks, Video
 
 MIN_SCORE = 0.3
@@ -26,6 +23,8 @@ MOST = 10
 """Tracks drawn of one prediction, the best ones."""
 ACROSS = 4
 """Panels in one row of a video at most."""
+GAP = 6
+"""Pixels between pictures."""
 _PANEL, _VIDEO, _STILL = 640, 1920, 2400  # pixels at most: of a panel's sides, of a row in a video, in a still
 
 
@@ -81,10 +80,7 @@ class Panels:
         for t in range(len(self.video)):
             pictures = [_titled(p.title, picture) for p, picture in zip(self.columns, self._at(t, size), strict=True)]
             page = contact_sheet(pictures, across)
-            if self.heading:
-                place = f"  frame {t + 1}/{len(self)}"
-                page = _titled(self.heading, page, text_size(*size) + 2, place)
-            yield page
+            yield self._headed(page, size, f"  frame {t + 1}/{len(self)}")
 
     def still(self, moments: int = 5) -> np.ndarray:
         """One picture of it all: a row per panel, a column per moment, spread evenly over the video."""
@@ -94,11 +90,11 @@ class Panels:
         rows = [
             _titled(p.title, contact_sheet([at[n] for at in shown], len(times))) for n, p in enumerate(self.columns)
         ]
-        page = contact_sheet(rows, 1)
-        if not self.heading:
-            return page
         place = "  frames " + ", ".join(str(t + 1) for t in times) + f" of {len(self)}"
-        return _titled(self.heading, page, text_size(*size) + 2, place)
+        return self._headed(contact_sheet(rows, 1), size, place)
+
+    def _headed(self, page: np.ndarray, size: tuple[int, int], place: str) -> np.ndarray:
+        return _titled(self.heading, page, text_size(*size) + 2, place) if self.heading else page
 
     @cached_property
     def _identities(self) -> list[list[int]]:
@@ -136,6 +132,18 @@ def panel_size(height: int, width: int, across: int, widest: int = _VIDEO) -> tu
     scale = min(room / width, _PANEL / height)
     factor = int(scale) if scale >= 2 else scale
     return max(1, round(height * factor)), max(1, round(width * factor))
+
+
+def contact_sheet(pictures: Sequence[np.ndarray], across: int) -> np.ndarray:
+    """Pictures of one size in rows of ``across``: uint8 ``[H, W, 3]``; the last row is filled up in black."""
+    height, width = pictures[0].shape[:2]
+    across = min(across, len(pictures))
+    down = math.ceil(len(pictures) / across)
+    page = np.full((down * (height + GAP) - GAP, across * (width + GAP) - GAP, 3), DARK, np.uint8)
+    for n, picture in enumerate(pictures):
+        y, x = n // across * (height + GAP), n % across * (width + GAP)
+        page[y : y + height, x : x + width] = picture
+    return page
 
 
 def _plain(names: Mapping[int, str], category_id: int) -> str:

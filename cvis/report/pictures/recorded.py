@@ -11,21 +11,16 @@ from cvis.data.videoset import VideoSet
 from cvis.errors import UserError
 from cvis.evaluation.check import check_masks, check_runs
 from cvis.evaluation.results import entry_name, stream_results
-from cvis.report.pictures.panels import MIN_SCORE, Panel, Panels, predicted_panel, truth_panel
+from cvis.report.pictures.panels import MIN_SCORE, Panels, predicted_panel, truth_panel
 from cvis.runs.open import OpenRun, open_run
 from cvis.types import RLE, Tracks, Video
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """A run, finished or not, with its test videos.
-
-    Attributes:
-        name: of its row in a table.
-    """
+    """A run, finished or not, with its test videos."""
 
     run: OpenRun
-    name: str
     scenario: str
     test: VideoSet
 
@@ -35,12 +30,10 @@ class Recorded:
         Raises:
             UserError: there is none; names some that there are.
         """
-        for video in self.test.videos:
-            if str(video.id) == str(wanted):
-                return video
-        for video in self.test.videos:
-            if video.name == wanted:
-                return video
+        by_name = {video.name: video for video in reversed(self.test.videos)}
+        by_id = {str(video.id): video for video in self.test.videos}
+        if video := by_id.get(str(wanted)) or by_name.get(str(wanted)):
+            return video
         some = ", ".join(f"{video.id} ({video.name})" for video in self.test.videos[:5])
         raise UserError(
             f"--video {wanted}: not a test video of {self.scenario}, which has {len(self.test)}: {some}, ..; "
@@ -63,14 +56,12 @@ class Recorded:
         chosen = self.video(video)
         names = {category.id: category.name for category in self.test.categories}
         columns = [truth_panel(self.test.tracks[chosen.id], names, chosen.id)]
-        columns += [self._predicted(t, chosen, names, min_score) for t in self._finished(steps)]
-        line = f"{self.name}  {self.scenario}  video {chosen.name}  scores ≥ {min_score:g}" if heading else ""
+        for step in self._finished(steps):
+            known = sum(map(len, self.run.learned[: step + 1]))
+            tracks = _read_video(self.run.predictions(step), self.test, chosen)
+            columns.append(predicted_panel(f"step {step}: {known} classes", tracks, names, min_score))
+        line = f"{self.run.name}  {self.scenario}  video {chosen.name}  scores ≥ {min_score:g}" if heading else ""
         return Panels(chosen, tuple(columns), line)
-
-    def _predicted(self, step: int, video: Video, names: dict[int, str], min_score: float) -> Panel:
-        known = sum(map(len, self.run.learned[: step + 1]))
-        tracks = _read_video(self.run.predictions(step), self.test, video)
-        return predicted_panel(f"step {step}: {known} classes", tracks, names, min_score)
 
     def _finished(self, steps: Sequence[int] | None) -> list[int]:
         last = len(self.run.learned) - 1
@@ -94,24 +85,21 @@ def open_recorded(run_folder: Path, data: Path | None = None) -> Recorded:
     if not run.learned:
         raise UserError(f"{run_folder}: step0: no step is finished; run the same `cvis run` again")
     scenario = run.scenario(data)
-    return Recorded(run, run.name, scenario.name, scenario.test)
+    return Recorded(run, scenario.name, scenario.test)
 
 
 def _read_video(path: Path, test: VideoSet, video: Video) -> Tracks:
     """The tracks of one video of a results file; the masks of the others are not decoded."""
-    ids: list[int] = []
-    scores: list[float] = []
-    masks: list[tuple[RLE | None, ...]] = []
+    rows = []
     for first, tracks in stream_results(path, test):
         if tracks.video_id != video.id:
             continue
-        for n, own in enumerate(tracks.segmentations):
-            check_masks(entry_name(path, first, n), video, own)
-            check_runs(entry_name(path, first, n), video, own)
-        ids += tracks.category_ids
-        scores += tracks.scores
-        masks += [tuple(m and _compressed(m) for m in own) for own in tracks.segmentations]
-    return Tracks(video.id, tuple(ids), tuple(scores), tuple(masks))
+        for n, masks in enumerate(tracks.segmentations):
+            check_masks(entry_name(path, first, n), video, masks)
+            check_runs(entry_name(path, first, n), video, masks)
+            compressed = tuple(m and _compressed(m) for m in masks)
+            rows.append((tracks.category_ids[n], tracks.scores[n], compressed))
+    return Tracks(video.id, *zip(*rows, strict=True)) if rows else Tracks(video.id, (), (), ())
 
 
 def _compressed(mask: Any) -> RLE:

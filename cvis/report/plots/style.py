@@ -9,8 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from cvis.report.views import Curve, Entry, Tradeoff, entries
 from cvis.runs.result import RunResult
@@ -90,8 +89,7 @@ def new_figure(width: float, height: float, title: str, description: str) -> Fig
     return figure
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(NamedTuple):
     """How one row is drawn."""
 
     colour: str
