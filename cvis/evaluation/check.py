@@ -53,11 +53,12 @@ def check_tracks(tracks: Tracks, ground_truth: VideoSet, where: Callable[[int], 
         raise UserError(
             f"video {video.id}: category_ids, scores, segmentations: of lengths {lengths}; give one of each per track"
         )
+    fit = _all_fit(video, tracks.segmentations)
     fields = zip(tracks.category_ids, tracks.scores, tracks.segmentations, strict=True)
     for n, (category_id, score, masks) in enumerate(fields):
-        name = where(n)
-        check_label(name, category_id, score, ground_truth.category_ids)
-        check_masks(name, video, masks)
+        check_label(where(n), category_id, score, ground_truth.category_ids)
+        if not fit:
+            check_masks(where(n), video, masks)
     return video
 
 
@@ -97,20 +98,29 @@ def check_masks(where: str, video: Video, segmentations: Sequence[RLE | None]) -
     Raises:
         UserError: it is not so.
     """
+    if _all_fit(video, [segmentations]):
+        return
     if len(segmentations) != len(video):
         raise UserError(
             f"{where}: segmentations: {len(segmentations)} entries, but video {video.id} has {len(video)} "
             "frames; give one mask or null per frame"
         )
-    size, present = [video.height, video.width], [m for m in segmentations if m is not None]
-    try:
-        if [m["size"] for m in present].count(size) == len(present) and {type(m["counts"]) for m in present} <= _TEXT:
-            return
-    except (KeyError, TypeError, ValueError):  # ValueError: a size is an array of NumPy
-        pass
     for frame, mask in enumerate(segmentations):
         if mask is not None:
             _check_mask(f"{where}: segmentations[{frame}]", video, mask)
+
+
+def _all_fit(video: Video, tracks: Sequence[Sequence[RLE | None]]) -> bool:
+    """Whether :func:`check_masks` accepts every track, at once; this cannot say what is wrong."""
+    masks = [m for track in tracks for m in track if m is not None]
+    try:
+        return (
+            [m["size"] for m in masks].count([video.height, video.width]) == len(masks)
+            and set(map(type, [m["counts"] for m in masks])) <= _TEXT
+            and all(len(track) == len(video) for track in tracks)
+        )
+    except (KeyError, TypeError, ValueError):  # ValueError: a size is an array of NumPy
+        return False
 
 
 def _check_mask(where: str, video: Video, mask: object) -> None:

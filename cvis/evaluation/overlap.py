@@ -177,7 +177,7 @@ def mean_areas(areas: np.ndarray) -> np.ndarray:
     return np.array([row[row > 0].mean() if (row > 0).any() else 0.0 for row in areas], dtype=np.float64)
 
 
-def quotient(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+def quotient(part: np.ndarray, whole: np.ndarray | int) -> np.ndarray:
     """``part / whole``, broadcast; 0 where ``whole`` is 0."""
     part, whole = np.broadcast_arrays(part, whole)
     return np.divide(part, whole, out=np.zeros(part.shape), where=whole > 0)
@@ -221,7 +221,8 @@ def track_ious(
         return ious
     counts = ([m and m["counts"] for track in tracks for m in track] for tracks in (detections, ground_truth))
     d, g = (places.ravel() for places in np.indices(ious.shape))
-    pairs = pair_ious(*(TrackMasks.of(texts, num_frames, *size) for texts in counts), d, g)
+    predicted, annotated = (TrackMasks.of(texts, num_frames, *size) for texts in counts)
+    pairs = pair_ious(predicted, annotated, d, g)
     ious[pairs.detection, pairs.track] = pairs.iou
     return ious
 
