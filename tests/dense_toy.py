@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cvis.data.frames import read_frames
+from cvis.data.rle import encode
 from cvis.segmenters.contract import ClipTracks
-from cvis.segmenters.mask2former.inference import encode
 from cvis.segmenters.outputs import Maps, ProposedTracks
 from cvis.segmenters.registry import SEGMENTERS
 from cvis.types import NO_OBJECT, Clip, Tracks, Video

@@ -62,6 +62,14 @@ def read_segmentation(segmentation: Any, height: int, width: int) -> tuple[RLE, 
     return RLE(size=[height, width], counts=_as_bytes(counts)), area
 
 
+def encode(mask: np.ndarray) -> RLE | None:
+    """Compressed RLE of a bool [H, W] mask; None if it is empty."""
+    if not mask.any():
+        return None
+    code = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
+    return RLE(size=[int(side) for side in code["size"]], counts=code["counts"])
+
+
 def _check_fit(runs: np.ndarray, height: int, width: int) -> None:
     pixels = height * width
     if runs.min() < 0:

@@ -15,6 +15,8 @@ Differences = dict[str, tuple[Any, Any]]
 """Key -> (value here, value there)."""
 
 HASH = re.compile(r"[0-9a-f]{40,}")
+YOUNGER = {"optimizer": "adamw", "momentum": 0.9}
+"""Keys of the schedule that older files lack, with what was fixed then: their rows stand beside new ones."""
 
 
 def conditions(protocol: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -24,12 +26,17 @@ def conditions(protocol: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) 
 
     >>> conditions({"init": "coco"}, [{"per_class": {"1": {"AP": 3.0}, "2": {"AP": None}}}])
     {'init': 'coco', 'classes_averaged': 1}
+    >>> conditions({"schedule": {"scale": 1}}, [{}])  # of an older file
+    {'schedule': {'optimizer': 'adamw', 'momentum': 0.9, 'scale': 1}}
     """
+    complete = dict(protocol)
+    if isinstance(protocol.get("schedule"), dict):
+        complete["schedule"] = {**YOUNGER, **protocol["schedule"]}
     per_class = steps[-1].get("per_class")
-    if not isinstance(per_class, dict):
-        return dict(protocol)
-    averaged = sum(isinstance(own, dict) and own.get("AP") is not None for own in per_class.values())
-    return {**protocol, "classes_averaged": averaged}
+    if isinstance(per_class, dict):
+        averaged = sum(isinstance(own, dict) and own.get("AP") is not None for own in per_class.values())
+        complete["classes_averaged"] = averaged
+    return complete
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

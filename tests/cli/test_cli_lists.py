@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 from cvis import __version__
 from cvis.cli import app, doctor, segmenters
 from cvis.learners.registry import LearnerInfo
+from cvis.segmenters import Segmenter
 
 
 def call(*arguments):
@@ -85,7 +87,38 @@ def test_segmenters_lists_every_shipped_file_with_its_values():
 def test_a_broken_segmenter_file_says_why(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text("segmenter = dict(type='nothing')\n")
-    assert "segmenter: 'nothing' does not exist; choose one of " in segmenters._describe(path)["error"]
+    assert "segmenter: 'nothing' does not exist; choose one of " in segmenters._described("mine", path)["error"]
+
+
+def test_segmenters_of_installed_packages_are_listed_and_found(monkeypatch):
+    """As learners are: a type by its entry point, built with its defaults, and a broken one with its reason."""
+    import dense_toy
+
+    from cvis import plugins
+    from cvis.engine.resolve import resolve
+    from cvis.segmenters import SEGMENTERS
+
+    def broken():
+        raise ImportError("No module named 'left_pad'")
+
+    package = SimpleNamespace(name="my-models", version="2.0")
+    points = [
+        SimpleNamespace(name="theirs", load=lambda: dense_toy.DenseToy, dist=package),
+        SimpleNamespace(name="gone", load=broken, dist=package),
+        SimpleNamespace(name="abstract", load=lambda: Segmenter, dist=package),
+    ]
+    monkeypatch.setattr(plugins, "entry_points", lambda group: points if group == "cvis.segmenters" else [])
+    monkeypatch.setattr(SEGMENTERS, "_plugins", {})
+    try:
+        content = {info["name"]: info for info in json.loads(call("segmenters", "--json").stdout)}
+        theirs = content["theirs"]
+        assert (theirs["package"], theirs["version"], theirs["error"]) == ("my-models", "2.0", None)
+        assert (theirs["capabilities"], theirs["parameters"]) == (["clip_tracks"], {"width": 16})
+        assert "left_pad" in content["gone"]["error"]
+        assert "defines no grow, losses, predict" in content["abstract"]["error"]
+        assert resolve("synthetic-20-4", "finetune", segmenter="theirs").segmenter == {"type": "theirs"}
+    finally:
+        SEGMENTERS.registry.module_dict.pop("theirs", None)
 
 
 def test_the_doctor_reports():

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
-from pycocotools import mask as rle_tools
 from torch import Tensor
 
 from cvis.data.frames import read_frames, resized
+from cvis.data.rle import encode
 from cvis.errors import UserError
 from cvis.segmenters.mask2former.decoder import mask_logits, resize
 from cvis.segmenters.outputs import Answers, Memory
@@ -98,11 +98,3 @@ class Inference:
             for track, frames in zip(tracks, masks, strict=True):
                 track.extend(encode(frame) for frame in frames)
         return tracks
-
-
-def encode(mask: np.ndarray) -> RLE | None:
-    """Compressed RLE of a bool [H, W] mask; None if it is empty."""
-    if not mask.any():
-        return None
-    code = rle_tools.encode(np.asfortranarray(mask, dtype=np.uint8))
-    return RLE(size=[int(side) for side in code["size"]], counts=code["counts"])
