@@ -27,13 +27,13 @@ def edit(folder, change):
 
 
 def test_the_record_holds_the_whole_configuration(stream, finished):
-    expected = settings(stream, finished.parents[3])
-    assert open_run(finished).config == json.loads(json.dumps(expected))
+    expected = settings(stream, finished.parents[3]).model_dump(mode="json")
+    assert open_run(finished).config == expected
 
 
 def test_stream_and_results_are_those_of_the_run(folder):
     opened = open_run(folder)
-    assert opened.scenario().groups == opened.result.groups == ((1, 2), (3,), (4,))
+    assert opened.scenario().classes_by_step == opened.result.groups == ((1, 2), (3,), (4,))
     assert opened.learned == opened.result.learned == ((1, 2), (3,), (4,))
     assert opened.name == opened.result.name == "finetune"
 
