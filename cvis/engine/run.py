@@ -38,13 +38,14 @@ from cvis.errors import UserError
 from cvis.evaluation import VideoAP, final_metrics, step_metrics, write_results
 from cvis.learners import Learner, build_learner, find_learner
 from cvis.learners.finetune import FineTune
+from cvis.learners.registry import check_pair
 from cvis.runs.folder import RunWriter, locked, run_folder
 from cvis.runs.open import scenario_of
 from cvis.runs.paths import SCHEMA, StepFolder
 from cvis.runs.queries import write_queries
 from cvis.runs.record import finished_steps
 from cvis.scenario import Scenario, Task
-from cvis.segmenters import InitReport, build_segmenter, load_init
+from cvis.segmenters import SEGMENTERS, InitReport, build_segmenter, load_init
 from cvis.segmenters.contract import QueryGroups
 
 logger = logging.getLogger("cvis")
@@ -84,6 +85,7 @@ def run(config: Config, command: str | None = None) -> Path:
     Raises:
         UserError: anything wrong with the configuration, the data or the disk.
     """
+    check_pair(config.learner["type"], SEGMENTERS.find(str(config.segmenter.get("type"))))  # leaves no folder behind
     device = select_device(config.runtime.device)
     join_processes(config.runtime.launcher, device)
     values = config.model_dump(mode="json")
