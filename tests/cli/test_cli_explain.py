@@ -108,7 +108,7 @@ def make_run(stream, folder, steps, **more):
         known = [c for group in groups[: step + 1] for c in group]
         found = [relabelled(scenario.test, v.id, calls, known) for v in scenario.test.videos]
         write_results(folder / f"step{step}" / "predictions.json.gz", found)
-    record = {"config": settings(stream, folder.parent), "scenario_hash": scenario.hash}
+    record = {"config": settings(stream, folder.parent).model_dump(mode="json"), "scenario_hash": scenario.hash}
     (folder / "run.json").write_text(json.dumps(record))
     content = {
         "schema": 1,
@@ -118,7 +118,7 @@ def make_run(stream, folder, steps, **more):
         "seed": 0,
         "protocol": {},
         "classes": {str(c): scenario.categories[c] for c in scenario.classes},
-        "groups": scenario.groups,
+        "groups": scenario.classes_by_step,
         "steps": [{"new_classes": list(group)} for group in groups[: len(steps)]],
         "final": {},
         **more,
