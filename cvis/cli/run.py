@@ -82,6 +82,10 @@ def run(
         for given in (overrides_of({**options, "runtime.seed": k}) for k in chosen)
     ]
     if dry_run:
+        from cvis.learners.registry import check_pair
+        from cvis.segmenters import SEGMENTERS
+
+        check_pair(configs[0].learner["type"], SEGMENTERS.find(str(configs[0].segmenter.get("type"))))
         typer.echo(dump(configs[0]), nl=False)
         return
     log_to_stderr()

@@ -120,8 +120,8 @@ def _find(kind: str, name: str) -> Path | None:
         return path
     if kind == "learners" or (kind == "segmenters" and (".py:" in name or name in SEGMENTERS.names())):
         return None
-    known = ", ".join(sorted(p.stem for p in folder.glob("*.py")))
-    raise UserError(f"{kind[:-1]}: {name!r} does not exist; choose one of {known}, or a path to a .py file")
+    known = sorted({p.stem for p in folder.glob("*.py")} | {*(SEGMENTERS.names() if kind == "segmenters" else ())})
+    raise UserError(f"{kind[:-1]}: {name!r} does not exist; {did_you_mean(name, [*known, 'a path to a .py file'])}")
 
 
 def _read(kind: str, file: Path, learner: str) -> dict[str, Any]:
@@ -129,7 +129,9 @@ def _read(kind: str, file: Path, learner: str) -> dict[str, Any]:
     try:
         content = mmengine.Config.fromfile(str(file)).to_dict()
     except Exception as error:  # a config file is a program: it may fail in any way
-        raise UserError(f"{file}: is not a valid config file: {type(error).__name__}: {error}") from error
+        reason = f"{type(error).__name__}: {' '.join(str(error).split()):.150}"
+        hint = "; a model's own file is named with its class, FILE.py:Class" if kind == "segmenters" else ""
+        raise UserError(f"{file}: is not a valid config file: {reason}{hint}") from error
     if kind == "learners":
         settings = {key: value for key, value in content["learner"].items() if key != "type"}
         content = {"learners": {learner: settings}}

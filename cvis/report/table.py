@@ -151,7 +151,10 @@ def _value(run: RunResult, metric: str, joint: Mapping[Hashable, RunResult]) -> 
     """After the last step; of a measure against joint training None where there is no such run of this seed."""
     against_joint = MEASURES[metric].against_joint
     if against_joint is None:
-        return run.final.get(metric, run.steps[-1].get(metric))
+        stored, compute = {**run.steps[-1], **run.final}, MEASURES[metric].of
+        if metric not in stored and compute is not None:  # the metric is younger than the run
+            return compute(run.ap_matrix)
+        return stored.get(metric)
     bound = None if run.upper_bound else joint.get(_condition(run))
     return bound and against_joint(run.ap_matrix, bound.class_values(-1))
 

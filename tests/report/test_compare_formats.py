@@ -212,3 +212,9 @@ def test_csv_holds_no_formula(tmp_path, name):
     rows = list(csv.DictReader(io.StringIO(render(ResultTables(comparison(load_runs([tmp_path]).runs)), "csv"))))
     assert {row["name"] for row in rows} == {f"'{name}"}
     assert rows[0]["mean"] == "12.5"
+
+
+def test_no_two_formats_share_a_suffix():
+    from cvis.report.formats import FORMATS, SUFFIXES
+
+    assert sorted(SUFFIXES.values()) == sorted(FORMATS)

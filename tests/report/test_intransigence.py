@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from stream_runs import write_stream
 from typer.testing import CliRunner
@@ -62,3 +64,17 @@ def test_less_is_better_and_it_is_shown_when_asked_for(tmp_path):
         "supple": f"{EXPECTED:.2f}",
         "joint": "-",
     }
+
+
+def test_a_metric_that_is_younger_than_a_run_is_computed_from_its_classes(tmp_path):
+    """The file of an older run lacks it; the APs that it is made from are there."""
+    write_stream(tmp_path, "finetune")
+    file = next(tmp_path.rglob("seed*/metrics.json"))
+    content = json.loads(file.read_text())
+    values = []
+    for change in (lambda final: None, lambda final: final.pop("plasticity", None)):
+        change(content["final"])
+        file.write_text(json.dumps(content))
+        (group,) = comparison(load_runs([tmp_path]).runs, ["plasticity"])
+        values.append(group.blocks[0].rows[0].cells["plasticity"].mean)
+    assert values[1] == pytest.approx((50 + 30) / 2)  # of the classes of the two later steps, when new

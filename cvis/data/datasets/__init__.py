@@ -12,12 +12,12 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from cvis.data.dataset import Dataset
-from cvis.discovery import modules_of
+from cvis.discovery import declared
 from cvis.errors import UserError
 from cvis.validation import did_you_mean
 
 ENTRY_POINTS = "cvis.datasets"
-DATASETS: dict[str, Dataset] = {module.__name__.rpartition(".")[2]: module.DATASET for module in modules_of(__name__)}
+DATASETS: dict[str, Dataset] = declared(__name__, "DATASET")
 BROKEN: dict[str, str] = {}
 """Data sets of installed packages that do not load: name -> why."""
 

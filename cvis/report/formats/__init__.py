@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-from cvis.discovery import modules_of
+from cvis.discovery import declared
 from cvis.errors import UserError
 from cvis.report.value import Document
 
-FORMATS = {module.__name__.rpartition(".")[2]: module for module in modules_of(__name__)}
-SUFFIXES: dict[str, str] = {module.SUFFIX: name for name, module in FORMATS.items()}
+FORMATS = declared(__name__, "render")
+SUFFIXES: dict[str, str] = {suffix: name for name, suffix in declared(__name__, "SUFFIX").items()}
 """What a file's name says of its format."""
 
 
@@ -21,5 +21,5 @@ def render(document: Document, format: str = "terminal") -> str:
     """
     if format not in FORMATS:
         raise UserError(f"--format {format}: no such format; choose of {', '.join(FORMATS)}")
-    text: str = FORMATS[format].render(document)
+    text: str = FORMATS[format](document)
     return text

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from cvis.discovery import modules_of
+from cvis.discovery import declared
 from cvis.report.views import Entry
 from cvis.runs.result import RunResult
 
@@ -55,8 +55,8 @@ class Plot:
 
 def plots() -> dict[str, Plot]:
     """Every kind of figure by its name, in alphabetical order; does not load matplotlib."""
-    declared = [module.PLOT for module in modules_of("cvis.report.plots") if hasattr(module, "PLOT")]
-    return {plot.name: plot for plot in sorted(declared, key=lambda plot: plot.name)}
+    kinds = declared("cvis.report.plots", "PLOT").values()
+    return {plot.name: plot for plot in sorted(kinds, key=lambda plot: plot.name)}
 
 
 def runs_of(rows: Iterable[Entry]) -> list[RunResult]:
