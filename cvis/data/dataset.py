@@ -58,7 +58,7 @@ class Dataset:
         if self.find(root, part)[0] is None:
             looked = "an annotation file: " + ", ".join(layout.annotations)
         what = f"{self.title} is not complete there; looked for {looked}"
-        remedy = f"get it from {self.source}, or give the folder where it lies"
+        remedy = f"get it from {self.source}, or give its folder: --data DIR, or the argument of `cvis data check`"
         return Problem(str(root), "", part, what, remedy)
 
     def differences(self, videos: VideoSet, file: Path | str, part: str = "train") -> Iterator[Problem]:

@@ -109,7 +109,7 @@ def test_unknown_keys_of_a_file_are_named_with_the_file(tmp_path, text, message)
 
 
 def test_a_preset_that_does_not_exist_is_named():
-    with pytest.raises(UserError, match=r"preset: 'crisp' does not exist; choose one of crisp_code, crisp_paper"):
+    with pytest.raises(UserError, match=r"preset: 'crisp' does not exist; did you mean 'crisp_(code|paper)'"):
         resolve("synthetic-20-4", "crisp", preset="crisp")
 
 
