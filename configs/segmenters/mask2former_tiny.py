@@ -13,12 +13,11 @@ segmenter = dict(
     size_divisor=16,
     channels_last=True,
 )
-# mib, combo: weights chosen on a validation part of the training videos, see REPRODUCIBILITY.md.
+# mib: weight chosen on a validation part of the training videos, see REPRODUCIBILITY.md.
 # 2 prompts for 20 base queries, as 10 for 100. No-object fixed and its logit as it is: at this size the classes' logits
 # are no probabilities that could be summed into one, as positive deltas do (see docs/design.md, query groups).
 learners = dict(
     mib=dict(kd_weight=100.0),
-    combo=dict(kd_weight=10.0, ikd_weight=50.0),
     eclipse=dict(num_prompts=2, deltas=[0.0], train_no_object=False),
     crisp=dict(
         num_prompts=2,

@@ -33,7 +33,7 @@ from cvis.engine.evaluate import predict_videos
 from cvis.engine.launch import join_processes
 from cvis.engine.store import StepZero, init_identity, recipe
 from cvis.engine.trackers import build_visualizer
-from cvis.engine.train import train_step, use_amp
+from cvis.engine.train import clip_sampling, train_step, use_amp
 from cvis.errors import UserError
 from cvis.evaluation import VideoAP, final_metrics, step_metrics, write_results
 from cvis.learners import Learner, build_learner, find_learner
@@ -143,6 +143,7 @@ def _rebuild(
     segmenter = build_segmenter(config.segmenter)
     init_report = load_init(segmenter, config.protocol.init)
     learner = build_learner(config.learner, segmenter).to(device)
+    learner.sampling = clip_sampling(config)
     visualizer = build_visualizer(config.runtime.loggers, writer.folder.path)
     this = Run(config, scenario, stream, learner, device, writer, visualizer, saved={})
     for task in stream[: len(steps)]:

@@ -124,6 +124,11 @@ def use_amp(amp: str, device: torch.device) -> bool:
     return amp == "bf16" or (amp == "auto" and device.type == "cuda")
 
 
+def clip_sampling(config: Config) -> ClipSampling:
+    """How training clips are drawn."""
+    return ClipSampling(**{**config.sampling.model_dump(), "short_sides": tuple(config.sampling.short_sides)})
+
+
 def training_clips(learner: Learner, task: Task, config: Config, iterations: int, start: int) -> Iterator[Clip]:
     """The batches of iterations ``start`` to ``iterations``, of each the share of this process.
 
@@ -131,8 +136,7 @@ def training_clips(learner: Learner, task: Task, config: Config, iterations: int
         UserError: the learner has no video for this step, or the processes cannot share a batch evenly.
     """
     rank, world_size = get_dist_info()
-    sampling = {**config.sampling.model_dump(), "short_sides": tuple(config.sampling.short_sides)}
-    clips = ClipDataset(learner.train_data(task), ClipSampling(**sampling))
+    clips = ClipDataset(learner.train_data(task), clip_sampling(config))
     sampler = ClipSampler(
         num_videos=len(clips),
         batch_size=config.schedule.batch_size,

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from cvis.data.clips import ClipSampling
 from cvis.data.videoset import VideoSet
 from cvis.scenario import Scenario, Task
 from cvis.segmenters.contract import Segmenter
@@ -28,12 +29,14 @@ class Learner(nn.Module):
         own_step0: the method trains step 0 in its own way, so it does not share the step-0 checkpoint.
         replays: training clips may show annotations of old classes again (never of future ones).
         label: what tables call the method, if its registered name would not say enough.
+        sampling: how the engine draws training clips, for a method that looks at them again in :meth:`end_task`.
     """
 
     requires: ClassVar[tuple[type[Segmenter], ...]] = ()
     own_step0: bool = False
     replays: bool = False
     label: ClassVar[str | None] = None
+    sampling: ClipSampling = ClipSampling()
 
     def __init__(self, segmenter: Segmenter) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""CoMBO (Fang et al., CVPR 2025), re-implemented from its abstract: its code and details were not at hand."""
+"""CoMBO (Fang et al., "Conflict Mitigation via Branched Optimization", CVPR 2025), from its paper, for tracks."""
 
 from __future__ import annotations
 
@@ -6,197 +6,237 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
-from cvis.learners.distill import Distiller, OldView, feature_distance, kl, with_pseudo_labels
+from cvis.data.clips import ClipDataset, collate
+from cvis.learners.distill import Distiller, OldView, kl, weighted_mean, with_pseudo_labels
 from cvis.learners.registry import LEARNERS
-from cvis.learners.settings import Count, Weight
+from cvis.learners.settings import Weight
 from cvis.scenario import Task
 from cvis.segmenters import Segmenter
 from cvis.segmenters.background import class_probabilities, is_no_object, num_classes, old_columns
 from cvis.segmenters.contract import AlignedQueries
-from cvis.segmenters.heads import ClassHeads
 from cvis.segmenters.outputs import Answers, Memory, Output, QueryOutput
-from cvis.types import Clip, Tracks, Video
+from cvis.types import NO_OBJECT, Clip, Targets, Tracks, Video
 
 
 @LEARNERS.register_module(name="combo")
 class CoMBO(Distiller):
     """Query conflict reduction, half-learning half-distillation, importance-based feature distillation.
 
-    The paper's three ideas are as its abstract has them; how each is carried out is our reconstruction, so every part
-    has a switch and every table says ``CoMBO (re-implementation)``. One deviation is deliberate: classes are told apart
-    by the softmax, as in the step-0 model that all methods share.
+    The paper's method; its code was not at hand. After step 0 the embeddings that queries begin from are frozen, and
+    so are the adapters of earlier steps. Where the paper is silent:
+
+    - W1 begins as PyTorch's linear layers do and W2 at zero, so that a step begins with the model before it;
+    - refined queries pass the last decoder layer side by side with the original ones, inside the same masks (of the
+      layer before), and each set attends to itself alone;
+    - both halves of HDHL read the answer of the refined queries, of the student as of the teacher (nothing else would
+      teach a refined query that it sees nothing), and all earlier prediction layers, too;
+    - IKD compares the original queries after the last decoder layer, before the decoder's norm.
 
     Args:
-        adapters: query conflict reduction: new classes read queries that adapters of their own have refined, and the
-            original ones are left for distillation. Without it, new classes have plain heads.
-        rank: of the adapters.
-        refine_masks: masks too come from the refined queries, weighted by the classes' probabilities.
-        freeze_adapters: the adapters of a step learn in that step only.
-        hdhl: half learning, half distillation, of class probabilities: see :func:`half_learning_half_distillation`.
-            A query is matched if it has a target, annotated or pseudo-labelled. Without it, plain cross entropy.
-        kd_weight: with ``hdhl``, of its distilling half; 1: the old model's answer takes the place of the no-object
-            target, at its weight.
-        ikd: importance-based distillation of query features; a query's importance is the old model's greatest
-            probability of an old class, in its last layer.
-        ikd_weight: of it, mean over channels and over all layers.
-        pseudo_labels: the old model's tracks are targets, as in CoMFormer.
-        min_score, min_overlap: see :func:`~cvis.learners.distill.pseudo_labels.pseudo_tracks`.
+        rank: r of the adapters (:class:`Adapters`); 0: none.
+        hdhl: see :func:`half_learning_half_distillation`; a query is matched if it has a target, annotated or
+            pseudo-labelled. Without it, the segmenter's own classification loss.
+        class_weight, kd_weight: of the two halves.
+        ikd_weight: of :func:`importance_distillation`; 0: none.
+        importance: of a query: ``matching_cost``, one number for each index, learned from the data of all steps before
+            (:meth:`end_task`); ``uniform``: 1; ``confidence`` (not the paper's): in each clip, the old model's greatest
+            probability of a class.
+        pseudo_labels: the old model's tracks are targets.
+        min_score, min_overlap: see :func:`~cvis.learners.distill.pseudo_labels.pseudo_tracks`; the paper filters
+            neither.
         lr_mult: factor on the schedule's learning rate after step 0.
     """
 
-    label = "CoMBO (re-implementation)"
+    label = "CoMBO (re-implementation from the paper)"
+    query_importance: Tensor  # [Q] in [0, 1]
 
     def __init__(
         self,
         segmenter: Segmenter,
-        adapters: bool = True,
-        rank: Count = 32,
-        refine_masks: bool = True,
-        freeze_adapters: bool = True,
+        rank: Annotated[int, Field(ge=0)] = 16,
         hdhl: bool = True,
-        kd_weight: Weight = 1.0,
-        ikd: bool = True,
-        ikd_weight: Weight = 5.0,
+        class_weight: Weight = 2.0,
+        kd_weight: Weight = 5.0,
+        ikd_weight: Weight = 3.0,
+        importance: Literal["matching_cost", "uniform", "confidence"] = "matching_cost",
         pseudo_labels: bool = True,
         min_score: Weight = 0.0,
-        min_overlap: Weight = 0.5,
-        **teacher: Any,
+        min_overlap: Weight = 0.0,
+        lr_mult: Weight = 0.5,
     ) -> None:
-        super().__init__(segmenter, **teacher)
-        self.adapters, self.rank = adapters, rank
-        self.refine_masks, self.freeze_adapters = refine_masks, freeze_adapters
-        self.hdhl, self.kd_weight = hdhl, kd_weight
-        self.ikd, self.ikd_weight = ikd, ikd_weight
+        super().__init__(segmenter, lr_mult)
+        self.rank, self.hdhl = rank, hdhl
+        self.class_weight, self.kd_weight = class_weight, kd_weight
+        self.ikd_weight, self.importance = ikd_weight, importance
         self.pseudo_labels, self.min_score, self.min_overlap = pseudo_labels, min_score, min_overlap
+        self.adapters = nn.ModuleList()  # of steps 1, 2, ...
 
-    def new_head(self, task: Task) -> dict[str, Any]:
-        if not self.adapters:
-            return {}
-        for _, head in adapter_heads(self.segmenter.class_heads):
-            if self.freeze_adapters:
-                head.freeze_adapters()
-        return {"head": AdapterHead(self.segmenter.class_heads.dim, len(task.new_classes), self.rank)}
+    def begin_task(self, task: Task) -> None:
+        super().begin_task(task)
+        embeddings = self.segmenter.query_embeddings()
+        if task.is_base:
+            self.register_buffer("query_importance", torch.ones(len(embeddings[0])))
+            return
+        for learned in (*embeddings, *self.adapters.parameters()):
+            learned.requires_grad_(False)
+        if self.rank:
+            self.adapters.append(Adapters(self.segmenter.class_heads.dim, len(task.new_classes), self.rank))
+
+    def end_task(self, task: Task) -> None:
+        """Importance of the queries for all classes so far (equation 9, algorithm 1), a mean over the classes:
+
+        I <- (|old classes| I + |new classes| I_C) / |all classes|
+
+        I_C looks at one clip of each video of the step, the one that seed 0 draws by the rule of training.
+        """
+        super().end_task(task)
+        if self.ikd_weight and self.importance == "matching_cost":
+            share = len(task.new_classes) / len(task.seen_classes)
+            self.query_importance.lerp_(self._importance_of(task).to(self.query_importance), share)
+
+    @torch.no_grad()
+    def _importance_of(self, task: Task) -> Tensor:
+        """I_C(n) = 1 - (B(n) - min B) / (max B - min B), B(n) = sum over clips of min_s A(n, s); float64 [Q].
+
+        A(n, s) is what it costs to match query n with track s. Clips without tracks do not count.
+        """
+        total = torch.zeros_like(self.query_importance, dtype=torch.float64)
+        clips = ClipDataset(task.train, self.sampling) if len(task.train) else ()
+        for index in range(len(clips)):
+            clip = collate([clips[index, 0]]).to(total.device)
+            targets = [_of_classes(target) for target in clip.targets]
+            if not len(targets[0].masks):
+                continue
+            memory = self.segmenter.features(clip.frames, clip.sizes)
+            answer = self.segmenter.with_masks(memory, [self._answer(memory)])[0]
+            total += self.segmenter.matching_costs(answer, targets)[0].amin(-1)
+        above = total - total.min()
+        return 1 - above / above.max().clamp(min=torch.finfo(total.dtype).tiny)  # all alike: all important
 
     def decode(self, segmenter: AlignedQueries, memory: Memory) -> list[QueryOutput]:
-        layers = segmenter.decode_queries(memory)
-        heads = adapter_heads(segmenter.class_heads) if self.refine_masks else []
-        if not heads:
-            return layers
-        refined = [refined_queries(heads, layer.queries, layer.logits) for layer in layers]
-        return [
-            replace(layer, mask_embeddings=segmenter.mask_embedding(queries))
-            for layer, queries in zip(layers, refined, strict=True)
-        ]
+        """The answer has logits and masks of the refined queries, and as ``queries`` and ``state`` the original ones:
+        those learn, these are distilled."""
+        if not self._adapters_of(segmenter):
+            return segmenter.decode_queries(memory)
+
+        def both(before: QueryOutput) -> Tensor:
+            return torch.cat([before.state, self.refined(segmenter, before)])
+
+        *layers, original, refined = segmenter.decode_queries(memory, refine=both)
+        return [*layers, replace(refined, queries=original.queries, state=original.state)]
+
+    def refined(self, segmenter: AlignedQueries, before: QueryOutput) -> Tensor:
+        """Queries [B, Q, D] for the last layer: those that the layer before takes for an incremental class, in the
+        argmax over all classes and no-object, are refined by that class's adapter, the others stay as they are."""
+        best = before.logits.argmax(-1)
+        refined = before.state
+        for step, adapters in enumerate(self._adapters_of(segmenter), start=1):
+            refined = refined + adapters(before.state, best - segmenter.class_heads.columns(step).start)
+        return refined
+
+    def _adapters_of(self, segmenter: AlignedQueries) -> nn.ModuleList:
+        """The teacher has one step less, and its adapters are frozen."""
+        return self.adapters[: len(segmenter.class_heads.steps) - 1]
 
     def losses(self, clip: Clip, new: Sequence[Output], old: OldView) -> dict[str, Tensor]:
         targets = clip.targets
         if self.pseudo_labels:
             proposals = old.proposals(clip)
             targets = with_pseudo_labels(clip, proposals, old.classes, self.min_score, self.min_overlap).targets
-        classify = None
         if self.hdhl:
-            halves = partial(half_learning_half_distillation, kd_weight=self.kd_weight)
-            classify = [partial(halves, old_logits=layer.logits) for layer in old.layers]
-        losses = self.segmenter.criterion(new, targets, classify)
-        if self.ikd:
-            importance = class_probabilities(old.layers[-1].logits).amax(-1)
-            distances = [
-                feature_distance(ours.queries, theirs.queries, importance)
-                for ours, theirs in zip(new, old.layers, strict=True)
-            ]
-            losses["loss_ikd"] = self.ikd_weight * torch.stack(distances).mean()
+            halves = partial(half_learning_half_distillation, class_weight=self.class_weight, kd_weight=self.kd_weight)
+            of_layers = [partial(halves, old_logits=layer.logits) for layer in old.layers]
+            losses = self.segmenter.criterion(new, targets, of_layers, class_weight=1.0)
+        else:
+            losses = self.segmenter.criterion(new, targets)
+        if self.ikd_weight:
+            importance = self.query_importance
+            if self.importance == "confidence":
+                importance = class_probabilities(old.layers[-1].logits).amax(-1)
+            kept = importance_distillation(new[-1].state, old.layers[-1].state, importance)
+            losses["loss_ikd"] = self.ikd_weight * kept
         return losses
 
     def predict(self, video: Video) -> Tracks:
-        """With masks of refined queries, as in training."""
+        """Of the refined queries alone."""
         return self.segmenter.predict(video, self._read)
 
     def _read(self, memory: Memory) -> list[Answers]:
-        answer = self.decode(self.segmenter, memory)[-1]
+        answer = self._answer(memory)
         return [Answers(class_probabilities(answer.logits[0]), answer.mask_embeddings[0])]
 
-
-def half_learning_half_distillation(
-    logits: Tensor, columns: Tensor, no_object_weight: float, old_logits: Tensor, kd_weight: float = 1.0
-) -> Tensor:
-    """Matched queries learn their target, the others keep what the old model said and see no new class.
-
-    L = (sum over matched i of -log p_i(c_i)  +  w kd_weight * sum over the others of KL(q_i || p_i))
-        / (number of matched + w * number of others)
-
-    with w the weight of no-object, p the softmax of the new model over all classes, q the old model's with probability
-    0 for new classes, which so are learned as negatives. Where q is sure of no-object, this is the cross entropy.
-
-    Args:
-        logits: [B, Q, K+1].
-        columns: [B, Q] int64; K: not matched.
-        old_logits: [B, Q, o+1] of the old model.
-    """
-    log_p = logits.log_softmax(-1)
-    matched = ~is_no_object(columns, logits)
-    learned = -log_p.gather(-1, columns[..., None]).squeeze(-1)
-    kept = old_columns(log_p, num_classes(old_logits))
-    distilled = kl(old_logits.log_softmax(-1).to(log_p.dtype), kept)
-    weight = torch.ones_like(distilled).masked_fill(~matched, no_object_weight)
-    return (weight * torch.where(matched, learned, kd_weight * distilled)).sum() / weight.sum()
+    def _answer(self, memory: Memory) -> QueryOutput:
+        return self.segmenter.decode_queries(memory, refine=partial(self.refined, self.segmenter))[-1]
 
 
-class AdapterHead(nn.Module):
-    """Logits z_c = w_c . q_c + b_c of n classes, each on its own refined query q_c = q + U_c relu(D_c q).
-
-    U starts at zero: an untrained adapter changes nothing.
+class Adapters(nn.Module):
+    """Refinements Q W1_c W2_c of queries of n classes (equation 2): linear, without bias.
 
     Args:
         dim: of a query.
         num_classes: n.
-        rank: of D_c and U_c.
+        rank: r, of W1_c [dim, r] and W2_c [r, dim].
     """
 
     def __init__(self, dim: int, num_classes: int, rank: int) -> None:
         super().__init__()
         bound = 1 / math.sqrt(dim)  # PyTorch's for a linear layer
-        self.down = nn.Parameter(torch.empty(num_classes, rank, dim).uniform_(-bound, bound))
-        self.up = nn.Parameter(torch.zeros(num_classes, dim, rank))
-        self.weight = nn.Parameter(torch.empty(num_classes, dim).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(num_classes).uniform_(-bound, bound))
+        self.down = nn.Parameter(torch.empty(num_classes, dim, rank).uniform_(-bound, bound))
+        self.up = nn.Parameter(torch.zeros(num_classes, rank, dim))
 
-    def refinements(self, queries: Tensor) -> Tensor:
-        """q_c - q: [..., dim] -> [..., n, dim]."""
-        hidden = torch.einsum("...d,crd->...cr", queries, self.down).relu()
-        return torch.einsum("...cr,cdr->...cd", hidden, self.up)
-
-    def forward(self, queries: Tensor) -> Tensor:
-        """[..., dim] -> [..., n]."""
-        refined = queries[..., None, :] + self.refinements(queries)
-        return (refined * self.weight).sum(-1) + self.bias
-
-    def freeze_adapters(self) -> None:
-        """No more learning of D and U; w goes on."""
-        self.down.requires_grad_(False)
-        self.up.requires_grad_(False)
+    def forward(self, queries: Tensor, classes: Tensor) -> Tensor:
+        """What to add to queries [..., dim] that are of ``classes`` [...] int64; zero where that is none of 0..n-1."""
+        own = classes[..., None] == torch.arange(len(self.down), device=classes.device)
+        hidden = torch.einsum("...d,cdr->...cr", queries, self.down) * own[..., None]
+        return torch.einsum("...cr,crd->...d", hidden, self.up)
 
 
-def adapter_heads(heads: ClassHeads) -> list[tuple[range, AdapterHead]]:
-    """The heads with adapters, each with its columns of the logits."""
-    return [(heads.columns(step), head) for step, head in enumerate(heads.steps) if isinstance(head, AdapterHead)]
+def half_learning_half_distillation(
+    logits: Tensor,
+    columns: Tensor,
+    no_object_weight: float,
+    old_logits: Tensor,
+    class_weight: float = 2.0,
+    kd_weight: float = 5.0,
+) -> Tensor:
+    """Matched queries learn their target, the others keep what the old model said and see no new class.
 
+    L = class_weight * mean over matched i of -log p_i(c_i)  +  kd_weight * mean over the others of KL(q_i || p_i)
 
-def refined_queries(heads: Sequence[tuple[range, AdapterHead]], queries: Tensor, logits: Tensor) -> Tensor:
-    """q + sum_c p_c U_c relu(D_c q) over all classes with adapters: a query that is of none stays as it is.
+    (equations 4 to 7) with p the softmax of the new model over all classes and no-object, q the old model's with
+    probability 0 for new classes, which so are learned as negatives. A mean over no query is zero.
 
     Args:
-        heads: of :func:`adapter_heads`.
-        queries: [B, Q, D].
-        logits: [B, Q, K+1]; p is their softmax, and no gradient leads into it.
+        logits: [B, Q, K+1].
+        columns: [B, Q] int64; K: not matched.
+        no_object_weight: not used: no query is taught no-object but by the old model.
+        old_logits: [B, Q, o+1] of the old model.
     """
-    probabilities = class_probabilities(logits.detach()).to(queries.dtype)
-    refined = queries
-    for columns, head in heads:  # each reads the original query, as its logits do
-        share = probabilities[..., columns.start : columns.stop, None]
-        refined = refined + (share * head.refinements(queries)).sum(-2)
-    return refined
+    log_p = logits.log_softmax(-1)
+    others = is_no_object(columns, logits)
+    learned = -log_p.gather(-1, columns[..., None]).squeeze(-1)
+    kept = kl(old_logits.log_softmax(-1).to(log_p.dtype), old_columns(log_p, num_classes(old_logits)))
+    halves = weighted_mean(learned, (~others).to(log_p.dtype)), weighted_mean(kept, others.to(log_p.dtype))
+    return class_weight * halves[0] + kd_weight * halves[1]
+
+
+def importance_distillation(queries: Tensor, old_queries: Tensor, importance: Tensor) -> Tensor:
+    """1/N sum_n I(n) ||Q_n - Q'_n||^2, a sum over channels (equation 8), mean over the clips.
+
+    Args:
+        queries, old_queries: [B, N, D].
+        importance: [N] or [B, N].
+    """
+    return (importance * (queries - old_queries).square().sum(-1)).mean()
+
+
+def _of_classes(target: Targets) -> Targets:
+    """Without the targets that are no object."""
+    kept = target.category_ids != NO_OBJECT
+    return Targets(target.category_ids[kept], target.masks[kept])

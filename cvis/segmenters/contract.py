@@ -37,6 +37,10 @@ Classify = Callable[[Tensor, Tensor, float], Tensor]
 Cost = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 """What a match costs: (logits, mask logits, columns, targets) -> [..., Q, N], as Mask2Former's ``pairwise_cost``."""
 
+Refine = Callable[[QueryOutput], Tensor]
+"""Queries for the last decoder layer, made of what the layer before it says: [B, Q, D], or k sets of them, stacked on
+the batch axis [k * B, Q, D]."""
+
 
 class Segmenter(nn.Module, ABC):
     """A video instance segmentation model whose classes grow.
@@ -175,16 +179,25 @@ class AlignedQueries(ClassSlots):
     """Slots are queries, in every prediction layer, and no step adds or drops one: copies compare them by index."""
 
     @abstractmethod
-    def decode_queries(self, memory: Memory) -> list[QueryOutput]:
-        """All prediction layers, the last is the answer, without masks."""
+    def decode_queries(self, memory: Memory, *, refine: Refine | None = None) -> list[QueryOutput]:
+        """All prediction layers, the last is the answer, without masks.
+
+        Args:
+            refine: what the last decoder layer reads in place of the ``state`` of the layer before it. Each of its k
+                sets of queries has a last prediction layer of its own, in their order.
+        """
 
     @abstractmethod
     def with_masks(self, memory: Memory, layers: Sequence[QueryOutput]) -> list[Output]:
         """The masks of what :meth:`decode_queries` answered."""
 
     @abstractmethod
-    def mask_embedding(self, queries: Tensor) -> Tensor:
-        """What :class:`QueryOutput` calls so, of any queries: [..., D] -> [..., D]."""
+    def query_embeddings(self) -> list[nn.Parameter]:
+        """All that is learned of queries that have seen no video yet, first of all their contents [Q, D]."""
+
+    @abstractmethod
+    def matching_costs(self, output: Output, targets: Sequence[Targets]) -> list[Tensor]:
+        """What it would cost to match each query with each target, without anything random: [Q, N] of each clip."""
 
     @abstractmethod
     def matched_to(self, output: Output, targets: Sequence[Targets], category_ids: Sequence[int]) -> Tensor:
@@ -218,7 +231,9 @@ class QueryGroups(AlignedQueries):
         """Append a query group."""
 
     @abstractmethod
-    def decode_queries(self, memory: Memory, group: int = 0, residual: Tensor | None = None) -> list[QueryOutput]:
+    def decode_queries(
+        self, memory: Memory, group: int = 0, residual: Tensor | None = None, *, refine: Refine | None = None
+    ) -> list[QueryOutput]:
         """All prediction layers of one group; ``residual`` [N, D] is added to the values of its self-attention."""
 
     @abstractmethod

@@ -52,19 +52,19 @@ def adaptive(values: list[float], old_logits: list[list[float]]) -> float:
     return sum(w * v for w, v in zip(weights, values, strict=True)) / sum(weights)
 
 
-def half_half(rows, columns, no_object_weight, old_rows, kd_weight) -> float:
-    """Matched: cross entropy. Others: KL to the old model, whose probability of a new class is zero."""
-    top = bottom = 0.0
+def half_half(rows, columns, old_rows, class_weight, kd_weight) -> float:
+    """CoMBO, equations 4 to 7. Matched: cross entropy. Others: KL to the old model, which has 0 for new classes."""
+    learned, kept = [], []
     for logits, column, old_logits in zip(rows, columns, old_rows, strict=True):
         p, q = probabilities(logits), probabilities(old_logits)
         if column < len(p) - 1:
-            top -= math.log(p[column])
-            bottom += 1
+            learned.append(-math.log(p[column]))
         else:
             wanted = [*q[:-1], *[0.0] * (len(p) - len(q)), q[-1]]
-            top += no_object_weight * kd_weight * divergence(wanted, p)
-            bottom += no_object_weight
-    return top / bottom
+            kept.append(divergence(wanted, p))
+    return sum(
+        weight * sum(values) / len(values) for weight, values in ((class_weight, learned), (kd_weight, kept)) if values
+    )
 
 
 def sigmoid(x: float) -> float:

@@ -87,18 +87,21 @@ def test_imprinting_starts_distillation_at_zero():
 
 
 def test_half_and_half_is_cross_entropy_where_the_old_model_sees_nothing():
+    """With weights that are the shares of matched and other queries, it is the plain mean over all."""
     logits, old, columns = draw()
     old[...] = -1e3
     old[..., -1] = 1e3
-    halves = half_learning_half_distillation(logits, columns, 0.1, old)
-    assert halves.item() == pytest.approx(softmax_cross_entropy(logits, columns, 0.1).item(), rel=1e-12)
+    matched = (columns < 5).double().mean().item()
+    halves = half_learning_half_distillation(logits, columns, 0.1, old, matched, 1 - matched)
+    assert 0 < matched < 1
+    assert halves.item() == pytest.approx(softmax_cross_entropy(logits, columns, 1.0).item(), rel=1e-12)
 
 
 def test_half_and_half_teaches_unmatched_queries_that_they_are_not_new():
     logits, old, columns = draw()
     columns[...] = 5
     logits.requires_grad_()
-    half_learning_half_distillation(logits, columns, 0.1, old).backward()
+    half_learning_half_distillation(logits, columns, 0.1, old, kd_weight=1.0).backward()
     assert (logits.grad[..., 3:5] > 0).all()  # descent lowers every new class
     expected = logits.detach().softmax(-1)
     q = old.softmax(-1)
@@ -146,7 +149,7 @@ def test_soft_masks_have_a_step_0_of_their_own_but_no_teacher_in_it():
 
 def test_every_part_of_combo_can_be_switched_off():
     """What is left is fine-tuning; the teacher still looks, and nobody listens."""
-    off = dict.fromkeys(("adapters", "refine_masks", "hdhl", "ikd", "pseudo_labels"), False)
+    off = dict(rank=0, hdhl=False, ikd_weight=0.0, pseudo_labels=False)
     combo, plain = make_learner("combo", 2, **off), make_learner("finetune", 2)
     combo.segmenter.load_state_dict(plain.segmenter.state_dict())
     clip = make_clip()

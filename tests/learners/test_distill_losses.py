@@ -77,11 +77,15 @@ def test_distillation_of_probabilities(case):
 
 
 @settings(max_examples=25, deadline=None)
-@given(CASES, st.sampled_from([0.0, 1.0, 3.0]))
-def test_half_learning_half_distillation(case, kd_weight):
+@given(CASES, st.sampled_from(["both", "matched", "others"]))
+def test_half_learning_half_distillation(case, kinds):
+    """2 CE + 5 KL by default, each a mean of its own; one of them may have no query."""
     logits, old, columns = draw(case)
-    value = half_learning_half_distillation(logits, columns, 0.1, old, kd_weight)
-    close(value, plain.half_half(rows(logits), columns.flatten().tolist(), 0.1, rows(old), kd_weight))
+    if kinds != "both":
+        columns = torch.full_like(columns, 0 if kinds == "matched" else logits.shape[-1] - 1)
+    queries = rows(logits), columns.flatten().tolist(), rows(old)
+    close(half_learning_half_distillation(logits, columns, 0.1, old), plain.half_half(*queries, 2.0, 5.0))
+    close(half_learning_half_distillation(logits, columns, 0.7, old, 0.5, 3.0), plain.half_half(*queries, 0.5, 3.0))
 
 
 @pytest.mark.parametrize("replayed", [(False, False), (True, False), (True, True)])
@@ -164,7 +168,7 @@ def test_gradients_are_those_of_the_values():
         (lambda z: unbiased_distillation(z, old), logits),
         (lambda z: adaptive_mean(unbiased_distillation(z, old), old), logits),
         (lambda z: _plain(z, old), logits),
-        (lambda z: half_learning_half_distillation(z, columns, 0.1, old, 2.0), logits),
+        (lambda z: half_learning_half_distillation(z, columns, 0.1, old), logits),
         (lambda z: replay_cross_entropy(z, columns, 0.1, again), logits),
         (lambda x: feature_distance(x, queries, weight), masks),
         (lambda x: mask_distillation(x, queries), masks),

@@ -21,7 +21,7 @@ DISTILLERS = {
     "comformer": {},
     "comformer-soft": dict(type="comformer", soft_masks=True, focal=True, adaptive=False),
     "combo": dict(rank=4),
-    "combo-plain": dict(type="combo", adapters=False, refine_masks=False, hdhl=False, pseudo_labels=False),
+    "combo-plain": dict(type="combo", rank=0, hdhl=False, pseudo_labels=False, importance="confidence"),
     "balconpas": {},
     "balconpas-memory": dict(type="balconpas", tracks_per_class=2),
     "pseudo": {},

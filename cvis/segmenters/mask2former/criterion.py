@@ -101,6 +101,18 @@ class Criterion:
             padded: [B, N, T, H, W], see :func:`pad_tracks`; the costs are computed in its type.
             points: [B, P, 2]; None: uniform at random.
         """
+        return assign(self.costs(outputs, columns, padded, points, cost), [len(ids) for ids in columns])
+
+    @torch.no_grad()
+    def costs(
+        self,
+        outputs: Sequence[Output],
+        columns: Sequence[Tensor],
+        padded: Tensor,
+        points: Tensor | None = None,
+        cost: Cost = pairwise_cost,
+    ) -> Tensor:
+        """What :meth:`match` minimises: [L, B, Q, N]; arguments as there."""
         with torch.autocast(padded.device.type, enabled=False):  # the same costs whoever calls
             counts = [len(ids) for ids in columns]
             batch, width = padded.shape[:2]
@@ -116,7 +128,7 @@ class Criterion:
                 values = sample(output.masks.to(padded.dtype).flatten(1, 2), points)
                 values = values.unflatten(1, (-1, frames)).flatten(2)
                 costs.append(cost(output.logits.to(padded.dtype), values, ids, targets))
-            return assign(torch.stack(costs), counts)
+            return torch.stack(costs)
 
     def _class_losses(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -90,6 +90,11 @@ class LayerState:
     queries: Tensor  # [B, N, D], after the last norm, what the heads read
     mask_embeddings: Tensor  # [B, N, D]
 
+    def split(self, batch: int) -> list[LayerState]:
+        """The states of several sets of queries that are stacked on the batch axis [k * batch, N, D]."""
+        parts = zip(*(tensor.split(batch) for tensor in (self.state, self.queries, self.mask_embeddings)), strict=True)
+        return [LayerState(*part) for part in parts]
+
 
 class Decoder(nn.Module):
     """The decoder layers, their last norm and the embeddings of the feature levels.
@@ -119,7 +124,11 @@ class Decoder(nn.Module):
                 nn.init.xavier_normal_(parameter)
 
     def forward(
-        self, memory: Memory, groups: Sequence[tuple[QueryGroup, nn.Module]], residual: Tensor | None = None
+        self,
+        memory: Memory,
+        groups: Sequence[tuple[QueryGroup, nn.Module]],
+        residual: Tensor | None = None,
+        refine: Callable[[LayerState], Tensor] | None = None,
     ) -> Iterator[list[LayerState]]:
         """Decode groups side by side: what a layer makes of the video is made once for all of them.
 
@@ -129,6 +138,8 @@ class Decoder(nn.Module):
             memory: of B videos.
             groups: each with its mask head, from query to mask embedding.
             residual: [N, D] for every group, see :class:`DecoderLayer`.
+            refine: what the last layer reads in place of the state before it: k sets of queries, stacked on the batch
+                axis [k * B, N, D], and so is the last state. Each set looks where the state before it may look.
 
         Yields:
             The queries of each group before the first layer, then after each.
@@ -143,7 +154,13 @@ class Decoder(nn.Module):
             projected = layer.project(level)
             for which, (group, head) in enumerate(groups):
                 allowed = allowed_pixels(states[which].mask_embeddings, level.mask_features)
-                query = layer(states[which].state, group.position(index), projected, allowed, residual)
+                query, seen = states[which].state, projected
+                if refine is not None and layer is self.layers[-1]:
+                    query = refine(states[which])
+                    if (sets := len(query) // batch) > 1:
+                        seen = seen[0].repeat(sets, 1, 1, 1), seen[1].repeat(sets, 1, 1, 1)
+                        allowed = allowed.repeat(sets, 1, 1, 1)
+                query = layer(query, group.position(index), seen, allowed, residual)
                 states[which] = self._layer_state(query, head)
             yield list(states)
 

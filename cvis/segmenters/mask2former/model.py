@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from cvis.errors import UserError
 from cvis.segmenters import background as no_object
 from cvis.segmenters.backbone import build_backbone
-from cvis.segmenters.contract import Classify, ClipTracks, Cost, QueryGroups
+from cvis.segmenters.contract import Classify, ClipTracks, Cost, QueryGroups, Refine
 from cvis.segmenters.groups import QueryGroup
 from cvis.segmenters.heads import ClassHeads, mlp
 from cvis.segmenters.mask2former.checkpoint_names import renamed
@@ -22,6 +22,7 @@ from cvis.segmenters.mask2former.decoder import Decoder, LayerState, mask_logits
 from cvis.segmenters.mask2former.inference import Inference
 from cvis.segmenters.mask2former.matcher import Matching, pairwise_cost
 from cvis.segmenters.mask2former.pixel_decoder import PixelDecoder
+from cvis.segmenters.mask2former.points import pixel_centres
 from cvis.segmenters.openmmlab import quiet
 from cvis.segmenters.outputs import Answers, Maps, Memory, Output, ProposedTracks, QueryOutput, select_layers
 from cvis.segmenters.registry import SEGMENTERS
@@ -122,12 +123,18 @@ class Mask2Former(QueryGroups, ClipTracks):
             images[index, ..., valid_width:] = 0
         return F.pad(images, (0, -width % self.size_divisor, 0, -height % self.size_divisor))
 
-    def decode_queries(self, memory: Memory, group: int = 0, residual: Tensor | None = None) -> list[QueryOutput]:
-        return self._decode(memory, group, "all", residual)
+    def decode_queries(
+        self, memory: Memory, group: int = 0, residual: Tensor | None = None, *, refine: Refine | None = None
+    ) -> list[QueryOutput]:
+        return self._decode(memory, group, "all", residual, refine)
 
-    def _decode(self, memory: Memory, group: int, which: str, residual: Tensor | None = None) -> list[QueryOutput]:
-        layers = [states[0] for states in self.decoder(memory, [self._with_mask_head(group)], residual)]
-        return self._classified(select_layers(layers, which))
+    def _decode(
+        self, memory: Memory, group: int, which: str, residual: Tensor | None = None, refine: Refine | None = None
+    ) -> list[QueryOutput]:
+        read = refine and (lambda state: refine(self._classified([state])[0]))
+        decoded = self.decoder(memory, [self._with_mask_head(group)], residual, read)
+        *layers, last = [states[0] for states in decoded]
+        return self._classified(select_layers([*layers, *last.split(len(memory.mask_features))], which))
 
     def decode_groups(self, memory: Memory) -> list[QueryOutput]:
         """The answer (the last layer) of every group, bit for bit that of decoding it alone, in much less time."""
@@ -166,9 +173,9 @@ class Mask2Former(QueryGroups, ClipTracks):
             for layer, mask in zip(layers, masks, strict=True)
         ]  # fmt: skip
 
-    def mask_embedding(self, queries: Tensor) -> Tensor:
-        """By the base group's mask head."""
-        return self._with_mask_head(0)[1](queries)
+    def query_embeddings(self) -> list[nn.Parameter]:
+        base = self.group(0)
+        return [base.queries, base.positions]
 
     def losses(self, clip: Clip, maps: Maps | None = None) -> dict[str, Tensor]:
         memory = self.encode(self.extract(clip.frames, clip.sizes) if maps is None else maps)
@@ -203,6 +210,14 @@ class Mask2Former(QueryGroups, ClipTracks):
         matched = torch.zeros(output.logits.shape[:2], dtype=torch.bool, device=output.logits.device)
         matched[matching.clip[wanted], matching.query[0][wanted]] = True
         return matched
+
+    @torch.no_grad()
+    def matching_costs(self, output: Output, targets: Sequence[Targets]) -> list[Tensor]:
+        """As in training, but at the centres of all pixels of the predicted masks."""
+        columns, padded = self._columns(targets), pad_tracks(self._masks(targets), output.masks.dtype)
+        points = pixel_centres(*output.masks.shape[-2:]).to(padded).expand(len(targets), -1, -1)
+        costs = self._criterion.costs([output], columns, padded, points)[0]
+        return [cost[:, : len(ids)] for cost, ids in zip(costs, columns, strict=True)]
 
     @torch.no_grad()
     def clip_tracks(self, clip: Clip, maps: Maps | None = None) -> list[ProposedTracks]:

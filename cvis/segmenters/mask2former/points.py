@@ -12,6 +12,12 @@ def sample(maps: Tensor, points: Tensor) -> Tensor:
     return F.grid_sample(maps, 2 * points[:, :, None] - 1, align_corners=False).squeeze(3)
 
 
+def pixel_centres(height: int, width: int) -> Tensor:
+    """Where the pixels of a map lie, row by row: float64 [height * width, 2], x and y in (0, 1)."""
+    rows, columns = (torch.arange(size, dtype=torch.float64).add(0.5).div(size) for size in (height, width))
+    return torch.cartesian_prod(rows, columns).flip(-1)
+
+
 @torch.no_grad()
 def uncertain_points(masks: Tensor, num_points: int, oversample: float, importance: float) -> Tensor:
     """Points where a mask is undecided, and some at random.
