@@ -141,7 +141,7 @@ def test_embeddings_of_queries_and_older_adapters_stay_to_the_last_bit():
         learner.adapters[1].up.normal_()
     frozen = ("groups.0.queries", "groups.0.positions", "adapters.0.", "segmenter.backbone.", "query_importance")
     before = {name: value.clone() for name, value in learner.state_dict().items()}
-    groups = [{**group, "params": list(group["params"])} for group in learner.param_groups()]
+    groups = learner.param_groups()
     optimizer = torch.optim.AdamW([dict(params=g["params"]) for g in groups], lr=0.1, weight_decay=0.05)
     assert {group["lr_mult"] for group in groups} == {0.5}
     with torch.no_grad():

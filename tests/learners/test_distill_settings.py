@@ -1,5 +1,7 @@
 """Every setting of the methods that look back: a value that makes no sense is one line that names it."""
 
+from typing import get_args
+
 import pytest
 from tiny import settings
 from two_models import make_segmenter
@@ -9,7 +11,7 @@ from cvis.learners import build_learner, find_learner
 from cvis.learners.settings import parameters_of
 
 LEARNERS = ("mib", "comformer", "combo", "balconpas", "replay", "pseudo")
-COUNTS = ("rank", "tracks_per_class")
+COUNTS = ("rank", "tracks_per_class")  # 0: none
 KEYS = [(name, key) for name in LEARNERS for key in parameters_of(find_learner(name))]
 
 
@@ -18,8 +20,10 @@ def wrong_values(name: str, key: str) -> list[object]:
     default = parameters_of(find_learner(name))[key].default
     if isinstance(default, bool):
         return ["maybe", 1, 0.0, None]
+    if isinstance(default, str):
+        return ["none of them", 1, True, None]
     if key in COUNTS:
-        return [-1, 0.5, True, "many", None] + ([0] if key == "rank" else [])
+        return [-1, 0.5, True, "many", None] + ([0] if name == "replay" else [])
     return [-0.5, float("nan"), float("inf"), True, "much", None]
 
 
@@ -48,8 +52,10 @@ def test_a_value_that_makes_no_sense_is_refused(name, key, segmenter, stream, tm
 
 @pytest.mark.parametrize(("name", "key"), KEYS)
 def test_the_other_values_are_taken(name, key, segmenter):
-    default = parameters_of(find_learner(name))[key].default
-    given = (not default) if isinstance(default, bool) else 3
+    parameter = parameters_of(find_learner(name))[key]
+    given = (not parameter.default) if isinstance(parameter.default, bool) else 3
+    if isinstance(parameter.default, str):
+        given = get_args(parameter.annotation)[-1]
     learner = build_learner({"type": name, key: given}, segmenter)
     if key == "tracks_per_class":
         assert learner.memory.tracks_per_class == 3
