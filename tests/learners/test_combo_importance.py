@@ -144,7 +144,8 @@ def test_costs_are_those_of_the_matching():
     found = segmenter.matching_costs(flat, whole)
     assert [tuple(cost.shape) for cost in found] == [(6, 2), (6, 0)]
     padded = pad_tracks([target.masks for target in whole], torch.float64)
-    points = 0.1 + 0.8 * torch.rand(2, 9, 2, dtype=torch.float64)
+    pixels = output.masks.shape[-2] * output.masks.shape[-1]  # as many: the dice has a constant in it
+    points = 0.1 + 0.8 * torch.rand(2, pixels, 2, dtype=torch.float64)
     expected = segmenter._criterion.costs([flat], segmenter._columns(whole), padded, points)
     torch.testing.assert_close(found[0], expected[0, 0], rtol=0, atol=1e-12)
 

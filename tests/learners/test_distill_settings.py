@@ -23,7 +23,7 @@ def wrong_values(name: str, key: str) -> list[object]:
     if isinstance(default, str):
         return ["none of them", 1, True, None]
     if key in COUNTS:
-        return [-1, 0.5, True, "many", None] + ([0] if name == "replay" else [])
+        return [-1, 0.5, True, "many", None]
     return [-0.5, float("nan"), float("inf"), True, "much", None]
 
 

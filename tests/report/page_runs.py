@@ -23,7 +23,7 @@ def write_runs(root: Path) -> Path:
         FR=9.0,
         step_fields=steps,
         final={"plasticity": 30.0},
-        label="CoMBO (re-implementation)",
+        label="CoMBO (re-implementation from the paper)",
     )
     write_stream(root, "crisp", mAP=9.5, FR=None, step_fields=steps, text_encoder=RANDOM)
     whole = {c: (55.0,) for c in (3, 5, 7, 9)}

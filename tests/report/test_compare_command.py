@@ -172,9 +172,13 @@ def test_neither_runs_nor_published_rows():
 
 
 def test_rows_are_called_by_their_label(tmp_path):
-    write_run(tmp_path, "combo", label="CoMBO (re-implementation)")
+    write_run(tmp_path, "combo", label="CoMBO (re-implementation from the paper)")
     write_run(tmp_path, "finetune")
-    assert call(tmp_path, "--metric", "mAP").stdout.splitlines()[2].startswith("CoMBO (re-implementation)  ours ")
+    assert (
+        call(tmp_path, "--metric", "mAP")
+        .stdout.splitlines()[2]
+        .startswith("CoMBO (re-implementation from the paper)  ours ")
+    )
 
 
 def test_a_number_that_not_all_seeds_have_says_how_many_do(tmp_path):

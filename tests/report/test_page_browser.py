@@ -84,9 +84,9 @@ def test_metric_and_learner_are_chosen_from_lists(desk):
     page = desk.page
     page.select_option("#synthetic-20-4-metric", label="AR1")
     assert page.locator("[data-panel=synthetic-20-4-metric]:visible caption").inner_text().startswith("AR1")
-    page.select_option("#synthetic-20-4-learner", label="CoMBO (re-implementation)")
+    page.select_option("#synthetic-20-4-learner", label="CoMBO (re-implementation from the paper)")
     caption = page.locator("[data-panel=synthetic-20-4-learner]:visible caption").inner_text()
-    assert "CoMBO (re-implementation), seed 0" in caption
+    assert "CoMBO (re-implementation from the paper), seed 0" in caption
 
 
 def test_tab_reaches_the_skip_link_first_and_focus_can_be_seen(desk):

@@ -77,10 +77,10 @@ def test_three_seeds_under_one_protocol_verify_a_cell(tmp_path):
 
 
 def test_the_overview_calls_a_learner_what_its_rows_do(tmp_path):
-    three(tmp_path, "combo", label="CoMBO (re-implementation)")
+    three(tmp_path, "combo", label="CoMBO (re-implementation from the paper)")
     titles = next(line for line in markdown(built(tmp_path)).splitlines() if line.startswith("| stream |"))
     names = [title.strip() for title in titles.strip("|").split("|")]
-    expected = ["CoMBO (re-implementation)" if name == "combo" else name for name in LEARNERS]
+    expected = ["CoMBO (re-implementation from the paper)" if name == "combo" else name for name in LEARNERS]
     assert names == ["stream", *expected]
 
 
