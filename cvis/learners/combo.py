@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Annotated, Literal
@@ -12,7 +12,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from cvis.data.clips import ClipDataset, collate
+from cvis.data.clips import ClipDataset, ClipSampling, collate
+from cvis.data.videoset import VideoSet
 from cvis.learners.distill import Distiller, OldView, kl, weighted_mean, with_pseudo_labels
 from cvis.learners.registry import LEARNERS
 from cvis.learners.settings import Weight
@@ -21,7 +22,7 @@ from cvis.segmenters import Segmenter
 from cvis.segmenters.background import class_probabilities, is_no_object, num_classes, old_columns
 from cvis.segmenters.contract import AlignedQueries
 from cvis.segmenters.outputs import Answers, Memory, Output, QueryOutput
-from cvis.types import NO_OBJECT, Clip, Targets, Tracks, Video
+from cvis.types import NO_OBJECT, Clip, Tracks, Video
 
 
 @LEARNERS.register_module(name="combo")
@@ -104,18 +105,15 @@ class CoMBO(Distiller):
     def _importance_of(self, task: Task) -> Tensor:
         """I_C(n) = 1 - (B(n) - min B) / (max B - min B), B(n) = sum over clips of min_s A(n, s); float64 [Q].
 
-        A(n, s) is what it costs to match query n with track s. Clips without tracks do not count.
+        A(n, s) is what it costs to match query n with track s of a clip, in the segmenter's own matching: class
+        probability, mask and dice. Clips without tracks do not count.
         """
         total = torch.zeros_like(self.query_importance, dtype=torch.float64)
-        clips = ClipDataset(task.train, self.sampling) if len(task.train) else ()
-        for index in range(len(clips)):
-            clip = collate([clips[index, 0]]).to(total.device)
-            targets = [_of_classes(target) for target in clip.targets]
-            if not len(targets[0].masks):
-                continue
+        for clip in one_clip_each(task.train, self.sampling):
+            clip = clip.to(total.device)
             memory = self.segmenter.features(clip.frames, clip.sizes)
             answer = self.segmenter.with_masks(memory, [self._answer(memory)])[0]
-            total += self.segmenter.matching_costs(answer, targets)[0].amin(-1)
+            total += self.segmenter.matching_costs(answer, clip.targets)[0].amin(-1)
         above = total - total.min()
         return 1 - above / above.max().clamp(min=torch.finfo(total.dtype).tiny)  # all alike: all important
 
@@ -236,7 +234,13 @@ def importance_distillation(queries: Tensor, old_queries: Tensor, importance: Te
     return (importance * (queries - old_queries).square().sum(-1)).mean()
 
 
-def _of_classes(target: Targets) -> Targets:
-    """Without the targets that are no object."""
-    kept = target.category_ids != NO_OBJECT
-    return Targets(target.category_ids[kept], target.masks[kept])
+def one_clip_each(videos: VideoSet, sampling: ClipSampling) -> Iterator[Clip]:
+    """The clip of each video that seed 0 draws, with its targets of a class, if it has one: batches of one."""
+    if not len(videos):
+        return
+    clips = ClipDataset(videos, sampling)
+    for index in range(len(clips)):
+        sample = clips[index, 0]
+        kept = sample.category_ids != NO_OBJECT
+        if kept.any():
+            yield collate([replace(sample, category_ids=sample.category_ids[kept], masks=sample.masks[kept])])

@@ -131,7 +131,9 @@ class Mask2Former(QueryGroups, ClipTracks):
     def _decode(
         self, memory: Memory, group: int, which: str, residual: Tensor | None = None, refine: Refine | None = None
     ) -> list[QueryOutput]:
-        read = refine and (lambda state: refine(self._classified([state])[0]))
+        read: Callable[[LayerState], Tensor] | None = (
+            None if refine is None else lambda state: refine(self._classified([state])[0])
+        )
         decoded = self.decoder(memory, [self._with_mask_head(group)], residual, read)
         *layers, last = [states[0] for states in decoded]
         return self._classified(select_layers([*layers, *last.split(len(memory.mask_features))], which))
