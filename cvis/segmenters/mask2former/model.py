@@ -23,7 +23,7 @@ from cvis.segmenters.mask2former.inference import Inference
 from cvis.segmenters.mask2former.matcher import Matching, pairwise_cost
 from cvis.segmenters.mask2former.pixel_decoder import PixelDecoder
 from cvis.segmenters.openmmlab import quiet
-from cvis.segmenters.outputs import Answers, Maps, Memory, Output, ProposedTracks, QueryOutput, select_layers
+from cvis.segmenters.outputs import Answers, Maps, Memory, Output, ProposedTracks, QueryOutput, Residual, select_layers
 from cvis.segmenters.registry import SEGMENTERS
 from cvis.types import NO_OBJECT, Clip, Targets, Tracks, Video
 
@@ -122,10 +122,10 @@ class Mask2Former(QueryGroups, ClipTracks):
             images[index, ..., valid_width:] = 0
         return F.pad(images, (0, -width % self.size_divisor, 0, -height % self.size_divisor))
 
-    def decode_queries(self, memory: Memory, group: int = 0, residual: Tensor | None = None) -> list[QueryOutput]:
+    def decode_queries(self, memory: Memory, group: int = 0, residual: Residual | None = None) -> list[QueryOutput]:
         return self._decode(memory, group, "all", residual)
 
-    def _decode(self, memory: Memory, group: int, which: str, residual: Tensor | None = None) -> list[QueryOutput]:
+    def _decode(self, memory: Memory, group: int, which: str, residual: Residual | None = None) -> list[QueryOutput]:
         layers = [states[0] for states in self.decoder(memory, [self._with_mask_head(group)], residual)]
         return self._classified(select_layers(layers, which))
 
