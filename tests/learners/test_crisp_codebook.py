@@ -7,6 +7,7 @@ import pytest
 import torch
 from compared_runs import assert_same_run, metrics
 from interrupted import Killed, die_at
+from mmengine.visualization import Visualizer
 from test_crisp import NO_PARTS, STEPS, losses_of, make_learner, make_task, train_through_the_stream
 from tiny import settings
 
@@ -132,7 +133,11 @@ def test_an_interrupted_run_with_random_prompts_ends_at_the_same_numbers(stream,
     def configured(root):
         return settings(stream, root, "crisp", "learner.codebook=random", "learner.num_prompts=4")
 
+    logged = set()
+    monkeypatch.setattr(Visualizer, "add_scalars", lambda self, scalars, **kinds: logged.update(scalars))
     whole = run(configured(tmp_path / "whole"))
+    assert {"step1/lr", "step1/coverage", "step1/isc", "step2/coverage"} <= logged
+    assert "step0/coverage" not in logged
     observed = [step["observed"] for step in metrics(whole)["steps"]]
     assert observed[0] == {}
     assert all(set(step) == {"coverage", "isc"} for step in observed[1:])
