@@ -16,6 +16,7 @@ learners = dict(
         aux_supervision="first_last",  # the inner decoder layers are not supervised after step 0
         classification="softmax_ce",  # the scripts' FOCAL is read by nothing
         answers="video",  # the ten best pairs of a query and a class, of all groups together
+        other_classes="at_minus_10",  # the softmax of the scores is over them too
     ),
     crisp=dict(
         num_prompts=10,
@@ -25,6 +26,8 @@ learners = dict(
         aux_supervision="first_last",
         classification="softmax_ce",
         answers="video",
+        other_classes="at_minus_10",
+        inject="before_projection",  # P is added to what W_v reads
         context_std=1.0,  # torch's default for an embedding
         matching="cosine",  # row by row, where equation 1 has one norm for all
         isc_similarity="dot",  # no norm, no temperature

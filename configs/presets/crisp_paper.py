@@ -17,6 +17,9 @@ learners = dict(
         isc=True,
         pca_init=True,
         ic=True,
+        # Equation 2 prints (V + P), V the layer's value beside its query and key: what W_v has made. The released code
+        # adds P to what W_v reads, so that its layers see W_v P. Nothing in the text decides between the two.
+        inject="after_projection",
         matching="dot",  # equation 1: Frobenius norms are one number for all pairs
         isc_similarity="cosine",  # III-C: "by computing the cosine similarity matrix"
         pca_selection="top_variance",  # III-C: components "of the largest eigenvalues"

@@ -208,6 +208,7 @@ def _do_step(this: Run, task: Task) -> dict[str, Any]:
         "trainable_params": sum(p.numel() for p in this.learner.parameters() if p.requires_grad),
         "total_params": sum(p.numel() for p in this.learner.parameters()),
         "stored_params": checkpoint.count(stored),
+        "observed": this.learner.observe(),
     }
     if get_rank() == 0:
         shown = {f"test/{name}": metrics[name] for name in TRACKED if metrics[name] is not None}

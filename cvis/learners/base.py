@@ -83,6 +83,10 @@ class Learner(nn.Module):
         """
         return {}
 
+    def observe(self) -> dict[str, float]:
+        """What is worth watching of the method's state and is no loss: logged in training, and stored of each step."""
+        return {}
+
     @classmethod
     def stream(cls, scenario: Scenario) -> Scenario:
         """The stream this method trains on; only an upper bound looks at another one."""

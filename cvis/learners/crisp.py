@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from cvis.learners.crisp_parts.correlation import Target, correlation_loss, correlation_target
 from cvis.learners.crisp_parts.pca import Selection, pca_queries
-from cvis.learners.crisp_parts.semantic import SemanticPrompts, Similarity, consistency_loss, match_prompts
+from cvis.learners.crisp_parts.semantic import (
+    Codebook,
+    SemanticPrompts,
+    Similarity,
+    consistency_loss,
+    match_prompts,
+)
 from cvis.learners.crisp_parts.text import TextTower
 from cvis.learners.eclipse import Eclipse
 from cvis.learners.registry import LEARNERS
@@ -18,6 +24,7 @@ from cvis.learners.settings import Weight
 from cvis.scenario import Task
 from cvis.segmenters import Segmenter
 from cvis.segmenters.groups import QueryGroup
+from cvis.segmenters.outputs import Residual
 
 TEXT_ENCODER = {"model": "ViT-B-32-quickgelu", "pretrained": "openai"}
 
@@ -34,12 +41,20 @@ class Crisp(Eclipse):
     Args:
         eclipse: the settings of :class:`~cvis.learners.eclipse.Eclipse`.
         arsp: adaptive residual semantic prompts: in training, each query's semantic prompt is added to the values
-            of self-attention in every decoder layer (equations 1 and 2).
+            of self-attention in every decoder layer (equations 1 and 2). It is one prompt for all layers, as in the
+            released code; the paper writes P^l_m and does not say what l changes.
         isc: instance-semantic consistency: the contrastive loss of queries and semantic prompts.
         pca_init: queries start as principal directions of all older ones (Algorithm 1), else at their mean.
         ic: instance correlation: queries shall be as alike as the base queries are (equation 6), in every layer.
         text_encoder: ``model`` and ``pretrained`` of :class:`~cvis.learners.crisp_parts.text.TextTower`. Its weights
             are downloaded only if named by a tag that is not in the cache.
+        codebook: where the semantic prompts come from: class ``names``, or a control that leaves all else as it is:
+            the names ``permuted`` within the step, ``random`` vectors of the same lengths (drawn from the run's seed,
+            and trained, as the names' prompts are through their contexts), or ``none``: neither ARSP nor ISC. See
+            :class:`~cvis.learners.crisp_parts.semantic.SemanticPrompts`.
+        inject: where equation 2, softmax(QK^T / sqrt(d)) (V + P), has its V: ``before_projection``, V being what W_v
+            reads, so that P passes through W_v (released code); or ``after_projection``, V being what W_v has made,
+            as the equation is printed.
         context_std: of the normal distribution that a class's context starts from: 0.02, as CLIP's own tokens
             have and CoOp uses; the released code draws from 1.
         matching: which prompt is nearest to a query: by ``cosine`` (released code) or ``dot`` (equation 1, whose
@@ -65,6 +80,8 @@ class Crisp(Eclipse):
         pca_init: bool = True,
         ic: bool = True,
         text_encoder: dict[str, str] = TEXT_ENCODER,
+        codebook: Codebook = "names",
+        inject: Literal["before_projection", "after_projection"] = "before_projection",
         context_std: Weight = 0.02,
         matching: Similarity = "cosine",
         isc_similarity: Similarity = "dot",
@@ -76,7 +93,10 @@ class Crisp(Eclipse):
         **eclipse: Any,
     ) -> None:
         super().__init__(segmenter, **eclipse)
+        if codebook == "none":
+            arsp = isc = False
         self.arsp, self.isc, self.pca_init, self.ic = arsp, isc, pca_init, ic
+        self.inject = inject
         self.matching, self.isc_similarity = matching, isc_similarity
         self.pca_selection, self.ic_target = pca_selection, ic_target
         self.lambda_isc, self.lambda_ic = lambda_isc, lambda_ic
@@ -89,12 +109,22 @@ class Crisp(Eclipse):
             correlation_target(base, self.num_prompts, ic_target)
         self.semantic: SemanticPrompts | None = None
         if arsp or isc:
-            self.semantic = SemanticPrompts(TextTower(**text_encoder), base.shape[1], context_std)
+            self.semantic = SemanticPrompts(TextTower(**text_encoder), base.shape[1], context_std, codebook)
         self._matched: tuple[Tensor, Tensor] | None = None  # prompts and assignment of the current forward
 
     def describe(self) -> dict[str, Any]:
         """The text encoder, where there is one: results with random weights must say so."""
         return {**super().describe(), **({"text_encoder": self.semantic.tower.describe()} if self.semantic else {})}
+
+    @torch.no_grad()
+    def observe(self) -> dict[str, float]:
+        """``coverage``: the share of the step's semantic prompts that are matched; ``isc``: the unweighted term."""
+        if self.semantic is None or len(self.segmenter.groups) == 1:
+            return {}
+        queries, prompts = self._newest.queries, self.semantic()
+        assignment = match_prompts(queries, prompts, self.matching)
+        term = consistency_loss(queries, prompts, assignment, self.isc_similarity)
+        return {"coverage": len(assignment.unique()) / len(prompts), "isc": float(term)}
 
     @torch.no_grad()
     def _initialise(self, group: QueryGroup, task: Task) -> None:
@@ -106,14 +136,14 @@ class Crisp(Eclipse):
             names = {category.id: category.name for category in task.train.categories}
             self.semantic.add_task([names[category] for category in task.new_classes])
 
-    def _residual(self) -> Tensor | None:
-        """Each query's semantic prompt [N, D], by the static queries: the same for all layers and clips."""
+    def _residual(self) -> Residual | None:
+        """Each query's semantic prompt, by the static queries: the same for all layers and clips."""
         if self.semantic is None:
             return None
         prompts = self.semantic()
         assignment = match_prompts(self._newest.queries, prompts, self.matching)
         self._matched = prompts, assignment
-        return prompts[assignment] if self.arsp else None
+        return Residual(prompts[assignment], self.inject == "after_projection") if self.arsp else None
 
     def _extra_losses(self, layers: Sequence[Tensor]) -> dict[str, Tensor]:
         """``loss_isc`` and ``loss_ic``, weighted."""

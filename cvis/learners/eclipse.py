@@ -15,10 +15,10 @@ from cvis.learners.registry import LEARNERS
 from cvis.learners.settings import Count, Real, Weight
 from cvis.scenario import Task
 from cvis.segmenters import Segmenter
-from cvis.segmenters.background import join, split
+from cvis.segmenters.background import class_probabilities, join, split
 from cvis.segmenters.contract import QueryGroups
 from cvis.segmenters.groups import QueryGroup
-from cvis.segmenters.outputs import Answers, Memory, select_layers
+from cvis.segmenters.outputs import Answers, Memory, Residual, select_layers
 from cvis.types import Clip, Tracks, Video
 
 FOREIGN = -10.0
@@ -53,6 +53,10 @@ class Eclipse(Learner):
         lr_mult: factor on the schedule's learning rate after step 0; a few prompts bear a higher one than a model.
         answers: whose list of the best ``top_k`` tracks it is: the ``video``'s, for which all groups compete (as in
             the released code; the only way in which fixed scores still forget), or one for each ``group``.
+        other_classes: what the softmax of a group's scores makes of the other groups' classes: they are ``left_out``,
+            or stay ``at_minus_10`` as in the released code. There each of them takes e^-10, so that a score falls with
+            the number of classes (a logit of -5 beside no-object at -5.66 and 39 others: 0.56, not 0.66), and can be
+            an answer of its own, if a weak one. Of no effect on the sigmoids of ``sigmoid_focal``.
     """
 
     requires = (QueryGroups,)
@@ -70,12 +74,14 @@ class Eclipse(Learner):
         class_weight: Weight | None = None,
         lr_mult: Weight = 1.0,
         answers: Literal["video", "group"] = "video",
+        other_classes: Literal["left_out", "at_minus_10"] = "left_out",
     ) -> None:
         super().__init__(segmenter)
         self.num_prompts, self.deltas = num_prompts, tuple(deltas)
         self.own_mask_head, self.train_no_object = own_mask_head, train_no_object
         self.aux_supervision, self.classification = aux_supervision, classification
-        self.class_weight, self.lr_mult, self.answers = class_weight, lr_mult, answers
+        self.class_weight, self.lr_mult = class_weight, lr_mult
+        self.answers, self.other_classes = answers, other_classes
         self.own_step0 = classification == "sigmoid_focal"  # its step-0 model is another than everybody's
 
     def begin_task(self, task: Task) -> None:
@@ -133,11 +139,13 @@ class Eclipse(Learner):
         return [Answers(*answer) for answer in zip(scores, embeddings, strict=True)]
 
     def scores(self, logits: Tensor, group: int) -> Tensor:
-        """Scores [N, K] of a group's logits [N, K+1]; -inf for the classes it does not own."""
+        """Scores [N, K] of a group's logits [N, K+1]; -inf for the classes it does not own, if they are left out."""
         columns = list(self.segmenter.class_heads.columns(self.segmenter.group(group).step))
         delta = self.deltas[min(group, len(self.deltas) - 1)]
         if len(self.segmenter.groups) > 1:
             logits = manipulate(logits, columns, delta)
+        if self.classification == "softmax_ce" and self.other_classes == "at_minus_10":
+            return class_probabilities(logits)
         every, no_object = split(logits)
         classes = every[:, columns]
         if self.classification == "softmax_ce":  # without the others' e^-10: new classes take nothing from old ones
@@ -160,8 +168,8 @@ class Eclipse(Learner):
         if group.mask_head is not None and base.mask_head is not None:
             group.mask_head.load_state_dict(base.mask_head.state_dict())
 
-    def _residual(self) -> Tensor | None:
-        """[N, D], added to the values of self-attention in training; CRISP's."""
+    def _residual(self) -> Residual | None:
+        """Added to the values of self-attention in training; CRISP's."""
         return None
 
     def _extra_losses(self, layers: Sequence[Tensor]) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ LEGEND = (
 )
 RANDOM_NOTE = (
     "[random text encoder]: class names went through a text model with random weights, not through CLIP's; "
-    "such a row shows that the method runs, not what language knowledge gives it."
+    "of them such a row knows which words they share, and nothing of what the words mean."
 )
 
 

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from cvis.errors import UserError
 from cvis.segmenters.groups import QueryGroup
 from cvis.segmenters.heads import ClassHeads
-from cvis.segmenters.outputs import Answers, Maps, Memory, Output, ProposedTracks, QueryOutput
+from cvis.segmenters.outputs import Answers, Maps, Memory, Output, ProposedTracks, QueryOutput, Residual
 from cvis.types import Clip, Targets, Tracks, Video
 
 Classify = Callable[[Tensor, Tensor, float], Tensor]
@@ -232,9 +232,9 @@ class QueryGroups(AlignedQueries):
 
     @abstractmethod
     def decode_queries(
-        self, memory: Memory, group: int = 0, residual: Tensor | None = None, *, refine: Refine | None = None
+        self, memory: Memory, group: int = 0, residual: Residual | None = None, *, refine: Refine | None = None
     ) -> list[QueryOutput]:
-        """All prediction layers of one group; ``residual`` [N, D] is added to the values of its self-attention."""
+        """All prediction layers of one group; ``residual`` is added to the values of its self-attention."""
 
     @abstractmethod
     def decode_groups(self, memory: Memory) -> list[QueryOutput]:

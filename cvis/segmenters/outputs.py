@@ -29,6 +29,13 @@ class Memory:
     size: tuple[int, int]  # height and width of the padded frames in pixels
 
 
+class Residual(NamedTuple):
+    """What is added to the values of self-attention, the same in every decoder layer."""
+
+    prompts: Tensor  # [N, D], one for each query
+    projected: bool = False  # added to what the value projection has made, not to what it reads
+
+
 @dataclass(frozen=True)
 class QueryOutput:
     """A prediction layer without its masks, which are the large part."""

@@ -76,17 +76,25 @@ def test_the_shipped_table_is_table_7():
         assert tuple(part for part, on in zip(PARTS, switches.values(), strict=True) if on) == TABLE_7[item.row]
 
 
+def test_the_codebooks_controls_are_made_at_two_and_at_eight_prompts():
+    rows = [item.config.learner for item in plan(read_sweep("crisp_codebook"), [0])]
+    codebooks = ["names", "permuted", "random", "none"]
+    assert [row.get("codebook", "names") for row in rows] == 2 * codebooks
+    assert [row["num_prompts"] for row in rows] == [2] * 4 + [8] * 4
+
+
 @pytest.mark.parametrize("file", sorted(path.stem for path in (shipped("configs") / "sweeps").glob("*.toml")))
 def test_every_shipped_sweep_resolves_on_its_own_stream(file):
     planned = plan(read_sweep(file), [0, 1], ["learner.num_prompts=5"], preset="crisp_paper")
     assert {item.config.runtime.seed for item in planned} == {0, 1}
-    assert all(item.config.learner.get("num_prompts") in (5, None) for item in planned)
+    own = {"crisp_codebook": (5, 8)}.get(file, (5, None))  # a row's settings win
+    assert all(item.config.learner.get("num_prompts") in own for item in planned)
     assert planned[0].config.names.run.endswith("-crisp_paper")
 
 
 def test_rows_that_two_shipped_sweeps_share_are_the_same_run():
     configs: dict = {}
-    for file in ("crisp_table7", "crisp_parts"):
+    for file in ("crisp_table7", "crisp_parts", "crisp_codebook"):
         for item in plan(read_sweep(file), [0], scenario="synthetic-20-4"):
             assert configs.setdefault(item.row, item.config) == item.config
 
@@ -164,7 +172,7 @@ def test_dry_run_lists_what_is_done_and_runs_nothing(engine, tmp_path):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["crisp_table8"], "sweep: 'crisp_table8' does not exist; choose one of crisp_parts, crisp_table7, or a .toml"),
+        (["crisp_table8"], "sweep: 'crisp_table8' does not exist; choose one of crisp_codebook, crisp_parts, cri"),
         (
             ["crisp_table7", "--set", "learner.asrp=true"],
             "--set learner.asrp=true: no such key of any learner of sweep",

@@ -22,6 +22,7 @@ from cvis.learners.crisp_parts.pca import pca_queries
 from cvis.learners.eclipse import Eclipse
 from cvis.scenario import Task
 from cvis.segmenters import build_segmenter
+from cvis.segmenters.outputs import Residual
 from cvis.types import Category, Clip, Targets
 
 NAMES = {1: "giant_panda", 2: "cat", 3: "train", 4: "owl", 5: "tennis_racket", 6: "boat"}
@@ -150,21 +151,24 @@ def closest(queries, prompts):
     return chosen
 
 
-def test_the_prompt_is_the_nearest_of_the_pool_and_goes_into_the_decoder_in_training_only(monkeypatch):
-    learner = make_learner()
+@pytest.mark.parametrize("inject", ["before_projection", "after_projection"])
+def test_the_prompt_is_the_nearest_of_the_pool_and_goes_into_the_decoder_in_training_only(monkeypatch, inject):
+    learner = make_learner(inject=inject)
     seen = []
     decode = learner.segmenter.decoder.forward
 
-    def spy(memory, groups, residual=None):
+    def spy(memory, groups, residual=None, refine=None):
         seen.append(residual)
-        return decode(memory, groups, residual)
+        return decode(memory, groups, residual, refine)
 
     monkeypatch.setattr(learner.segmenter.decoder, "forward", spy)
     losses_of(learner)
     pool = learner.semantic().detach()
     assert pool.shape == (3, 64)
     wanted = torch.stack([pool[a] for a in closest(learner.segmenter.group(1).queries, pool)])
-    torch.testing.assert_close(seen.pop(), wanted)
+    residual = seen.pop()
+    torch.testing.assert_close(residual.prompts, wanted)
+    assert residual.projected == (inject == "after_projection")
     assert seen == []
     learner.eval()
     with torch.no_grad():
@@ -189,7 +193,7 @@ def test_the_two_losses_are_three_times_their_formulas():
 
     with torch.no_grad():
         memory = learner.segmenter.features(make_clip(1).frames)
-        layers = learner.segmenter.decode_queries(memory, 1, pool.float()[chosen])
+        layers = learner.segmenter.decode_queries(memory, 1, Residual(pool.float()[chosen]))
     base = learner.segmenter.group(0).queries.tolist()
     ic = 0.0
     for layer in layers:  # the queries themselves and three decoder layers
@@ -256,6 +260,14 @@ def test_trainable_parameters_at_full_size():
         (dict(ic_target="mean"), "learner.ic_target: 'mean'"),
         (dict(matching="euclid"), "learner.matching: 'euclid': not possible; choose 'cosine' or 'dot'"),
         (dict(isc_similarity="euclid"), "learner.isc_similarity: 'euclid': not possible; choose 'cosine' or 'dot'"),
+        (
+            dict(codebook="words"),
+            "learner.codebook: 'words': not possible; choose",
+        ),
+        (
+            dict(inject="after"),
+            "learner.inject: 'after': not possible; choose 'before_projection' or 'after_projection'",
+        ),
         (dict(context_std=-0.1), "learner.context_std: -0.1: not possible; it should be greater than or equal to 0"),
         (dict(lambda_ic=math.nan), "learner.lambda_ic: nan: not possible; it should be"),
         (dict(text_encoder=dict(model="tiny", pretrained="no.pt")), "learner.text_encoder.pretrained"),

@@ -1,5 +1,6 @@
 """ECLIPSE: what is initialised how, what learns, what never moves, and how groups are put together."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from cvis.files import shipped
 from cvis.learners import build_learner
 from cvis.learners.eclipse import Eclipse
 from cvis.scenario import Task
+from cvis.segmenters.outputs import Residual
 from cvis.segmenters.registry import build_segmenter
 from cvis.types import Clip, Targets, Video
 
@@ -168,7 +170,7 @@ def test_supervised_layers(aux, layers):
 def test_only_the_newest_group_is_decoded_and_hooks_see_every_layer(monkeypatch):
     learner = make_learner()
     seen = []
-    prompt = torch.randn(PROMPTS, 64)
+    prompt = Residual(torch.randn(PROMPTS, 64))
     monkeypatch.setattr(learner, "_residual", lambda: prompt)
     monkeypatch.setattr(
         learner, "_extra_losses", lambda layers: seen.extend(layers) or {"loss_extra": layers[-1].sum()}
@@ -228,6 +230,38 @@ def test_scores_are_the_formula(classification, deltas):
                     assert score == -torch.inf
 
 
+@pytest.mark.parametrize("deltas", [(0.5, 0.6), (-0.3,), (0,)])
+def test_other_classes_can_keep_their_part_of_the_softmax(deltas):
+    """As the released code scores: exp(z_c) over the sum of all columns, -10 for what the group does not own."""
+    from test_logit_manipulation import plain_manipulation
+
+    learner = make_learner(deltas=deltas, other_classes="at_minus_10")
+    owned, logits = ((0, 1, 2), (3, 4), (5,)), torch.randn(5, 7, dtype=torch.float64) * 3
+    for group, own in enumerate(owned):
+        delta = deltas[min(group, len(deltas) - 1)]
+        for row, found in zip(logits.tolist(), learner.scores(logits, group).tolist(), strict=True):
+            z = plain_manipulation(row, own, delta)
+            assert [z[c] for c in range(6) if c not in own] == [-10.0] * (6 - len(own))
+            total = sum(math.exp(value) for value in z)
+            assert found == pytest.approx([math.exp(value) / total for value in z[:-1]], rel=1e-12)
+
+
+@pytest.mark.parametrize(("other_classes", "score"), [("left_out", 0.66), ("at_minus_10", 0.56)])
+def test_what_39_other_classes_take(other_classes, score):
+    """0.66 = 1 / (1 + e^-0.66), and with 39 e^-10 / e^-5 in the denominator too, 0.56."""
+    torch.manual_seed(0)
+    learner = make_learner(1, deltas=[0], other_classes=other_classes)
+    learner.begin_task(Task(1, tuple(range(100, 136)), STEPS[0], train=None, hidden=0))
+    learner.begin_task(Task(2, (50,), (), train=None, hidden=0))
+    logits = torch.zeros(1, 41, dtype=torch.float64)  # 3 + 36 classes of others, one of its own, no-object
+    logits[0, -2:] = torch.tensor([-5.0, -5.66], dtype=torch.float64)
+    others = 39 * math.exp(-10) if other_classes == "at_minus_10" else 0
+    exact = math.exp(-5) / (math.exp(-5) + math.exp(-5.66) + others)
+    found = learner.scores(logits, 2)[0, -1].item()
+    assert found == pytest.approx(exact, rel=1e-12)
+    assert round(found, 2) == score
+
+
 def test_predictions_name_only_classes_that_were_learned(video):
     tracks = make_learner().eval().predict(video)
     assert set(tracks.category_ids) <= {7, 3, 12, 40, 41, 50}
@@ -275,6 +309,7 @@ def test_a_positive_delta_is_where_zero_interference_ends(video):
         (dict(num_prompts=0), r"learner\.num_prompts: 0"),
         (dict(deltas=[]), r"learner\.deltas: \[\]"),
         (dict(deltas=["a"]), r"learner\.deltas\.0: 'a'"),
+        (dict(other_classes="zero"), r"learner\.other_classes: 'zero'.*'left_out' or 'at_minus_10'"),
         (dict(answers="all"), r"learner\.answers: 'all'.*'video' or 'group'"),
         (dict(aux_supervision="last"), r"learner\.aux_supervision: 'last'.*first_last"),
         (dict(classification="focal"), r"learner\.classification: 'focal'.*sigmoid_focal"),

@@ -8,20 +8,22 @@ from mmengine.config import Config
 
 from cvis.files import shipped
 from cvis.segmenters.mask2former.decoder import Level, attend
-from cvis.segmenters.outputs import select_layers
+from cvis.segmenters.outputs import Residual, select_layers
 from cvis.segmenters.registry import build_segmenter
 
 
-def self_attention(attention, queries, position, prompt):
-    """Equation 2 for one video, query by query and head by head in float64: Q, K from q + p; V from q + P."""
+def self_attention(attention, queries, position, prompt, after):
+    """Equation 2 for one video, query by query and head by head in float64: Q, K from q + p; V from q + P, or
+    from q with P added afterwards."""
     weight, bias = attention.in_proj_weight.double(), attention.in_proj_bias.double()
     dim, heads = queries.shape[1], attention.num_heads
     size = dim // heads
-    located, valued = (queries + position).double(), (queries + prompt).double()
+    located, valued = (queries + position).double(), queries.double() + (0 if after else prompt)
     q, k, v = (
         [weight[start : start + dim] @ row + bias[start : start + dim] for row in rows]
         for start, rows in ((0, located), (dim, located), (2 * dim, valued))
     )
+    v = [value + p for value, p in zip(v, prompt, strict=True)] if after else v
     out = torch.zeros(queries.shape, dtype=torch.float64)
     for i in range(len(queries)):
         for head in range(heads):
@@ -39,26 +41,27 @@ def norm(layer_norm, rows):
     return scaled * layer_norm.weight.double() + layer_norm.bias.double()
 
 
-def test_equation_2(small):
+@pytest.mark.parametrize("after", [False, True])
+def test_equation_2(small, after):
     """A whole decoder layer around it: the residual path and the queries of the FFN know the prompt only through V."""
     segmenter = small()
-    layer = segmenter.decoder.layers[1]
+    layer = segmenter.decoder.layers[1].double()
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.2)
-    queries, position, prompt = (torch.randn(5, 32) for _ in range(3))
-    memory, key, allowed = torch.randn(1, 12, 32), torch.randn(1, 12, 32), torch.rand(1, 1, 5, 12) > 0.3
+    queries, position, prompt = (torch.randn(5, 32).double() for _ in range(3))
+    memory, key = (torch.randn(1, 12, 32).double() for _ in range(2))
+    allowed = torch.rand(1, 1, 5, 12) > 0.3
     with torch.no_grad():
-        crossed = queries[None] + attend(layer.cross_attn.attn, queries[None] + position, key, memory, allowed)
-        crossed = norm(layer.norms[0], crossed[0].double())
-        attended = self_attention(layer.self_attn.attn, crossed, position, prompt)
-        expected = norm(layer.norms[1], crossed + attended)
-        expected = norm(layer.norms[2], layer.ffn.double()(expected))
-        layer.ffn.float()
         projected = layer.project(Level(memory, key, mask_features=None))
-        found = layer(queries[None], position, projected, allowed, prompt)
+        crossed = queries[None] + attend(layer.cross_attn.attn, queries[None] + position, *projected, allowed)
+        crossed = norm(layer.norms[0], crossed[0])
+        attended = self_attention(layer.self_attn.attn, crossed, position, prompt, after)
+        expected = norm(layer.norms[1], crossed + attended)
+        expected = norm(layer.norms[2], layer.ffn(expected))
+        found = layer(queries[None], position, projected, allowed, Residual(prompt, after))
         unprompted = layer(queries[None], position, projected, allowed, None)
-    torch.testing.assert_close(found[0].double(), expected, rtol=0, atol=2e-5)
+    torch.testing.assert_close(found[0], expected, rtol=0, atol=1e-12)
     assert (found - unprompted).abs().max() > 1e-2
 
 
@@ -72,7 +75,7 @@ def test_every_layer_is_prompted(small, frames):
             for index, layer in enumerate(segmenter.decoder.layers):
                 layer.self_attn.attn.out_proj.weight.mul_(index == lively)
             plain = segmenter.decode_queries(memory)
-            prompted = segmenter.decode_queries(memory, residual=torch.randn(5, 32))
+            prompted = segmenter.decode_queries(memory, residual=Residual(torch.randn(5, 32)))
             for layer, weight in zip(segmenter.decoder.layers, saved, strict=True):
                 layer.self_attn.attn.out_proj.weight.copy_(weight)
         moved = [not torch.equal(a.state, b.state) for a, b in zip(plain, prompted, strict=True)]

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from cvis.errors import UserError
+from cvis.segmenters.outputs import Residual
 from cvis.segmenters.registry import build_segmenter
 from cvis.types import Video
 
@@ -101,9 +102,9 @@ def test_a_residual_enters_the_value_of_self_attention(small, frames):
     segmenter = small()
     memory = segmenter.features(frames)
     plain = segmenter.decode_queries(memory)
-    same = segmenter.decode_queries(memory, residual=torch.zeros(5, 32))
+    same = segmenter.decode_queries(memory, residual=Residual(torch.zeros(5, 32)))
     assert torch.equal(plain[-1].mask_embeddings, same[-1].mask_embeddings)
-    prompted = segmenter.decode_queries(memory, residual=torch.randn(5, 32))
+    prompted = segmenter.decode_queries(memory, residual=Residual(torch.randn(5, 32)))
     assert torch.equal(plain[0].mask_embeddings, prompted[0].mask_embeddings)
     assert not torch.allclose(plain[1].mask_embeddings, prompted[1].mask_embeddings)
 

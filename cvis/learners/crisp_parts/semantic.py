@@ -14,6 +14,7 @@ from cvis.learners.crisp_parts.clip_weights import KEY
 from cvis.learners.crisp_parts.text import TextTower
 
 Similarity = Literal["cosine", "dot"]
+Codebook = Literal["names", "permuted", "random", "none"]
 TEMPLATE = "X {name}."
 SLOT = 1  # the place of "X": the first token after the start of text
 
@@ -30,12 +31,17 @@ class SemanticPrompts(nn.Module):
         dim: D, of the segmenter's queries.
         context_std: of the normal distribution that contexts start from. CLIP's own tokens have about 0.02; the
             released code of the paper starts at 1.
+        codebook: ``names``, or a control: ``permuted`` gives every class the prompt of the next one in its step, the
+            last that of the first, name and context together; ``random`` replaces the prompts by vectors of random
+            direction, each as long as the class's prompt would have been, and trains these in place of the contexts.
 
     Raises:
         UserError: E is not a multiple of D.
     """
 
-    def __init__(self, tower: TextTower, dim: int, context_std: float = 0.02) -> None:
+    def __init__(
+        self, tower: TextTower, dim: int, context_std: float = 0.02, codebook: Codebook = "names"
+    ) -> None:  # fmt: skip
         super().__init__()
         if tower.features % dim:
             raise UserError(
@@ -44,7 +50,7 @@ class SemanticPrompts(nn.Module):
             )
         self.tower = tower
         self.dim = dim
-        self.context_std = context_std
+        self.context_std, self.codebook = context_std, codebook
         self.contexts = nn.ModuleList()  # of nn.Embedding [c_t, W], one per task: embeddings get no weight decay
         self._tokens: list[list[int]] = []
         self._ends: list[int] = []
@@ -54,11 +60,21 @@ class SemanticPrompts(nn.Module):
         self.contexts.requires_grad_(False)
         context = nn.Embedding(len(names), self.tower.width)
         nn.init.normal_(context.weight, std=self.context_std)
+        if self.codebook == "permuted":
+            names = [*names[1:], *names[:1]]
+            context = nn.Embedding.from_pretrained(context.weight.detach().roll(-1, 0), freeze=False)
         self.contexts.append(context.to(self.tower.net.text_projection.device))
         self._tokens, self._ends = self.tower.tokenize([TEMPLATE.format(name=name) for name in names])
+        if self.codebook == "random":
+            lengths = self._from_text().detach().norm(dim=1, keepdim=True)
+            vectors = F.normalize(torch.randn(len(names), self.dim), dim=1).to(lengths.device) * lengths
+            self.contexts[-1] = nn.Embedding.from_pretrained(vectors, freeze=False)
 
     def forward(self) -> Tensor:
         """P_t [c_t, D]: the prompts of the newest task's classes."""
+        return self.contexts[-1].get_parameter("weight") if self.codebook == "random" else self._from_text()
+
+    def _from_text(self) -> Tensor:
         context = self.contexts[-1].get_parameter("weight")
         words = self.tower.embed(torch.tensor(self._tokens, device=context.device))
         text = torch.cat([words[:, :SLOT], context[:, None], words[:, SLOT + 1 :]], dim=1)

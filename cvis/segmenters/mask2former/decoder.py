@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from cvis.segmenters.groups import QueryGroup
 from cvis.segmenters.openmmlab import Mask2FormerTransformerDecoderLayer, SinePositionalEncoding3D
-from cvis.segmenters.outputs import Memory
+from cvis.segmenters.outputs import Memory, Residual
 
 
 def attend(
@@ -20,20 +20,13 @@ def attend(
     """Attention computed by the fused kernel, without the weights that ``nn.MultiheadAttention`` also returns.
 
     Args:
-        query: [B, Q, D]; key, value: [B, K, D].
+        query: [B, Q, D].
+        key, value: [B, heads, K, D / heads], from :func:`project`.
         allowed: [B, 1, Q, K] bool, False where a query may not look.
 
     Returns:
         [B, Q, D].
     """
-    projected = project(attention, key, _KEY), project(attention, value, _VALUE)
-    return attend_projected(attention, query, *projected, allowed)
-
-
-def attend_projected(
-    attention: nn.MultiheadAttention, query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None = None
-) -> Tensor:
-    """:func:`attend` where :func:`project` was applied to key and value, [B, heads, K, D / heads], beforehand."""
     attended = F.scaled_dot_product_attention(project(attention, query, _QUERY), key, value, attn_mask=allowed)
     return attention.out_proj(attended.transpose(1, 2).flatten(2))
 
@@ -56,7 +49,7 @@ class DecoderLayer(Mask2FormerTransformerDecoderLayer):
         return project(attention, level.keys, _KEY), project(attention, level.tokens, _VALUE)
 
     def forward(
-        self, query: Tensor, position: Tensor, memory: tuple[Tensor, Tensor], allowed: Tensor, residual: Tensor | None
+        self, query: Tensor, position: Tensor, memory: tuple[Tensor, Tensor], allowed: Tensor, residual: Residual | None
     ) -> Tensor:
         """One layer.
 
@@ -64,13 +57,23 @@ class DecoderLayer(Mask2FormerTransformerDecoderLayer):
             query: [B, Q, D]; position: [Q, D].
             memory: of K tokens, from :meth:`project`.
             allowed: [B, 1, Q, K] bool.
-            residual: [Q, D], added to the value (and to nothing else) of the self-attention.
+            residual: added to the value (and to nothing else) of the self-attention.
         """
-        query = self.norms[0](query + attend_projected(self.cross_attn.attn, query + position, *memory, allowed))
-        located = query + position
-        value = query if residual is None else query + residual
-        query = self.norms[1](query + attend(self.self_attn.attn, located, located, value))
+        query = self.norms[0](query + attend(self.cross_attn.attn, query + position, *memory, allowed))
+        attention, located = self.self_attn.attn, query + position
+        key, value = project(attention, located, _KEY), self._value(query, residual)
+        query = self.norms[1](query + attend(attention, located, key, value))
         return self.norms[2](self.ffn(query))
+
+    def _value(self, query: Tensor, residual: Residual | None) -> Tensor:
+        """Of the self-attention, [B, heads, Q, D / heads]."""
+        attention = self.self_attn.attn
+        if residual is None:
+            return project(attention, query, _VALUE)
+        if not residual.projected:
+            return project(attention, query + residual.prompts, _VALUE)
+        value = project(attention, query, _VALUE)
+        return value + residual.prompts.unflatten(-1, (attention.num_heads, -1)).transpose(0, 1).to(value.dtype)
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ class Decoder(nn.Module):
         self,
         memory: Memory,
         groups: Sequence[tuple[QueryGroup, nn.Module]],
-        residual: Tensor | None = None,
+        residual: Residual | None = None,
         refine: Callable[[LayerState], Tensor] | None = None,
     ) -> Iterator[list[LayerState]]:
         """Decode groups side by side: what a layer makes of the video is made once for all of them.
@@ -137,7 +140,7 @@ class Decoder(nn.Module):
         Args:
             memory: of B videos.
             groups: each with its mask head, from query to mask embedding.
-            residual: [N, D] for every group, see :class:`DecoderLayer`.
+            residual: for every group.
             refine: what the last layer reads in place of the state before it: k sets of queries, stacked on the batch
                 axis [k * B, N, D], and so is the last state. Each set looks where the state before it may look.
 

@@ -24,7 +24,7 @@ from cvis.segmenters.mask2former.matcher import Matching, pairwise_cost
 from cvis.segmenters.mask2former.pixel_decoder import PixelDecoder
 from cvis.segmenters.mask2former.points import pixel_centres
 from cvis.segmenters.openmmlab import quiet
-from cvis.segmenters.outputs import Answers, Maps, Memory, Output, ProposedTracks, QueryOutput, select_layers
+from cvis.segmenters.outputs import Answers, Maps, Memory, Output, ProposedTracks, QueryOutput, Residual, select_layers
 from cvis.segmenters.registry import SEGMENTERS
 from cvis.types import NO_OBJECT, Clip, Targets, Tracks, Video
 
@@ -124,12 +124,12 @@ class Mask2Former(QueryGroups, ClipTracks):
         return F.pad(images, (0, -width % self.size_divisor, 0, -height % self.size_divisor))
 
     def decode_queries(
-        self, memory: Memory, group: int = 0, residual: Tensor | None = None, *, refine: Refine | None = None
+        self, memory: Memory, group: int = 0, residual: Residual | None = None, *, refine: Refine | None = None
     ) -> list[QueryOutput]:
         return self._decode(memory, group, "all", residual, refine)
 
     def _decode(
-        self, memory: Memory, group: int, which: str, residual: Tensor | None = None, refine: Refine | None = None
+        self, memory: Memory, group: int, which: str, residual: Residual | None = None, refine: Refine | None = None
     ) -> list[QueryOutput]:
         read: Callable[[LayerState], Tensor] | None = (
             None if refine is None else lambda state: refine(self._classified([state])[0])
