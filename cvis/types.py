@@ -7,6 +7,7 @@ bug of continual-learning suites.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
@@ -87,7 +88,14 @@ class Clip:
     targets: tuple[Targets, ...]  # B
     names: tuple[str, ...]  # B, "<video name>[<frame>,<frame>]", for messages
 
-    def to(self, device) -> Clip:
-        """The same batch on another device."""
-        targets = tuple(Targets(t.category_ids.to(device), t.masks.to(device)) for t in self.targets)
-        return Clip(self.frames.to(device), self.sizes.to(device), targets, self.names)
+    def to(self, device, non_blocking: bool = False) -> Clip:
+        """The same batch on another device; ``non_blocking``: do not wait for pinned memory to be read."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> Clip:
+        """The same batch in pinned memory; torch's data loader looks for this method by its name."""
+        return self._each(lambda tensor: tensor.pin_memory())
+
+    def _each(self, move: Callable[[Tensor], Tensor]) -> Clip:
+        targets = tuple(Targets(move(t.category_ids), move(t.masks)) for t in self.targets)
+        return Clip(move(self.frames), move(self.sizes), targets, self.names)

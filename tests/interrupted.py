@@ -15,8 +15,8 @@ def die_at(monkeypatch, moments) -> list[tuple[int, int]]:
     plan = list(moments)
     original = train.training_clips
 
-    def dying(learner, task, config, iterations, start):
-        clips = original(learner, task, config, iterations, start)
+    def dying(learner, task, config, device, iterations, start):
+        clips = original(learner, task, config, device, iterations, start)
 
         def until_the_moment():
             for done, clip in enumerate(clips, start + 1):

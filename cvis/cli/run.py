@@ -41,7 +41,9 @@ def run(
     ] = None,
     init: Annotated[str | None, typer.Option(help="random, imagenet, coco, or a checkpoint.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that load data.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that load data. Default: as many as keep a GPU busy; on a CPU none.")
+    ] = None,
     launcher: Annotated[str | None, typer.Option(help="none, pytorch (torchrun) or slurm.")] = None,
     loggers: Annotated[
         list[str],

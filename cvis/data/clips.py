@@ -184,10 +184,13 @@ def _pad(images: Tensor, height: int, width: int) -> Tensor:
     return torch.nn.functional.pad(images, (0, missing[1], 0, missing[0])) if any(missing) else images
 
 
-def make_loader(dataset: ClipDataset, sampler: ClipSampler, workers: int = 0) -> DataLoader:
+def make_loader(dataset: ClipDataset, sampler: ClipSampler, workers: int = 0, pin_memory: bool = False) -> DataLoader:
     """Batches of training clips, each a :class:`~cvis.types.Clip`, in the sampler's order.
 
-    Any number of worker processes gives the same batches.
+    Any number of worker processes gives the same batches. They live as long as the one pass that a step makes.
+
+    Args:
+        pin_memory: put batches where a GPU can fetch them while others are made and learned from.
 
     Raises:
         ValueError: the sampler was made for another number of videos.
@@ -200,6 +203,7 @@ def make_loader(dataset: ClipDataset, sampler: ClipSampler, workers: int = 0) ->
         num_workers=workers,
         collate_fn=collate,
         worker_init_fn=_one_thread,
+        pin_memory=pin_memory,
         generator=torch.Generator(),  # without it every pass would draw from torch's global generator
     )
 

@@ -100,8 +100,8 @@ class Runtime(Part):
     data: Text | None = None  # folder of the data set. None: $CVIS_DATA/<data set>, then ./data/<data set>
     runs: Text = "runs"  # where runs and the shared step-0 models go
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    amp: Literal["auto", "bf16", "off"] = "auto"  # auto: bf16 on CUDA, off on CPU
-    workers: Annotated[Whole, Field(ge=0)] = 0  # data-loading processes
+    amp: Literal["auto", "bf16", "off"] = "auto"  # auto: bf16 on a GPU that has it, off on CPU
+    workers: Annotated[Whole, Field(ge=0)] | None = None  # data-loading processes. None: on CUDA one per CPU, at most 8
     checkpoint_every: Count = 200  # iterations between checkpoints inside a step
     launcher: Literal["none", "pytorch", "slurm"] = "none"  # pytorch: torchrun
     loggers: Annotated[list[Logger], Field(strict=False)] = ["tensorboard"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import platform
 import random
@@ -22,24 +23,65 @@ from cvis.errors import UserError
 
 PACKAGES = ("torch", "torchvision", "onedl-mmengine", "onedl-mmcv", "onedl-mmdetection", "open_clip_torch",
             "pycocotools", "numpy", "scikit-learn")  # fmt: skip
+LOCAL_RANK = {"pytorch": "LOCAL_RANK", "slurm": "SLURM_LOCALID"}
+"""Where a launcher says which of a node's processes this is; of a launcher that is not in use, it says nothing."""
+MOST_WORKERS = 8
 OPEN_FILES = 4096
 """Loading processes hand each tensor over as an open file; the usual limit of 1024 is soon reached."""
 
+logger = logging.getLogger("cvis")
 
-def select_device(name: str) -> torch.device:
-    """``auto`` is CUDA where there is one.
+
+def select_device(name: str, launcher: str = "none") -> torch.device:
+    """``auto`` is CUDA where there is one; each process that ``launcher`` started on a node has a GPU of its own.
 
     Raises:
-        UserError: CUDA was asked for and there is none.
+        UserError: CUDA was asked for and there is none, or not one for each process.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("runtime.device: 'cuda': no CUDA device is visible to torch; use --device cpu")
-    if name == "cuda":
-        local = os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0"))
-        return torch.device("cuda", int(local))
-    return torch.device(name)
+    if name == "cpu":
+        return torch.device(name)
+    index, visible = int(os.environ.get(LOCAL_RANK.get(launcher, ""), "0")), torch.cuda.device_count()
+    if index >= visible:
+        what = f"process {index} of this node finds no GPU of its own among the {visible} that it sees"
+        raise UserError(f"runtime.device: 'cuda': {what}; start one process per GPU, each of which sees all of them")
+    return torch.device("cuda", index)
+
+
+def use_amp(amp: str, device: torch.device) -> bool:
+    """Whether to compute in bf16, from ``runtime.amp``: on a GPU that has it, unless switched off.
+
+    No loss is scaled: bf16 has the range of fp32.
+
+    Raises:
+        UserError: bf16 was asked for, and the GPU has none.
+    """
+    if amp == "off" or (amp == "auto" and device.type != "cuda"):
+        return False
+    if device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False):
+        return True
+    lacking = f"{torch.cuda.get_device_name(device)} computes no bf16"
+    if amp == "bf16":
+        raise UserError(f"runtime.amp: 'bf16': {lacking}; use --set runtime.amp=off, or --device cpu")
+    logger.warning("%s: everything is computed in fp32, which is slower and takes more memory", lacking)
+    return False
+
+
+def count_workers(asked: int | None, device: torch.device, launcher: str) -> int:
+    """Data-loading processes of this process, from ``runtime.workers``.
+
+    None: one for each CPU that this process has to itself, at most eight, to keep a GPU busy; none where the CPU
+    trains. torchrun's processes share the CPUs of their node; srun gives each its own.
+    """
+    if asked is not None:
+        return asked
+    if device.type == "cpu":
+        return 0
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if launcher == "pytorch" else 1
+    return max(1, min(MOST_WORKERS, len(os.sched_getaffinity(0)) // processes))
 
 
 def derive_seed(*parts: object) -> int:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from cvis.data.videoset import VideoSet
 from cvis.engine import checkpoint
-from cvis.engine.environment import select_device
+from cvis.engine.environment import select_device, use_amp
 from cvis.engine.evaluate import predict_videos
-from cvis.engine.train import use_amp
 from cvis.learners import Learner, build_learner
 from cvis.runs.open import open_run
 from cvis.runs.result import RunResult

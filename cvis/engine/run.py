@@ -28,12 +28,13 @@ from cvis.engine.environment import (
     peak_memory_mb,
     seed_everything,
     select_device,
+    use_amp,
 )
 from cvis.engine.evaluate import predict_videos
 from cvis.engine.launch import join_processes
 from cvis.engine.store import StepZero, init_identity, recipe
 from cvis.engine.trackers import build_visualizer
-from cvis.engine.train import clip_sampling, train_step, use_amp
+from cvis.engine.train import clip_sampling, train_step
 from cvis.errors import UserError
 from cvis.evaluation import VideoAP, final_metrics, step_metrics, write_results
 from cvis.learners import Learner, build_learner, find_learner
@@ -62,6 +63,7 @@ class Run:
     stream: Scenario  # what the learner trains on: the scenario itself, or all of it at once (joint)
     learner: Learner
     device: torch.device
+    amp: bool  # compute in bf16
     writer: RunWriter
     visualizer: Visualizer
     saved: dict[str, Any]  # learner state as the finished steps left it on disk
@@ -86,16 +88,19 @@ def run(config: Config, command: str | None = None) -> Path:
         UserError: anything wrong with the configuration, the data or the disk.
     """
     check_pair(config.learner["type"], SEGMENTERS.find(str(config.segmenter.get("type"))))  # leaves no folder behind
-    device = select_device(config.runtime.device)
+    device = select_device(config.runtime.device, config.runtime.launcher)
     join_processes(config.runtime.launcher, device)
+    amp = use_amp(config.runtime.amp, device)
     values = config.model_dump(mode="json")
     scenario = scenario_of(values)
     folder = run_folder(values, scenario.name)
     with locked(folder) if get_rank() == 0 else nullcontext():
-        return _run(config, scenario, folder, device, command)
+        return _run(config, scenario, folder, device, amp, command)
 
 
-def _run(config: Config, scenario: Scenario, folder: Path, device: torch.device, command: str | None) -> Path:
+def _run(
+    config: Config, scenario: Scenario, folder: Path, device: torch.device, amp: bool, command: str | None
+) -> Path:
     identity = {
         "scenario": scenario.name,
         "scenario_hash": scenario.hash,
@@ -115,7 +120,7 @@ def _run(config: Config, scenario: Scenario, folder: Path, device: torch.device,
             writer.update(status="done")
         logger.info("%s is complete already%s", folder, _mark(writer.content.get("text_encoder")))
         return folder
-    this = _rebuild(config, scenario, stream, device, writer, steps)
+    this = _rebuild(config, scenario, stream, device, amp, writer, steps)
     with closing(this.visualizer):  # a tracker left open would take in the next run of this process
         for task in stream[len(steps) :]:
             steps.append(_do_step(this, task))
@@ -134,6 +139,7 @@ def _rebuild(
     scenario: Scenario,
     stream: Scenario,
     device: torch.device,
+    amp: bool,
     writer: RunWriter,
     steps: list[dict[str, Any]],
 ) -> Run:
@@ -145,7 +151,7 @@ def _rebuild(
     learner = build_learner(config.learner, segmenter).to(device)
     learner.sampling = clip_sampling(config)
     visualizer = build_visualizer(config.runtime.loggers, writer.folder.path)
-    this = Run(config, scenario, stream, learner, device, writer, visualizer, saved={})
+    this = Run(config, scenario, stream, learner, device, amp, writer, visualizer, saved={})
     for task in stream[: len(steps)]:
         _begin(this, task)
     if steps:
@@ -184,8 +190,7 @@ def _do_step(this: Run, task: Task) -> dict[str, Any]:
     this.learner.end_task(task)
 
     begun = time.monotonic()
-    amp = use_amp(this.config.runtime.amp, this.device)
-    tracks = predict_videos(this.learner, this.scenario.test.videos, f"step {task.index} test", amp)
+    tracks = predict_videos(this.learner, this.scenario.test.videos, f"step {task.index} test", this.amp)
     scores = VideoAP(this.scenario.test, this.scenario.classes)
     for predicted in tracks:
         scores.add(predicted)
@@ -233,8 +238,7 @@ def _learn(this: Run, task: Task, folder: StepFolder) -> float:
     A shared step 0 is plain training of the segmenter, whichever learner came first: what a method adds to its
     losses must not leak into the others' starting point.
     """
-    amp = use_amp(this.config.runtime.amp, this.device)
-    zero = StepZero(Path(this.config.runtime.runs), recipe(this.config, task, this.device, amp))
+    zero = StepZero(Path(this.config.runtime.runs), recipe(this.config, task, this.device, this.amp))
     shares_step0 = task.is_base and not this.learner.own_step0
     stored = zero.load() if shares_step0 else None
     if stored is not None:
@@ -249,7 +253,7 @@ def _learn(this: Run, task: Task, folder: StepFolder) -> float:
         logger.info("step %d: resuming at iteration %d", task.index, last["iteration"])
     phase = this.config.schedule.phase(task.is_base, this.stream.is_merged, len(this.scenario))
     begun = time.monotonic()
-    train_step(trainee, task, phase, this.config, this.device, folder.checkpoint, this.visualizer, last)
+    train_step(trainee, task, phase, this.config, this.device, this.amp, folder.checkpoint, this.visualizer, last)
     train_s = time.monotonic() - begun + (last["train_s"] if last else 0.0)
     if shares_step0:
         if get_rank() == 0:

@@ -17,6 +17,7 @@ from cvis.data.clips import ClipDataset, ClipSampler, ClipSampling, make_loader
 from cvis.engine import checkpoint
 from cvis.engine.config import Config, Phase
 from cvis.engine.environment import (
+    count_workers,
     derive_seed,
     peak_memory_mb,
     restore_rng_state,
@@ -41,6 +42,7 @@ def train_step(
     phase: Phase,
     config: Config,
     device: torch.device,
+    amp: bool,
     last: Path,
     visualizer: Visualizer,
     resume_from: dict[str, Any] | None = None,
@@ -48,6 +50,7 @@ def train_step(
     """Train ``learner`` on ``task`` for ``phase.iterations`` iterations, or for what is left of them.
 
     Args:
+        amp: compute in bf16.
         last: file of the checkpoint inside the step.
         resume_from: its content, already loaded into the learner.
 
@@ -59,14 +62,14 @@ def train_step(
     start, train_s = (resume_from["iteration"], resume_from["train_s"]) if resume_from else (0, 0.0)
     if start >= iterations:
         return
-    runtime, schedule, amp = config.runtime, config.schedule, use_amp(config.runtime.amp, device)
+    runtime, schedule = config.runtime, config.schedule
     groups = learner.param_groups()
     if not groups:
         raise UserError(f"step {task.index}: learner {config.names.learner!r} has no parameter to train")
     parameters = [parameter for group in groups for parameter in group["params"]]
     optimizer = build_optimizer(groups, phase, schedule)
     schedulers = build_schedulers(optimizer, phase, schedule.milestones)
-    clips = training_clips(learner, task, config, iterations, start)
+    clips = training_clips(learner, task, config, device, iterations, start)
     model = distribute(learner, device)
     model.train()
     settle_process()
@@ -85,7 +88,7 @@ def train_step(
             audit([targets.category_ids for targets in clip.targets], task, clip.names, learner.replays)
 
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=amp):
-                losses = model(clip.to(device))
+                losses = model(clip.to(device, non_blocking=True))
             losses = {name: value.sum() for name, value in losses.items()}
             total = torch.stack(list(losses.values())).sum()
             check_loss(total, losses, where, clip.names)
@@ -118,18 +121,14 @@ def train_step(
                 })  # fmt: skip
 
 
-def use_amp(amp: str, device: torch.device) -> bool:
-    """Whether to compute in bf16, from ``runtime.amp``: on CUDA unless switched off. No loss is scaled: bf16 has the
-    range of fp32."""
-    return amp == "bf16" or (amp == "auto" and device.type == "cuda")
-
-
 def clip_sampling(config: Config) -> ClipSampling:
     """How training clips are drawn."""
     return ClipSampling(**{**config.sampling.model_dump(), "short_sides": tuple(config.sampling.short_sides)})
 
 
-def training_clips(learner: Learner, task: Task, config: Config, iterations: int, start: int) -> Iterator[Clip]:
+def training_clips(
+    learner: Learner, task: Task, config: Config, device: torch.device, iterations: int, start: int = 0
+) -> Iterator[Clip]:
     """The batches of iterations ``start`` to ``iterations``, of each the share of this process.
 
     Raises:
@@ -146,7 +145,8 @@ def training_clips(learner: Learner, task: Task, config: Config, iterations: int
         rank=rank,
         world_size=world_size,
     )
-    return _with_plain_errors(make_loader(clips, sampler, workers=config.runtime.workers))
+    workers = count_workers(config.runtime.workers, device, config.runtime.launcher)
+    return _with_plain_errors(make_loader(clips, sampler, workers, pin_memory=device.type == "cuda"))
 
 
 def _with_plain_errors(loader: Iterable[Clip]) -> Iterator[Clip]:

@@ -42,7 +42,7 @@ class ReplayMemory(nn.Module):
         for row, category in zip(room, task.new_classes, strict=True):
             ids = torch.tensor(sorted(t.id for t in tracks if t.category_id == category), dtype=torch.int64)
             chosen = ids[torch.randperm(len(ids))[: self.tracks_per_class]]
-            row[: len(chosen)] = chosen
+            row[: len(chosen)] = chosen.to(row.device)
 
     def track_ids(self, step: int) -> Tensor:
         """[classes of the step, k] int64; -1: the class has fewer tracks."""

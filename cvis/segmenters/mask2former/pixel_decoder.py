@@ -88,7 +88,9 @@ class PixelDecoder(MSDeformAttnPixelDecoder):
         self.output_convs = smoothing
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """Refine the backbone's maps.
+        """Refine the backbone's maps, in single precision at least, whatever autocast is around.
+
+        As in Mask2Former's own code: in half precision the sampling points move, and masks near zero change sides.
 
         Args:
             features: [N, C_i, h_i, w_i], fine to coarse.
@@ -96,6 +98,10 @@ class PixelDecoder(MSDeformAttnPixelDecoder):
         Returns:
             Mask features [N, dim, h_0, w_0], and the encoder's levels [N, dim, h_i, w_i], coarse to fine.
         """
+        with torch.autocast(features[0].device.type, enabled=False):
+            return self._refined([maps.to(torch.promote_types(maps.dtype, torch.float32)) for maps in features])
+
+    def _refined(self, features: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         coarse = list(features[::-1][: self.num_encoder_levels])
         shapes = [(int(level.shape[-2]), int(level.shape[-1])) for level in coarse]
         with torch.inference_mode(False):  # constants made while predicting must serve training later
