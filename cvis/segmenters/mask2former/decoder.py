@@ -119,7 +119,11 @@ class Decoder(nn.Module):
                 nn.init.xavier_normal_(parameter)
 
     def forward(
-        self, memory: Memory, groups: Sequence[tuple[QueryGroup, nn.Module]], residual: Tensor | None = None
+        self,
+        memory: Memory,
+        groups: Sequence[tuple[QueryGroup, nn.Module]],
+        residual: Tensor | None = None,
+        soft_masks: bool = False,
     ) -> Iterator[list[LayerState]]:
         """Decode groups side by side: what a layer makes of the video is made once for all of them.
 
@@ -129,6 +133,7 @@ class Decoder(nn.Module):
             memory: of B videos.
             groups: each with its mask head, from query to mask embedding.
             residual: [N, D] for every group, see :class:`DecoderLayer`.
+            soft_masks: see :func:`allowed_pixels`.
 
         Yields:
             The queries of each group before the first layer, then after each.
@@ -142,7 +147,7 @@ class Decoder(nn.Module):
             level = levels[index % len(levels)]
             projected = layer.project(level)
             for which, (group, head) in enumerate(groups):
-                allowed = allowed_pixels(states[which].mask_embeddings, level.mask_features)
+                allowed = allowed_pixels(states[which].mask_embeddings, level.mask_features, soft_masks)
                 query = layer(states[which].state, group.position(index), projected, allowed, residual)
                 states[which] = self._layer_state(query, head)
             yield list(states)
@@ -174,7 +179,7 @@ def mask_logits(embeddings: Tensor, features: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def allowed_pixels(embeddings: Tensor, features: Tensor) -> Tensor:
+def allowed_pixels(embeddings: Tensor, features: Tensor, soft_masks: bool = False) -> Tensor:
     """Masked attention: where each query may look.
 
     Resizing and the inner product are both linear, so the mask features are resized once instead of every
@@ -183,9 +188,15 @@ def allowed_pixels(embeddings: Tensor, features: Tensor) -> Tensor:
     Args:
         embeddings: [B, Q, D] of the last prediction.
         features: [B, T, D, h*w], mask features resized to the level attended to.
+        soft_masks: a query's probability is its softmax over the Q queries, else its sigmoid.
 
     Returns:
-        [B, 1, Q, T*h*w] bool: True inside the predicted mask; all True where the mask is empty.
+        [B, 1, Q, T*h*w] bool: True inside the predicted mask, where its probability is at least 0.5; all True where
+        the mask is empty.
     """
-    inside = mask_logits(embeddings, features).flatten(2) >= 0  # sigmoid >= 0.5, exact in bf16 too
+    logits = mask_logits(embeddings, features).flatten(2)
+    if soft_masks:
+        inside = logits.softmax(1, dtype=torch.promote_types(logits.dtype, torch.float32)) >= 0.5
+    else:
+        inside = logits >= 0  # sigmoid >= 0.5, exact in bf16 too
     return (inside | ~inside.any(-1, keepdim=True))[:, None]

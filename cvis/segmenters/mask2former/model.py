@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from cvis.errors import UserError
 from cvis.segmenters import background as no_object
 from cvis.segmenters.backbone import build_backbone
-from cvis.segmenters.contract import Classify, ClipTracks, Cost, QueryGroups
+from cvis.segmenters.contract import Classify, ClipTracks, QueryGroups
 from cvis.segmenters.groups import QueryGroup
 from cvis.segmenters.heads import ClassHeads, mlp
 from cvis.segmenters.mask2former.checkpoint_names import renamed
 from cvis.segmenters.mask2former.criterion import Criterion, pad_tracks, softmax_cross_entropy
 from cvis.segmenters.mask2former.decoder import Decoder, LayerState, mask_logits, resize
 from cvis.segmenters.mask2former.inference import Inference
-from cvis.segmenters.mask2former.matcher import Matching, pairwise_cost
+from cvis.segmenters.mask2former.matcher import Matching
 from cvis.segmenters.mask2former.pixel_decoder import PixelDecoder
 from cvis.segmenters.openmmlab import quiet
 from cvis.segmenters.outputs import Answers, Maps, Memory, Output, ProposedTracks, QueryOutput, select_layers
@@ -126,13 +126,13 @@ class Mask2Former(QueryGroups, ClipTracks):
         return self._decode(memory, group, "all", residual)
 
     def _decode(self, memory: Memory, group: int, which: str, residual: Tensor | None = None) -> list[QueryOutput]:
-        layers = [states[0] for states in self.decoder(memory, [self._with_mask_head(group)], residual)]
-        return self._classified(select_layers(layers, which))
+        decoded = self.decoder(memory, [self._with_mask_head(group)], residual, self.soft_masks)
+        return self._classified(select_layers([states[0] for states in decoded], which))
 
     def decode_groups(self, memory: Memory) -> list[QueryOutput]:
         """The answer (the last layer) of every group, bit for bit that of decoding it alone, in much less time."""
         everyone = [self._with_mask_head(index) for index in range(len(self.groups))]
-        for states in self.decoder(memory, everyone):
+        for states in self.decoder(memory, everyone, soft_masks=self.soft_masks):
             answers = states
         return [self._classified([answer])[0] for answer in answers]
 
@@ -180,7 +180,6 @@ class Mask2Former(QueryGroups, ClipTracks):
         targets: Sequence[Targets],
         classify: Classify | Sequence[Classify] | None = None,
         class_weight: float | None = None,
-        cost: Cost | None = None,
     ) -> dict[str, Tensor]:
         """Losses of methods "Mask2Former-VIS": see :class:`Criterion`.
 
@@ -189,11 +188,12 @@ class Mask2Former(QueryGroups, ClipTracks):
         """
         columns, masks = self._columns(targets), self._masks(targets)
         classify = classify or softmax_cross_entropy
-        return self._criterion(outputs, columns, masks, classify, class_weight, cost or pairwise_cost)
+        return self._criterion(outputs, columns, masks, classify, class_weight, self.soft_masks)
 
     def match(self, outputs: Sequence[Output], targets: Sequence[Targets]) -> Matching:
         """The Hungarian matching of every prediction layer."""
-        return self._criterion.match(outputs, self._columns(targets), pad_tracks(self._masks(targets)))
+        columns, padded = self._columns(targets), pad_tracks(self._masks(targets))
+        return self._criterion.match(outputs, columns, padded, soft_masks=self.soft_masks)
 
     @torch.no_grad()
     def matched_to(self, output: Output, targets: Sequence[Targets], category_ids: Sequence[int]) -> Tensor:
@@ -217,9 +217,10 @@ class Mask2Former(QueryGroups, ClipTracks):
         proposals = []
         for logits, masks in zip(output.logits, output.masks, strict=True):
             probabilities = logits.softmax(-1)
-            # resizing the masks of queries that propose nothing would cost the most
             proposing = (~no_object.is_no_object(probabilities.argmax(-1), logits)).nonzero().squeeze(1)
-            large = resize(masks[proposing].float(), memory.size)[..., :height, :width].sigmoid()
+            # resizing the masks of queries that propose nothing would cost the most; soft masks need them
+            large = resize((masks if self.soft_masks else masks[proposing]).float(), memory.size)[..., :height, :width]
+            large = large.softmax(0)[proposing] if self.soft_masks else large.sigmoid()
             proposals.append(ProposedTracks(no_object.split(probabilities[proposing].float())[0], large))
         return proposals
 
@@ -242,7 +243,8 @@ class Mask2Former(QueryGroups, ClipTracks):
 
     def _base_answers(self, memory: Memory) -> Answers:
         answer = self._decode(memory, 0, "last")[0]
-        return Answers(no_object.class_probabilities(answer.logits[0]), answer.mask_embeddings[0])
+        scores = no_object.class_probabilities(answer.logits[0])
+        return Answers(scores, answer.mask_embeddings[0], self.soft_masks)
 
     def video_features(self, video: Video) -> Memory:
         """:meth:`features` of a whole video [1, T, ...], window by window."""
