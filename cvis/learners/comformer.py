@@ -19,10 +19,19 @@ from cvis.learners.registry import LEARNERS
 from cvis.learners.settings import Weight
 from cvis.segmenters import Segmenter
 from cvis.segmenters.outputs import Maps, Output
-from cvis.types import Clip
+from cvis.types import Clip, Targets
 
-PUBLISHED = (10.0, True, True, 0.0, 0.5, True, True, 0.5)
-"""The settings of :class:`CoMFormer` in the order of its arguments: of the preset ``comformer_paper``."""
+PUBLISHED = dict(
+    kd_weight=10.0,
+    adaptive=True,
+    pseudo_labels=True,
+    min_score=0.0,
+    min_overlap=0.5,
+    focal=True,
+    soft_masks=True,
+    lr_mult=0.5,
+)
+"""What a row must have to be called so; the preset ``comformer_paper`` sets it."""
 
 
 @LEARNERS.register_module(name="comformer")
@@ -57,23 +66,25 @@ class CoMFormer(Distiller):
     ) -> None:
         super().__init__(segmenter, **teacher)
         self.kd_weight, self.min_score, self.min_overlap = kd_weight, min_score, min_overlap
-        self.adaptive, self.pseudo_labels = adaptive, pseudo_labels
-        self.classify = softmax_focal if focal else None
-        self.segmenter.soft_masks = soft_masks
+        self.adaptive, self.pseudo_labels, self.focal = adaptive, pseudo_labels, focal
+        self.segmenter.soft_masks = self.soft_masks = soft_masks
         self.own_step0 = focal or soft_masks
-        settings = (kd_weight, adaptive, pseudo_labels, min_score, min_overlap, focal, soft_masks, self.lr_mult)
-        self.label = f"CoMFormer ({'as published' if settings == PUBLISHED else 'variant'})"
+        published = all(getattr(self, name) == value for name, value in PUBLISHED.items())
+        self.label = f"CoMFormer ({'as published' if published else 'variant'})"
 
     def losses(self, clip: Clip, new: Sequence[Output], old: OldView) -> dict[str, Tensor]:
         targets = clip.targets
         if self.pseudo_labels:
             proposals = old.proposals(clip)
             targets = with_pseudo_labels(clip, proposals, old.classes, self.min_score, self.min_overlap).targets
-        losses = self.segmenter.criterion(new, targets, self.classify)
+        losses = self._criterion(new, targets)
         old_logits = old.layers[-1].logits
         kept = unbiased_distillation(new[-1].logits, old_logits)
         losses["loss_kd"] = self.kd_weight * (adaptive_mean(kept, old_logits) if self.adaptive else kept.mean())
         return losses
 
     def base_loss(self, clip: Clip, maps: Maps | None) -> dict[str, Tensor]:
-        return self.segmenter.criterion(self.new_view(maps), clip.targets, self.classify)
+        return self._criterion(self.new_view(maps), clip.targets)
+
+    def _criterion(self, new: Sequence[Output], targets: Sequence[Targets]) -> dict[str, Tensor]:
+        return self.segmenter.criterion(new, targets, softmax_focal if self.focal else None)

@@ -1,5 +1,7 @@
 """Every setting of the methods that look back: a value that makes no sense is one line that names it."""
 
+from typing import get_args
+
 import pytest
 from tiny import settings
 from two_models import make_segmenter
@@ -18,6 +20,8 @@ def wrong_values(name: str, key: str) -> list[object]:
     default = parameters_of(find_learner(name))[key].default
     if isinstance(default, bool):
         return ["maybe", 1, 0.0, None]
+    if isinstance(default, str):
+        return ["other", 1, None]
     if key in COUNTS:
         return [-1, 0.5, True, "many", None] + ([0] if key == "rank" else [])
     return [-0.5, float("nan"), float("inf"), True, "much", None]
@@ -48,8 +52,11 @@ def test_a_value_that_makes_no_sense_is_refused(name, key, segmenter, stream, tm
 
 @pytest.mark.parametrize(("name", "key"), KEYS)
 def test_the_other_values_are_taken(name, key, segmenter):
-    default = parameters_of(find_learner(name))[key].default
-    given = (not default) if isinstance(default, bool) else 3
+    parameter = parameters_of(find_learner(name))[key]
+    if isinstance(parameter.default, str):
+        given = get_args(parameter.annotation)[-1]
+    else:
+        given = (not parameter.default) if isinstance(parameter.default, bool) else 3
     learner = build_learner({"type": name, key: given}, segmenter)
     if key == "tracks_per_class":
         assert learner.memory.tracks_per_class == 3
