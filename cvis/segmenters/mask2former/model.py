@@ -126,7 +126,7 @@ class Mask2Former(QueryGroups, ClipTracks):
         return self._decode(memory, group, "all", residual)
 
     def _decode(self, memory: Memory, group: int, which: str, residual: Tensor | None = None) -> list[QueryOutput]:
-        decoded = self.decoder(memory, [self._with_mask_head(group)], residual, self.soft_masks)
+        decoded = self.decoder(memory, [self._with_mask_head(group)], residual, soft_masks=self.soft_masks)
         return self._classified(select_layers([states[0] for states in decoded], which))
 
     def decode_groups(self, memory: Memory) -> list[QueryOutput]:
