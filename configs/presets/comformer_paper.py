@@ -1,5 +1,5 @@
-# CoMFormer as published (spec of the released image configurations for many steps), where cvis's default is a variant
-# that shares the step-0 model of all methods. It trained the backbone too: add --set protocol.freeze=none.
+# CoMFormer as published (settings of its image configurations for many steps); the default is a variant that shares
+# the step-0 model of all methods. It trained the backbone too: add --set protocol.freeze=none.
 learners = dict(
     comformer=dict(
         kd_weight=10.0,
