@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Any
+from operator import attrgetter
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from cvis.data.videoset import VideoSet
-from cvis.learners.distill import Distiller, OldView, feature_distance, weighted_mean, with_pseudo_labels
+from cvis.learners.distill import Distiller, OldView, feature_distance, with_pseudo_labels
 from cvis.learners.registry import LEARNERS
 from cvis.learners.replay_memory import ReplayMemory
 from cvis.learners.settings import Weight
@@ -31,11 +32,15 @@ class BalConpas(Distiller):
 
     Args:
         feature_weight: of the distance of queries, mean over matched queries and channels, summed over the layers.
+        features: which queries: those that the next decoder layer reads, ``before_norm`` (the paper's), or those that
+            the heads read, ``after_norm``.
         min_score, min_overlap: see :func:`~cvis.learners.distill.pseudo_labels.pseudo_tracks`; a track must keep more
             than ``min_overlap`` of its mask.
         tracks_per_class: of a class-balanced replay memory; 0: none. A clip that shows remembered tracks is learned
             from its annotations alone, without pseudo-labels; others of its objects are unlabelled, so a query without
             a target is not taught there that it sees nothing.
+        replay_balance: the batch's other clips make up for that, so that no-object keeps its share of the loss; see
+            :func:`replay_cross_entropy`.
         lr_mult: factor on the schedule's learning rate after step 0.
     """
 
@@ -43,13 +48,16 @@ class BalConpas(Distiller):
         self,
         segmenter: Segmenter,
         feature_weight: Weight = 5.0,
+        features: Literal["before_norm", "after_norm"] = "before_norm",
         min_score: Weight = 0.0,
         min_overlap: Weight = 0.8,
         tracks_per_class: Annotated[int, Field(ge=0)] = 0,
+        replay_balance: bool = True,
         **teacher: Any,
     ) -> None:
         super().__init__(segmenter, **teacher)
         self.feature_weight, self.min_score, self.min_overlap = feature_weight, min_score, min_overlap
+        self.features, self.replay_balance = features, replay_balance
         self.memory = ReplayMemory(tracks_per_class)
         self.replays = tracks_per_class > 0
 
@@ -74,30 +82,44 @@ class BalConpas(Distiller):
             annotated if again else extended
             for annotated, extended, again in zip(clip.targets, labelled.targets, replayed, strict=True)
         ]
-        classify = partial(replay_cross_entropy, replayed=clip.sizes.new_tensor(replayed, dtype=torch.bool))
+        again = clip.sizes.new_tensor(replayed, dtype=torch.bool)
+        classify = partial(replay_cross_entropy, replayed=again, balance=self.replay_balance)
         losses = self.segmenter.criterion(new, targets, classify if any(replayed) else None)
         weight = self.segmenter.matched_to(new[-1], targets, old.classes).to(new[-1].logits.dtype)
+        of_layer = attrgetter("state" if self.features == "before_norm" else "queries")
         distances = [
-            feature_distance(ours.queries, theirs.queries, weight) for ours, theirs in zip(new, old.layers, strict=True)
+            feature_distance(of_layer(ours), of_layer(theirs), weight)
+            for ours, theirs in zip(new, old.layers, strict=True)
         ]
         losses["loss_feature"] = self.feature_weight * torch.stack(distances).sum()
         return losses
 
 
-def replay_cross_entropy(logits: Tensor, columns: Tensor, no_object_weight: float, replayed: Tensor) -> Tensor:
-    """The weighted cross entropy, where no-object targets of replayed clips have no weight, in sum and count.
+def replay_cross_entropy(
+    logits: Tensor, columns: Tensor, no_object_weight: float, replayed: Tensor, balance: bool = True
+) -> Tensor:
+    """The weighted cross entropy sum w_i ce_i / sum w_i, where no-object targets of replayed clips teach nothing.
+
+    They have no weight. With ``balance`` theirs goes to the n' no-object targets of the other clips, w n / n' in place
+    of w where n are those of all clips, and the divisor is that of a batch without replay: what a matched query counts
+    does not depend on how many clips are replayed. Without it the divisor shrinks, and classes gain on no-object.
 
     Args:
         logits: [B, Q, K+1].
         columns: [B, Q] int64.
-        no_object_weight: of the other clips.
+        no_object_weight: w, of the other clips.
         replayed: [B] bool.
+        balance: see above.
     """
     background = is_no_object(columns, logits)
-    weight = torch.ones_like(background, dtype=logits.dtype).masked_fill(background, no_object_weight)
-    weight = weight.masked_fill(background & replayed[:, None], 0.0)
+    plain = torch.ones_like(background, dtype=logits.dtype).masked_fill(background, no_object_weight)
+    weight = plain.masked_fill(background & replayed[:, None], 0.0)
+    if balance:
+        others = (background & ~replayed[:, None]).sum().clamp(min=1)
+        weight = torch.where(background, weight * background.sum() / others, weight)
+    total = (plain if balance else weight).sum()
     values = F.cross_entropy(logits.flatten(0, 1), columns.flatten(), reduction="none").view_as(weight)
-    return weighted_mean(values, weight)
+    return (weight * values).sum() / torch.where(total > 0, total, 1)
 
 
 def _holds_any(target: Targets, classes: Sequence[int]) -> bool:

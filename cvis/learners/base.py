@@ -28,14 +28,14 @@ class Learner(nn.Module):
         requires: abilities of :mod:`cvis.segmenters.contract` that the method needs; empty: any segmenter will do.
         own_step0: the method trains step 0 in its own way, so it does not share the step-0 checkpoint.
         replays: training clips may show annotations of old classes again (never of future ones).
-        label: what tables call the method, if its registered name would not say enough.
+        label: what tables call the method, if its registered name would not say enough; settings may have a say.
         sampling: how the engine draws training clips, for a method that looks at them again in :meth:`end_task`.
     """
 
     requires: ClassVar[tuple[type[Segmenter], ...]] = ()
     own_step0: bool = False
     replays: bool = False
-    label: ClassVar[str | None] = None
+    label: str | None = None
     sampling: ClipSampling = ClipSampling()
 
     def __init__(self, segmenter: Segmenter) -> None:

@@ -90,8 +90,9 @@ class RunResult:
 
     @property
     def method(self) -> tuple[str, ...]:
-        """What the runs of one row share beside the protocol: the learner and its text encoder."""
-        return (self.learner, *(self.text_encoder.key if self.text_encoder else ()))
+        """What the runs of one row share beside the protocol: the learner, what its settings make of it, and its text
+        encoder."""
+        return (self.learner, self.label, *(self.text_encoder.key if self.text_encoder else ()))
 
     @property
     def conditions(self) -> dict[str, Any]:

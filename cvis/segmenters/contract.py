@@ -34,9 +34,6 @@ from cvis.types import Clip, Targets, Tracks, Video
 Classify = Callable[[Tensor, Tensor, float], Tensor]
 """A classification loss: (logits [B, N, K+1], target columns [B, N] int64, weight of no-object) -> scalar."""
 
-Cost = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
-"""What a match costs: (logits, mask logits, columns, targets) -> [..., Q, N], as Mask2Former's ``pairwise_cost``."""
-
 Refine = Callable[[QueryOutput], Tensor]
 """Queries for the last decoder layer, made of what the layer before it says: [B, Q, D], or k sets of them, stacked on
 the batch axis [k * B, Q, D]."""
@@ -166,17 +163,24 @@ class ClassSlots(SharedFeatures):
         targets: Sequence[Targets],
         classify: Classify | Sequence[Classify] | None = None,
         class_weight: float | None = None,
-        cost: Cost | None = None,
     ) -> dict[str, Tensor]:
         """Named, weighted scalar losses of what the model answered for a batch.
 
-        ``classify``, ``class_weight`` and ``cost`` replace the classification loss (of all prediction layers, or
-        one for each), its weight, and what the matching of slots and targets minimises.
+        ``classify`` and ``class_weight`` replace the classification loss (of all prediction layers, or one for each)
+        and its weight.
         """
 
 
 class AlignedQueries(ClassSlots):
-    """Slots are queries, in every prediction layer, and no step adds or drops one: copies compare them by index."""
+    """Slots are queries, in every prediction layer, and no step adds or drops one: copies compare them by index.
+
+    Attributes:
+        soft_masks: a pixel is shared: a mask's probability is its softmax over the queries, not a sigmoid of its own,
+            wherever masks are read (attention, matching, losses, proposals, answers). Logits are brought to the size,
+            or to the points, at which they are read before the softmax is taken. A learner says so, once.
+    """
+
+    soft_masks: bool = False
 
     @abstractmethod
     def decode_queries(self, memory: Memory, *, refine: Refine | None = None) -> list[QueryOutput]:

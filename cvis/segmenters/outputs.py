@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
@@ -59,8 +59,7 @@ class Answers:
 
     scores: Tensor  # [Q, K], -inf: this query does not answer with this class
     mask_embeddings: Tensor  # [Q, D]
-    masks: Callable[[Tensor], Tensor] | None = None
-    """Mask logits of all queries [B, Q, T, h, w] -> the same shape, where queries see each other's masks."""
+    soft_masks: bool = False  # see cvis.segmenters.contract.AlignedQueries
 
 
 class ProposedTracks(NamedTuple):

@@ -114,7 +114,7 @@ def test_a_preset_that_does_not_exist_is_named():
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("learner", ["finetune", "eclipse", "crisp"])
+@pytest.mark.parametrize("learner", ["finetune", "eclipse", "crisp", "comformer"])
 @pytest.mark.parametrize("segmenter", ["mask2former_tiny", "mask2former_r50"])
 def test_every_preset_resolves_for_every_learner(preset, learner, segmenter):
     config = resolve("ytvis2019-20-4", learner, segmenter=segmenter, preset=preset)

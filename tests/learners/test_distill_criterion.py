@@ -1,4 +1,4 @@
-"""A loss of its own for each prediction layer, another matching cost: and nothing else changes."""
+"""A loss of its own for each prediction layer, other weights of the matching cost: and nothing else changes."""
 
 from functools import partial
 
@@ -6,7 +6,8 @@ import pytest
 import torch
 from two_models import make_clip, make_segmenter
 
-from cvis.learners.comformer import product_cost
+from cvis.errors import UserError
+from cvis.segmenters.mask2former import criterion as module
 from cvis.segmenters.mask2former.criterion import softmax_cross_entropy
 from cvis.segmenters.mask2former.matcher import pairwise_cost
 
@@ -53,8 +54,7 @@ def test_each_layer_sees_its_own_logits_and_columns(case):
     [
         dict(classify=softmax_cross_entropy),
         dict(classify=[softmax_cross_entropy] * 3),
-        dict(classify=None, class_weight=None, cost=None),
-        dict(cost=pairwise_cost),
+        dict(classify=None, class_weight=None),
     ],
 )
 def test_the_defaults_are_what_they_were(case, named):
@@ -67,26 +67,35 @@ def test_as_many_losses_as_layers(case, count):
         losses(case, [softmax_cross_entropy] * count)
 
 
-def test_another_cost_changes_the_matching_alone(case):
-    """The first of these costs prefers the query of the lowest index, the second that of the highest."""
+@pytest.mark.parametrize(
+    ("keys", "called", "expected"),
+    [
+        ({}, None, (2, 5, 5)),
+        ({}, 10.0, (2, 5, 5)),
+        (dict(cost_weights="losses"), None, (4, 5, 3)),
+        (dict(cost_weights="losses"), 10.0, (10, 5, 3)),
+    ],
+)
+def test_the_cost_follows_the_losses_if_asked_to(keys, called, expected, monkeypatch):
+    """``called``: the weight that ECLIPSE's recipe gives its classification loss."""
+    segmenter = make_segmenter(criterion=dict(num_points=64, class_weight=4.0, dice_weight=3.0, **keys))
+    segmenter.add_classes((7, 3, 40, 41))
+    clip = make_clip()
     seen = []
 
-    def record(logits, columns, no_object_weight):
-        seen.append(columns)
-        return logits.sum() * 0
+    def record(*tensors, weights):
+        seen.append(tuple(weights))
+        return pairwise_cost(*tensors, weights=weights)
 
-    def prefer(sign):
-        def cost(logits, masks, columns, truth):
-            order = sign * torch.arange(logits.shape[-2], dtype=masks.dtype)
-            return order[:, None].expand(*logits.shape[:-1], columns.shape[-1])
+    monkeypatch.setattr(module, "pairwise_cost", record)
+    outputs = segmenter.decode(segmenter.features(clip.frames, clip.sizes))
+    segmenter.criterion(outputs, clip.targets, class_weight=called)
+    assert seen == [expected] * 3
 
-        return cost
 
-    losses(case, record, cost=prefer(1))
-    assert sorted(seen.pop()[0, :2].tolist()) == [2, 3]
-    losses(case, record, cost=prefer(-1))
-    assert sorted(seen.pop()[0, -2:].tolist()) == [2, 3]
-    assert losses(case, cost=product_cost).keys() == losses(case).keys()
+def test_other_cost_weights_are_refused():
+    with pytest.raises(UserError, match="cost_weights: 'mine': choose one of mask2former, losses"):
+        make_segmenter(criterion=dict(cost_weights="mine"))
 
 
 def test_the_matching_that_methods_ask_for_is_that_of_the_losses(case):

@@ -115,7 +115,6 @@ def test_half_and_half_teaches_unmatched_queries_that_they_are_not_new():
     [
         ("mib", {}),
         ("comformer", {}),
-        ("comformer", dict(focal=True)),
         ("combo", {}),
         ("balconpas", dict(tracks_per_class=2)),
         ("replay", {}),
@@ -138,13 +137,17 @@ def test_step_0_is_plain_training_value_for_value(name, keys):
         assert torch.equal(a.grad, b.grad)
 
 
-def test_soft_masks_have_a_step_0_of_their_own_but_no_teacher_in_it():
-    soft, plain = make_learner("comformer", 1, soft_masks=True), make_learner("comformer", 1)
-    assert (soft.own_step0, plain.own_step0) == (True, False)
-    clip = make_clip((7, 12))
-    losses = [losses_of(one, clip) for one in (soft, plain)]
-    assert losses[0].keys() == losses[1].keys()
-    assert losses[0]["loss_mask"] != losses[1]["loss_mask"]
+def test_soft_masks_and_focal_have_a_step_0_of_their_own_but_no_teacher_in_it():
+    clip, plain = make_clip((7, 12)), make_learner("comformer", 1)
+    assert not plain.own_step0
+    expected = losses_of(plain, clip)
+    for key, loss in (("soft_masks", "loss_mask"), ("focal", "loss_cls")):
+        learner = make_learner("comformer", 1, **{key: True})
+        assert learner.own_step0
+        losses = losses_of(learner, clip)
+        assert losses.keys() == expected.keys()
+        assert losses[loss] != expected[loss]
+    assert losses["loss_mask"] == expected["loss_mask"]  # of focal
 
 
 def test_every_part_of_combo_can_be_switched_off():

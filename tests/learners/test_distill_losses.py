@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from cvis.learners.balconpas import replay_cross_entropy
 from cvis.learners.combo import half_learning_half_distillation
-from cvis.learners.comformer import compete, product_cost
 from cvis.learners.distill import (
     adaptive_mean,
     feature_distance,
@@ -88,21 +87,35 @@ def test_half_learning_half_distillation(case, kinds):
     close(half_learning_half_distillation(logits, columns, 0.7, old, 0.5, 3.0), plain.half_half(*queries, 0.5, 3.0))
 
 
+@pytest.mark.parametrize("balance", [False, True])
 @pytest.mark.parametrize("replayed", [(False, False), (True, False), (True, True)])
-def test_replayed_clips_do_not_teach_no_object(replayed):
+def test_replayed_clips_do_not_teach_no_object(replayed, balance):
+    """Their weight goes to the others' no-object, if there is any, and the divisor is that of plain training."""
     logits, _, columns = draw((2, 2, 2.0, 7))
+    columns[1, 1], columns[0, 2] = 4, 1  # both clips have both kinds
+    places = list(itertools.product(range(BATCH), range(QUERIES)))
+    nothing = [place for place in places if columns[place] == 4]
+    others = [(b, q) for b, q in nothing if not replayed[b]]
     top = bottom = 0.0
-    for b, q in itertools.product(range(BATCH), range(QUERIES)):
+    for b, q in places:
         p, column = plain.probabilities(logits[b, q].tolist()), int(columns[b, q])
-        weight = (0.0 if replayed[b] else 0.1) if column == 4 else 1.0
+        weight = 1.0
+        if column == 4:
+            factor = len(nothing) / len(others) if balance and others else 1.0
+            weight = 0.0 if replayed[b] else 0.1 * factor
         top -= weight * math.log(p[column])
         bottom += weight
-    close(replay_cross_entropy(logits, columns, 0.1, torch.tensor(replayed)), top / bottom)
+    if balance:
+        bottom = len(places) - 0.9 * len(nothing)
+    assert len(nothing) > len(others) or not any(replayed)
+    close(replay_cross_entropy(logits, columns, 0.1, torch.tensor(replayed), balance), top / bottom)
 
 
-def test_a_replayed_batch_without_a_match_costs_nothing():
+@pytest.mark.parametrize("balance", [False, True])
+@pytest.mark.parametrize("weight", [0.0, 0.1])
+def test_a_replayed_batch_without_a_match_costs_nothing(balance, weight):
     logits = torch.randn(1, 3, 4, dtype=torch.float64, requires_grad=True)
-    loss = replay_cross_entropy(logits, torch.full((1, 3), 3), 0.1, torch.tensor([True]))
+    loss = replay_cross_entropy(logits, torch.full((1, 3), 3), weight, torch.tensor([True]), balance)
     loss.backward()
     assert loss.item() == 0
     assert torch.equal(logits.grad, torch.zeros_like(logits))
@@ -125,36 +138,6 @@ def test_feature_distance():
     close(feature_distance(queries, old, weight), top / 3.5)
 
 
-def test_soft_masks_are_the_softmax_over_queries():
-    masks = torch.randn(2, 3, 2, 2, 4, dtype=torch.float64) * 4
-    found = compete(masks).sigmoid()
-    for b, t, y, x in itertools.product(range(2), range(2), range(2), range(4)):
-        expected = plain.probabilities(masks[b, :, t, y, x].tolist())
-        assert found[b, :, t, y, x].tolist() == pytest.approx(expected, abs=2e-6)
-
-
-def test_soft_masks_are_finite_for_a_lone_query_and_for_extreme_ones():
-    for masks in (torch.zeros(1, 1, 1, 2, 2), torch.tensor([1e4, -1e4, 0.0]).view(1, 3, 1, 1, 1)):
-        masks.requires_grad_()
-        found = compete(masks)
-        assert torch.isfinite(found).all()
-        torch.autograd.backward(torch.nn.functional.binary_cross_entropy_with_logits(found, torch.zeros_like(found)))
-        assert torch.isfinite(masks.grad).all()
-    assert compete(torch.zeros(1, 1, 1, 2, 2)).sigmoid().min() > 0.999999 - 1e-6
-
-
-def test_the_cost_of_soft_masks():
-    logits = torch.randn(3, 4, dtype=torch.float64)
-    masks, truth = torch.randn(3, 10, dtype=torch.float64), torch.rand(2, 10, dtype=torch.float64).round()
-    columns = torch.tensor([2, 0])
-    found = product_cost(logits, masks, columns, truth)
-    for query, track in itertools.product(range(3), range(2)):
-        p = plain.probabilities(logits[query].tolist())[columns[track]]
-        m, t = [plain.sigmoid(x) for x in masks[query].tolist()], truth[track].tolist()
-        d = (2 * sum(a * b for a, b in zip(m, t, strict=True)) + 1) / (sum(m) + sum(t) + 1)
-        close(found[query, track], -2 * p * d / (p + d))
-
-
 def test_gradients_are_those_of_the_values():
     """The analytic gradient of every loss equals the differences of its values, with respect to the new model."""
     logits, old, columns = draw((2, 2, 1.5, 3))
@@ -169,10 +152,10 @@ def test_gradients_are_those_of_the_values():
         (lambda z: adaptive_mean(unbiased_distillation(z, old), old), logits),
         (lambda z: _plain(z, old), logits),
         (lambda z: half_learning_half_distillation(z, columns, 0.1, old), logits),
-        (lambda z: replay_cross_entropy(z, columns, 0.1, again), logits),
+        (lambda z: replay_cross_entropy(z, columns, 0.1, again, True), logits),
+        (lambda z: replay_cross_entropy(z, columns, 0.1, again, False), logits),
         (lambda x: feature_distance(x, queries, weight), masks),
         (lambda x: mask_distillation(x, queries), masks),
-        (compete, masks),
     ]
     for loss, at in cases:
         assert torch.autograd.gradcheck(loss, at.clone().requires_grad_())

@@ -38,9 +38,9 @@ class OldView:
         with torch.no_grad():
             return self.segmenter.with_masks(self.memory, self.layers[-1:])[0]
 
-    def proposals(self, clip: Clip, answer: Output | None = None) -> list[ProposedTracks]:
-        """The tracks that it proposes in each clip of the batch; ``answer``: as a method reads it, else its own."""
-        return self.segmenter.proposals(answer or self.answer, self.memory, clip.frames.shape[-2:])
+    def proposals(self, clip: Clip) -> list[ProposedTracks]:
+        """The tracks that it proposes in each clip of the batch."""
+        return self.segmenter.proposals(self.answer, self.memory, clip.frames.shape[-2:])
 
 
 class Teacher(nn.Module, Generic[Model]):

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from cvis.segmenters.background import column_weights, num_classes
-from cvis.segmenters.contract import Classify, Cost
-from cvis.segmenters.mask2former.matcher import Matching, assign, pairwise_cost
+from cvis.segmenters.contract import Classify
+from cvis.segmenters.mask2former.matcher import MASK2FORMER, Matching, assign, pairwise_cost, product_cost
 from cvis.segmenters.mask2former.points import sample, uncertain_points
 from cvis.segmenters.outputs import Output
+
+CostWeights = Literal["mask2former", "losses"]
 
 
 def softmax_cross_entropy(logits: Tensor, columns: Tensor, no_object_weight: float) -> Tensor:
@@ -32,6 +36,9 @@ class Criterion:
         oversample, importance: see :func:`uncertain_points`.
         no_object_weight: weight of the no-object class in the classification loss.
         class_weight, mask_weight, dice_weight: of the three losses.
+        cost_weights: of class, BCE and dice in what the matching minimises: 2, 5, 5 as in ``mask2former``, whatever
+            those of the losses are, or the ``losses``' own, as in the reference codes, in which a ``class_weight``
+            that a call brings counts too.
     """
 
     def __init__(
@@ -43,13 +50,17 @@ class Criterion:
         class_weight: float = 2.0,
         mask_weight: float = 5.0,
         dice_weight: float = 5.0,
+        cost_weights: CostWeights = "mask2former",
     ) -> None:
         if num_points < 1:
             raise ValueError(f"num_points: {num_points}: must be at least 1")
+        if cost_weights not in get_args(CostWeights):
+            raise ValueError(f"cost_weights: {cost_weights!r}: choose one of {', '.join(get_args(CostWeights))}")
         self.num_points = num_points
         self.oversample, self.importance = oversample, importance
         self.no_object_weight = no_object_weight
         self.weights = (class_weight, mask_weight, dice_weight)
+        self.cost_weights = cost_weights
 
     def __call__(
         self,
@@ -58,7 +69,7 @@ class Criterion:
         masks: Sequence[Tensor],
         classify: Classify | Sequence[Classify],
         class_weight: float | None = None,
-        cost: Cost = pairwise_cost,
+        soft_masks: bool = False,
     ) -> dict[str, Tensor]:
         """Losses by name: ``loss_cls``, ``loss_mask``, ``loss_dice`` of the last layer, ``d0.loss_cls``, ... before.
 
@@ -68,15 +79,16 @@ class Criterion:
             masks: per clip [N, T, H, W] bool, padded as the network's input is.
             classify: the classification loss, or one for each prediction layer.
             class_weight: in place of the one given at construction.
-            cost: what the matching minimises.
+            soft_masks: see :class:`~cvis.segmenters.contract.AlignedQueries`; the BCE of a mask is then the one term
+                -t log p, which is enough where probabilities compete, and the matching is by :func:`product_cost`.
         """
         padded = pad_tracks(masks, outputs[0].masks.dtype)
         with torch.autocast(outputs[0].masks.device.type, enabled=False):
-            matching = self.match(outputs, columns, padded, cost=cost)
+            matching = self.match(outputs, columns, padded, class_weight=class_weight, soft_masks=soft_masks)
             logits = [output.logits.to(padded.dtype) for output in outputs]
             classes = self._class_losses(logits, columns, matching, classify)
-            bce, dice = self._mask_losses(outputs, matching, padded, [len(ids) for ids in columns])
-        weights = (self.weights[0] if class_weight is None else class_weight, *self.weights[1:])
+            bce, dice = self._mask_losses(outputs, matching, padded, [len(ids) for ids in columns], soft_masks)
+        weights = self._loss_weights(class_weight)
         losses = {}
         for index in range(len(outputs)):
             prefix = "" if index == len(outputs) - 1 else f"d{index}."
@@ -93,15 +105,18 @@ class Criterion:
         columns: Sequence[Tensor],
         padded: Tensor,
         points: Tensor | None = None,
-        cost: Cost = pairwise_cost,
+        class_weight: float | None = None,
+        soft_masks: bool = False,
     ) -> Matching:
         """Match every layer's queries with the targets, at the same points for all.
 
         Args:
             padded: [B, N, T, H, W], see :func:`pad_tracks`; the costs are computed in its type.
             points: [B, P, 2]; None: uniform at random.
+            class_weight, soft_masks: as of the losses.
         """
-        return assign(self.costs(outputs, columns, padded, points, cost), [len(ids) for ids in columns])
+        costs = self.costs(outputs, columns, padded, points, class_weight, soft_masks)
+        return assign(costs, [len(ids) for ids in columns])
 
     @torch.no_grad()
     def costs(
@@ -110,9 +125,12 @@ class Criterion:
         columns: Sequence[Tensor],
         padded: Tensor,
         points: Tensor | None = None,
-        cost: Cost = pairwise_cost,
+        class_weight: float | None = None,
+        soft_masks: bool = False,
     ) -> Tensor:
         """What :meth:`match` minimises: [L, B, Q, N]; arguments as there."""
+        weights = self._loss_weights(class_weight) if self.cost_weights == "losses" else MASK2FORMER
+        cost = product_cost if soft_masks else partial(pairwise_cost, weights=weights)
         with torch.autocast(padded.device.type, enabled=False):  # the same costs whoever calls
             counts = [len(ids) for ids in columns]
             batch, width = padded.shape[:2]
@@ -129,6 +147,9 @@ class Criterion:
                 values = values.unflatten(1, (-1, frames)).flatten(2)
                 costs.append(cost(output.logits.to(padded.dtype), values, ids, targets))
             return torch.stack(costs)
+
+    def _loss_weights(self, class_weight: float | None) -> tuple[float, float, float]:
+        return (self.weights[0] if class_weight is None else class_weight, *self.weights[1:])
 
     def _class_losses(
         self,
@@ -148,7 +169,12 @@ class Criterion:
         return losses
 
     def _mask_losses(
-        self, outputs: Sequence[Output], matching: Matching, padded: Tensor, counts: Sequence[int]
+        self,
+        outputs: Sequence[Output],
+        matching: Matching,
+        padded: Tensor,
+        counts: Sequence[int],
+        soft_masks: bool,
     ) -> tuple[Tensor, Tensor]:
         """BCE and dice of each layer: two [L]."""
         normaliser = num_tracks(sum(counts), padded.device)  # first of all: every rank takes part, also without tracks
@@ -161,6 +187,7 @@ class Criterion:
             nothing = predicted.flatten(1).sum(1)  # zero, and still part of the graph
             return nothing, nothing
         rows = predicted.flatten(0, 2)[:, None]
+        # of soft masks too where the logit itself is near zero: CoMFormer's softmax comes after the sampling
         points = uncertain_points(rows, self.num_points, self.oversample, self.importance)
         logits = sample(rows, points).view(layers, tracks, frames, -1)
         with torch.no_grad():
@@ -169,13 +196,37 @@ class Criterion:
             values = sample(truth.flatten(0, 1)[:, None], by_mask)
             targets = values.view(tracks, frames, layers, -1).permute(2, 0, 1, 3)
         weight = (matching.query >= 0)[:, :, None].to(padded.dtype) / normaliser
-        bce = F.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(-1)
-        return (bce * weight).sum((1, 2)), (dice_loss(logits, targets) * weight).sum((1, 2))
+        if soft_masks:
+            log_p = logits - log_sum_of_queries(outputs, points.view(*logits.shape, 2), counts)
+            bce, inside = -targets * log_p, log_p.exp()
+        else:
+            bce, inside = F.binary_cross_entropy_with_logits(logits, targets, reduction="none"), logits.sigmoid()
+        return (bce.mean(-1) * weight).sum((1, 2)), (dice_loss(inside, targets) * weight).sum((1, 2))
 
 
-def dice_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """1 - (2 sum(p t) + 1) / (sum p + sum t + 1) over the last axis, p = sigmoid(logits)."""
-    inside = logits.sigmoid()
+def log_sum_of_queries(outputs: Sequence[Output], points: Tensor, counts: Sequence[int]) -> Tensor:
+    """log sum_q exp(z_q) of the mask logits z of all queries at the points of each track: the softmax's denominator.
+
+    Args:
+        outputs: L layers.
+        points: [L, G, T, P, 2].
+        counts: how many of the G tracks each clip has.
+
+    Returns:
+        [L, G, T, P].
+    """
+    sums = []
+    for clip, of_clip in enumerate(points.split(list(counts), dim=1)):
+        masks = torch.stack([output.masks[clip] for output in outputs]).to(points.dtype)  # [L, Q, T, h, w]
+        # the tracks of a clip side by side: its masks, the large part, are not repeated for each of them
+        values = sample(masks.transpose(1, 2).flatten(0, 1), of_clip.transpose(1, 2).flatten(2, 3).flatten(0, 1))
+        layers, tracks, frames, number, _ = of_clip.shape
+        sums.append(values.logsumexp(1).view(layers, frames, tracks, number).transpose(1, 2))
+    return torch.cat(sums, dim=1)
+
+
+def dice_loss(inside: Tensor, targets: Tensor) -> Tensor:
+    """1 - (2 sum(p t) + 1) / (sum p + sum t + 1) over the last axis, p = ``inside``."""
     return 1 - (2 * (inside * targets).sum(-1) + 1) / (inside.sum(-1) + targets.sum(-1) + 1)
 
 

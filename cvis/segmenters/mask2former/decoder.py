@@ -132,6 +132,7 @@ class Decoder(nn.Module):
         groups: Sequence[tuple[QueryGroup, nn.Module]],
         residual: Residual | None = None,
         refine: Callable[[LayerState], Tensor] | None = None,
+        soft_masks: bool = False,
     ) -> Iterator[list[LayerState]]:
         """Decode groups side by side: what a layer makes of the video is made once for all of them.
 
@@ -143,6 +144,7 @@ class Decoder(nn.Module):
             residual: for every group.
             refine: what the last layer reads in place of the state before it: k sets of queries, stacked on the batch
                 axis [k * B, N, D], and so is the last state. Each set looks where the state before it may look.
+            soft_masks: see :func:`allowed_pixels`.
 
         Yields:
             The queries of each group before the first layer, then after each.
@@ -156,7 +158,7 @@ class Decoder(nn.Module):
             level = levels[index % len(levels)]
             projected = layer.project(level)
             for which, (group, head) in enumerate(groups):
-                allowed = allowed_pixels(states[which].mask_embeddings, level.mask_features)
+                allowed = allowed_pixels(states[which].mask_embeddings, level.mask_features, soft_masks)
                 query, seen = states[which].state, projected
                 if refine is not None and layer is self.layers[-1]:
                     query = refine(states[which])
@@ -194,7 +196,7 @@ def mask_logits(embeddings: Tensor, features: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def allowed_pixels(embeddings: Tensor, features: Tensor) -> Tensor:
+def allowed_pixels(embeddings: Tensor, features: Tensor, soft_masks: bool = False) -> Tensor:
     """Masked attention: where each query may look.
 
     Resizing and the inner product are both linear, so the mask features are resized once instead of every
@@ -203,9 +205,15 @@ def allowed_pixels(embeddings: Tensor, features: Tensor) -> Tensor:
     Args:
         embeddings: [B, Q, D] of the last prediction.
         features: [B, T, D, h*w], mask features resized to the level attended to.
+        soft_masks: a query's probability is its softmax over the Q queries, else its sigmoid.
 
     Returns:
-        [B, 1, Q, T*h*w] bool: True inside the predicted mask; all True where the mask is empty.
+        [B, 1, Q, T*h*w] bool: True inside the predicted mask, where its probability is at least 0.5; all True where
+        the mask is empty.
     """
-    inside = mask_logits(embeddings, features).flatten(2) >= 0  # sigmoid >= 0.5, exact in bf16 too
+    logits = mask_logits(embeddings, features).flatten(2)
+    if soft_masks:
+        inside = logits.softmax(1, dtype=torch.promote_types(logits.dtype, torch.float32)) >= 0.5
+    else:
+        inside = logits >= 0  # sigmoid >= 0.5, exact in bf16 too
     return (inside | ~inside.any(-1, keepdim=True))[:, None]

@@ -88,13 +88,13 @@ class Inference:
         """Masks of the n ``kept`` queries at the video's own size, n x frames."""
         height, width = self.size(video.height, video.width)
         tracks: list[list[RLE | None]] = [[] for _ in kept]
-        asked = answers.mask_embeddings[kept] if answers.masks is None else answers.mask_embeddings
+        asked = answers.mask_embeddings if answers.soft_masks else answers.mask_embeddings[kept]
         for start in range(0, len(video), self.window):
             features = memory.mask_features[:, start : start + self.window]
-            logits = mask_logits(asked[None].to(features.dtype), features).float()
-            logits = logits[0] if answers.masks is None else answers.masks(logits)[0, kept]
-            logits = resize(logits, memory.size)[:, :, :height, :width]
-            masks = (resize(logits, (video.height, video.width)) > 0).cpu().numpy()
+            logits = mask_logits(asked[None].to(features.dtype), features)[0].float()
+            logits = resize(resize(logits, memory.size)[:, :, :height, :width], (video.height, video.width))
+            inside = logits.softmax(0)[kept] > 0.5 if answers.soft_masks else logits > 0
+            masks = inside.cpu().numpy()
             for track, frames in zip(tracks, masks, strict=True):
                 track.extend(encode(frame) for frame in frames)
         return tracks

@@ -20,27 +20,52 @@ class Matching:
     query: Tensor  # [L, G] int64: its query in each prediction layer; -1: more tracks than queries
 
 
-def pairwise_cost(logits: Tensor, masks: Tensor, columns: Tensor, targets: Tensor) -> Tensor:
-    """cost = 2 * (-p[class]) + 5 * BCE + 5 * dice, BCE and dice over the M = points * frames of a mask.
+MASK2FORMER = (2.0, 5.0, 5.0)
+"""What class, BCE and dice weigh in the cost."""
+
+
+def pairwise_cost(
+    logits: Tensor, masks: Tensor, columns: Tensor, targets: Tensor, weights: Sequence[float] = MASK2FORMER
+) -> Tensor:
+    """cost = w0 * (-p[class]) + w1 * BCE + w2 * dice, BCE and dice over the M = points * frames of a mask.
 
     Args:
         logits: [..., Q, K+1] class logits.
         masks: [..., Q, M] mask logits at the points.
         columns: [..., N] int64 class columns of the targets.
         targets: [..., N, M] target masks at the points, in [0, 1].
+        weights: w0, w1, w2.
 
     Returns:
         [..., Q, N].
     """
-    wanted = columns[..., None, :].expand(*logits.shape[:-1], columns.shape[-1])
-    probability = logits.softmax(-1).gather(-1, wanted)
-    transposed = targets.transpose(-1, -2)
     # BCE(x, t) = softplus(x) - x * t, so that the pairs need one matrix product
-    bce = (F.softplus(masks).sum(-1, keepdim=True) - masks @ transposed) / masks.shape[-1]
-    inside = masks.sigmoid()
+    bce = (F.softplus(masks).sum(-1, keepdim=True) - masks @ targets.transpose(-1, -2)) / masks.shape[-1]
+    of_class, of_mask, of_dice = weights
+    dice = 1 - _soft_dice(masks.sigmoid(), targets)
+    return -of_class * _wanted(logits, columns) + of_mask * bce + of_dice * dice
+
+
+def product_cost(logits: Tensor, masks: Tensor, columns: Tensor, targets: Tensor) -> Tensor:
+    """cost = -2 p d / (p + d), p the class probability and d = (2 m . t + 1) / (sum m + sum t + 1) the soft dice.
+
+    CoMFormer's, for soft masks: m is the softmax over the queries at the points. Arguments as those of
+    :func:`pairwise_cost`.
+    """
+    probability, dice = _wanted(logits, columns), _soft_dice(masks.softmax(-2), targets)
+    return -2 * probability * dice / (probability + dice)
+
+
+def _wanted(logits: Tensor, columns: Tensor) -> Tensor:
+    """Probabilities [..., Q, N] of the targets' classes."""
+    wanted = columns[..., None, :].expand(*logits.shape[:-1], columns.shape[-1])
+    return logits.softmax(-1).gather(-1, wanted)
+
+
+def _soft_dice(inside: Tensor, targets: Tensor) -> Tensor:
+    """(2 m . t + 1) / (sum m + sum t + 1) of every pair [..., Q, N]."""
     sums = inside.sum(-1, keepdim=True) + targets.sum(-1)[..., None, :]
-    dice = 1 - (2 * inside @ transposed + 1) / (sums + 1)
-    return -2 * probability + 5 * bce + 5 * dice
+    return (2 * inside @ targets.transpose(-1, -2) + 1) / (sums + 1)
 
 
 def assign(costs: Tensor, counts: Sequence[int]) -> Matching:

@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from cvis.errors import UserError
 from cvis.segmenters import background as no_object
 from cvis.segmenters.backbone import build_backbone
-from cvis.segmenters.contract import Classify, ClipTracks, Cost, QueryGroups, Refine
+from cvis.segmenters.contract import Classify, ClipTracks, QueryGroups, Refine
 from cvis.segmenters.groups import QueryGroup
 from cvis.segmenters.heads import ClassHeads, mlp
 from cvis.segmenters.mask2former.checkpoint_names import renamed
 from cvis.segmenters.mask2former.criterion import Criterion, pad_tracks, softmax_cross_entropy
 from cvis.segmenters.mask2former.decoder import Decoder, LayerState, mask_logits, resize
 from cvis.segmenters.mask2former.inference import Inference
-from cvis.segmenters.mask2former.matcher import Matching, pairwise_cost
+from cvis.segmenters.mask2former.matcher import Matching
 from cvis.segmenters.mask2former.pixel_decoder import PixelDecoder
 from cvis.segmenters.mask2former.points import pixel_centres
 from cvis.segmenters.openmmlab import quiet
@@ -134,14 +134,14 @@ class Mask2Former(QueryGroups, ClipTracks):
         read: Callable[[LayerState], Tensor] | None = (
             None if refine is None else lambda state: refine(self._classified([state])[0])
         )
-        decoded = self.decoder(memory, [self._with_mask_head(group)], residual, read)
+        decoded = self.decoder(memory, [self._with_mask_head(group)], residual, read, self.soft_masks)
         *layers, last = [states[0] for states in decoded]
         return self._classified(select_layers([*layers, *last.split(len(memory.mask_features))], which))
 
     def decode_groups(self, memory: Memory) -> list[QueryOutput]:
         """The answer (the last layer) of every group, bit for bit that of decoding it alone, in much less time."""
         everyone = [self._with_mask_head(index) for index in range(len(self.groups))]
-        for states in self.decoder(memory, everyone):
+        for states in self.decoder(memory, everyone, soft_masks=self.soft_masks):
             answers = states
         return [self._classified([answer])[0] for answer in answers]
 
@@ -189,7 +189,6 @@ class Mask2Former(QueryGroups, ClipTracks):
         targets: Sequence[Targets],
         classify: Classify | Sequence[Classify] | None = None,
         class_weight: float | None = None,
-        cost: Cost | None = None,
     ) -> dict[str, Tensor]:
         """Losses of methods "Mask2Former-VIS": see :class:`Criterion`.
 
@@ -198,11 +197,12 @@ class Mask2Former(QueryGroups, ClipTracks):
         """
         columns, masks = self._columns(targets), self._masks(targets)
         classify = classify or softmax_cross_entropy
-        return self._criterion(outputs, columns, masks, classify, class_weight, cost or pairwise_cost)
+        return self._criterion(outputs, columns, masks, classify, class_weight, self.soft_masks)
 
     def match(self, outputs: Sequence[Output], targets: Sequence[Targets]) -> Matching:
         """The Hungarian matching of every prediction layer."""
-        return self._criterion.match(outputs, self._columns(targets), pad_tracks(self._masks(targets)))
+        columns, padded = self._columns(targets), pad_tracks(self._masks(targets))
+        return self._criterion.match(outputs, columns, padded, soft_masks=self.soft_masks)
 
     @torch.no_grad()
     def matched_to(self, output: Output, targets: Sequence[Targets], category_ids: Sequence[int]) -> Tensor:
@@ -218,7 +218,7 @@ class Mask2Former(QueryGroups, ClipTracks):
         """As in training, but at the centres of all pixels of the predicted masks."""
         columns, padded = self._columns(targets), pad_tracks(self._masks(targets), output.masks.dtype)
         points = pixel_centres(*output.masks.shape[-2:]).to(padded).expand(len(targets), -1, -1)
-        costs = self._criterion.costs([output], columns, padded, points)[0]
+        costs = self._criterion.costs([output], columns, padded, points, soft_masks=self.soft_masks)[0]
         return [cost[:, : len(ids)] for cost, ids in zip(costs, columns, strict=True)]
 
     @torch.no_grad()
@@ -234,9 +234,10 @@ class Mask2Former(QueryGroups, ClipTracks):
         proposals = []
         for logits, masks in zip(output.logits, output.masks, strict=True):
             probabilities = logits.softmax(-1)
-            # resizing the masks of queries that propose nothing would cost the most
             proposing = (~no_object.is_no_object(probabilities.argmax(-1), logits)).nonzero().squeeze(1)
-            large = resize(masks[proposing].float(), memory.size)[..., :height, :width].sigmoid()
+            # resizing the masks of queries that propose nothing would cost the most; soft masks need them
+            large = resize((masks if self.soft_masks else masks[proposing]).float(), memory.size)[..., :height, :width]
+            large = large.softmax(0)[proposing] if self.soft_masks else large.sigmoid()
             proposals.append(ProposedTracks(no_object.split(probabilities[proposing].float())[0], large))
         return proposals
 
@@ -259,7 +260,8 @@ class Mask2Former(QueryGroups, ClipTracks):
 
     def _base_answers(self, memory: Memory) -> Answers:
         answer = self._decode(memory, 0, "last")[0]
-        return Answers(no_object.class_probabilities(answer.logits[0]), answer.mask_embeddings[0])
+        scores = no_object.class_probabilities(answer.logits[0])
+        return Answers(scores, answer.mask_embeddings[0], self.soft_masks)
 
     def video_features(self, video: Video) -> Memory:
         """:meth:`features` of a whole video [1, T, ...], window by window."""
