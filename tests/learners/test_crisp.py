@@ -157,9 +157,9 @@ def test_the_prompt_is_the_nearest_of_the_pool_and_goes_into_the_decoder_in_trai
     seen = []
     decode = learner.segmenter.decoder.forward
 
-    def spy(memory, groups, residual=None, **rest):
+    def spy(memory, groups, residual=None, *rest, **named):
         seen.append(residual)
-        return decode(memory, groups, residual, **rest)
+        return decode(memory, groups, residual, *rest, **named)
 
     monkeypatch.setattr(learner.segmenter.decoder, "forward", spy)
     losses_of(learner)

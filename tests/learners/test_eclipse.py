@@ -178,9 +178,9 @@ def test_only_the_newest_group_is_decoded_and_hooks_see_every_layer(monkeypatch)
     original = learner.segmenter.decoder.forward
     decoded = []
 
-    def spy(memory, groups, residual=None, **rest):
+    def spy(memory, groups, residual=None, *rest, **named):
         decoded.append(([group.step for group, _ in groups], residual))
-        return original(memory, groups, residual, **rest)
+        return original(memory, groups, residual, *rest, **named)
 
     monkeypatch.setattr(learner.segmenter.decoder, "forward", spy)
     assert "loss_extra" in learner.loss(make_clip(2))
