@@ -43,7 +43,7 @@ class CoMBO(Distiller):
         rank: r of the adapters (:class:`Adapters`); 0: none.
         hdhl: see :func:`half_learning_half_distillation`; a query is matched if it has a target, annotated or
             pseudo-labelled. Without it, the segmenter's own classification loss.
-        class_weight, kd_weight: of the two halves.
+        class_weight, kd_weight: of the two halves; the first is more than zero.
         ikd_weight: of :func:`importance_distillation`; 0: none.
         importance: of a query: ``matching_cost``, one number for each index, learned from the data of all steps before
             (:meth:`end_task`); ``uniform``: 1; ``confidence`` (not the paper's): in each clip, the old model's greatest
@@ -62,7 +62,7 @@ class CoMBO(Distiller):
         segmenter: Segmenter,
         rank: Annotated[int, Field(ge=0)] = 16,
         hdhl: bool = True,
-        class_weight: Weight = 2.0,
+        class_weight: Annotated[Weight, Field(gt=0)] = 2.0,
         kd_weight: Weight = 5.0,
         ikd_weight: Weight = 3.0,
         importance: Literal["matching_cost", "uniform", "confidence"] = "matching_cost",
@@ -148,9 +148,12 @@ class CoMBO(Distiller):
             proposals = old.proposals(clip)
             targets = with_pseudo_labels(clip, proposals, old.classes, self.min_score, self.min_overlap).targets
         if self.hdhl:
-            halves = partial(half_learning_half_distillation, class_weight=self.class_weight, kd_weight=self.kd_weight)
+            # the criterion is told the weight of the class loss: the cost of a match may follow it (``cost_weights``)
+            halves = partial(
+                half_learning_half_distillation, class_weight=1.0, kd_weight=self.kd_weight / self.class_weight
+            )
             of_layers = [partial(halves, old_logits=layer.logits) for layer in old.layers]
-            losses = self.segmenter.criterion(new, targets, of_layers, class_weight=1.0)
+            losses = self.segmenter.criterion(new, targets, of_layers, self.class_weight)
         else:
             losses = self.segmenter.criterion(new, targets)
         if self.ikd_weight:

@@ -17,6 +17,7 @@ from cvis.engine.run import run
 from cvis.learners import build_learner
 from cvis.learners.combo import importance_distillation
 from cvis.scenario import load_scenario
+from cvis.segmenters.mask2former import criterion
 from cvis.segmenters.mask2former.criterion import pad_tracks
 from cvis.segmenters.mask2former.model import Mask2Former
 from cvis.types import NO_OBJECT, Targets
@@ -206,6 +207,19 @@ def test_classification_is_half_and_half_of_the_answers_in_every_layer():
         rows = ours.logits.flatten(0, 1).tolist(), columns, theirs.logits.flatten(0, 1).tolist()
         name = "loss_cls" if index == len(new) - 1 else f"d{index}.loss_cls"
         assert found[name].item() == pytest.approx(plain.half_half(*rows, 2.0, 5.0), rel=1e-9)
+
+
+@pytest.mark.parametrize(("keys", "weight"), [({}, 2.0), (dict(class_weight=3.0), 3.0), (dict(hdhl=False), 7.0)])
+def test_where_costs_follow_the_losses_a_match_weighs_classes_as_the_class_loss_does(keys, weight, monkeypatch):
+    segmenter = make_segmenter(criterion=dict(num_points=64, class_weight=7.0, cost_weights="losses"))
+    learner = make_learner("combo", 3, segmenter=segmenter, **keys)
+    seen = []
+    original = criterion.pairwise_cost
+    monkeypatch.setattr(
+        criterion, "pairwise_cost", lambda *given, weights: seen.append(weights) or original(*given, weights)
+    )
+    losses_of(learner, make_clip((50,)))
+    assert set(seen) == {(weight, 5.0, 5.0)}
 
 
 def test_a_run_killed_while_it_looks_at_the_data_ends_as_a_whole_one(stream, tmp_path, monkeypatch):
