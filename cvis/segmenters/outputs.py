@@ -59,7 +59,6 @@ class Answers:
 
     scores: Tensor  # [Q, K], -inf: this query does not answer with this class
     mask_embeddings: Tensor  # [Q, D]
-    soft_masks: bool = False  # see cvis.segmenters.contract.AlignedQueries
 
 
 class ProposedTracks(NamedTuple):

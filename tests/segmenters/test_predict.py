@@ -12,7 +12,9 @@ from pycocotools import mask as rle_tools
 
 from cvis.data.frames import resized
 from cvis.errors import UserError
+from cvis.segmenters.background import class_probabilities
 from cvis.segmenters.mask2former.inference import Inference
+from cvis.segmenters.outputs import Answers
 from cvis.types import Video
 
 
@@ -67,6 +69,22 @@ def test_tracks_are_the_plain_recipe(small, video):
                 assert code["size"] == [50, 70]
                 assert isinstance(code["counts"], bytes)
                 assert np.mean(rle_tools.decode(code) != mask) < 1e-3
+
+
+@pytest.mark.parametrize("soft_masks", [False, True])
+def test_masks_are_those_of_the_segmenter_whoever_reads_the_video(small, video, soft_masks):
+    """A learner's own reading, as CoMBO's, says nothing of soft masks: they are a word of the segmenter."""
+    segmenter, clip = small(test=dict(short_side=32)).eval(), video(2)
+    segmenter.soft_masks = soft_masks
+
+    def read(memory):
+        answer = segmenter.decode_queries(memory)[-1]
+        return [Answers(class_probabilities(answer.logits[0]), answer.mask_embeddings[0])]
+
+    ours, own = segmenter.predict(clip, read), segmenter.predict(clip)
+    assert ours.segmentations == own.segmentations
+    segmenter.soft_masks = not soft_masks
+    assert segmenter.predict(clip).segmentations != own.segmentations
 
 
 def test_empty_masks_are_none(small, video):

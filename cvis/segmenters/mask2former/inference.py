@@ -54,14 +54,22 @@ class Inference:
                 images = np.stack([cv2.resize(image, (width, height)) for image in images])
             yield torch.from_numpy(images).permute(0, 3, 1, 2)
 
-    def tracks(self, video: Video, memory: Memory, answers: Sequence[Answers], classes: Sequence[int]) -> Tracks:
+    def tracks(
+        self,
+        video: Video,
+        memory: Memory,
+        answers: Sequence[Answers],
+        classes: Sequence[int],
+        soft_masks: bool = False,
+    ) -> Tracks:
         """The ``top_k`` best pairs of a query and a class of each of the ``answers``, one list behind the other.
 
         Args:
             memory: of the whole video (B = 1).
             classes: data-set ids of the K columns of the scores.
+            soft_masks: see :class:`~cvis.segmenters.contract.AlignedQueries`; shared among the queries of an answer.
         """
-        lists = [self._best(video, memory, answer, classes) for answer in answers]
+        lists = [self._best(video, memory, answer, classes, soft_masks) for answer in answers]
         if len(lists) == 1:
             return lists[0]
         return Tracks(
@@ -71,12 +79,12 @@ class Inference:
             tuple(masks for tracks in lists for masks in tracks.segmentations),
         )
 
-    def _best(self, video: Video, memory: Memory, answers: Answers, classes: Sequence[int]) -> Tracks:
+    def _best(self, video: Video, memory: Memory, answers: Answers, classes: Sequence[int], soft_masks: bool) -> Tracks:
         values, pairs = answers.scores.flatten().topk(min(self.top_k, answers.scores.numel()))
         values, pairs = values[values != -torch.inf], pairs[values != -torch.inf]
         queries, columns = pairs // max(len(classes), 1), pairs % max(len(classes), 1)
         kept, place = queries.unique(return_inverse=True)
-        masks = self._masks(video, memory, answers, kept) if len(kept) else []
+        masks = self._masks(video, memory, answers.mask_embeddings, kept, soft_masks) if len(kept) else []
         return Tracks(
             video.id,
             tuple(classes[column] for column in columns.tolist()),
@@ -84,16 +92,18 @@ class Inference:
             tuple(tuple(masks[index]) for index in place.tolist()),
         )
 
-    def _masks(self, video: Video, memory: Memory, answers: Answers, kept: Tensor) -> list[list[RLE | None]]:
+    def _masks(
+        self, video: Video, memory: Memory, embeddings: Tensor, kept: Tensor, soft_masks: bool
+    ) -> list[list[RLE | None]]:
         """Masks of the n ``kept`` queries at the video's own size, n x frames."""
         height, width = self.size(video.height, video.width)
         tracks: list[list[RLE | None]] = [[] for _ in kept]
-        asked = answers.mask_embeddings if answers.soft_masks else answers.mask_embeddings[kept]
+        asked = embeddings if soft_masks else embeddings[kept]
         for start in range(0, len(video), self.window):
             features = memory.mask_features[:, start : start + self.window]
             logits = mask_logits(asked[None].to(features.dtype), features)[0].float()
             logits = resize(resize(logits, memory.size)[:, :, :height, :width], (video.height, video.width))
-            inside = logits.softmax(0)[kept] > 0.5 if answers.soft_masks else logits > 0
+            inside = logits.softmax(0)[kept] > 0.5 if soft_masks else logits > 0
             masks = inside.cpu().numpy()
             for track, frames in zip(tracks, masks, strict=True):
                 track.extend(encode(frame) for frame in frames)

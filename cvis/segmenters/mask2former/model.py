@@ -256,12 +256,12 @@ class Mask2Former(QueryGroups, ClipTracks):
         """
         memory = self.video_features(video)
         answers = read(memory) if read is not None else [self._base_answers(memory)]
-        return self.inference.tracks(video, memory, answers, self.classes)
+        return self.inference.tracks(video, memory, answers, self.classes, self.soft_masks)
 
     def _base_answers(self, memory: Memory) -> Answers:
         answer = self._decode(memory, 0, "last")[0]
         scores = no_object.class_probabilities(answer.logits[0])
-        return Answers(scores, answer.mask_embeddings[0], self.soft_masks)
+        return Answers(scores, answer.mask_embeddings[0])
 
     def video_features(self, video: Video) -> Memory:
         """:meth:`features` of a whole video [1, T, ...], window by window."""
