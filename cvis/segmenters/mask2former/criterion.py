@@ -38,7 +38,7 @@ class Criterion:
         class_weight, mask_weight, dice_weight: of the three losses.
         cost_weights: of class, BCE and dice in what the matching minimises: 2, 5, 5 as in ``mask2former``, whatever
             those of the losses are, or the ``losses``' own, as in the reference codes, in which a ``class_weight``
-            that a call brings counts too.
+            that a call brings counts too. The cost of soft masks is a product and has no weights.
     """
 
     def __init__(
