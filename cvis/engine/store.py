@@ -20,7 +20,7 @@ from cvis.engine import checkpoint
 from cvis.engine.config import Config
 from cvis.scenario import Task
 
-RECIPE_VERSION = 2
+RECIPE_VERSION = 3
 """Raised when the meaning of a recipe changes, so that older stored models are not reused."""
 
 

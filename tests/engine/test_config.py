@@ -76,7 +76,7 @@ def test_overrides_win_and_keep_their_type():
         ('sampling.short_sides=["a"]', "sampling.short_sides.0: 'a': not possible; it should be a valid integer"),
         ("sampling.short_sides=[]", "sampling.short_sides: []: not possible; list should have at least 1 item"),
         ("runtime.data=5", "runtime.data: 5: not possible; it should be a valid string"),
-        ("segmenter.num_queries=many", "segmenter.num_queries: 'many' is not of the type of its default 20"),
+        ("segmenter.num_queries=many", "segmenter.num_queries: 'many' is not of the type of its default 10"),
         ("learner.type=joint", "--set learner.type: cannot be set"),
         ("names.run=../up", "--set names.run: cannot be set"),
         ("learner={'type': 'joint'}", "--set learner: cannot be set"),
