@@ -15,8 +15,9 @@ segmenter = dict(
     size_divisor=16,
     channels_last=True,
 )
-# 2 prompts for 10 base queries: the least that can name two objects. No-object fixed and its logit as it is: at this size the classes' logits
-# are no probabilities that could be summed into one, as positive deltas do (see docs/design.md, query groups).
+# 2 prompts for 10 base queries: the least that can name two objects. No-object fixed and its logit as it is: at this
+# size the classes' logits are no probabilities that could be summed into one, as positive deltas do (see
+# docs/design.md, query groups).
 learners = dict(
     eclipse=dict(num_prompts=2, deltas=[0.0], train_no_object=False),
     crisp=dict(
