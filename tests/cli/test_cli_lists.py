@@ -79,7 +79,7 @@ def test_segmenters_lists_every_shipped_file_with_its_values():
     content = {info["name"]: info for info in json.loads(call("segmenters", "--json").stdout)}
     tiny = content["mask2former_tiny"]
     assert [name for name, info in content.items() if info["error"]] == []
-    assert (tiny["type"], tiny["parameters"]["num_queries"]) == ("mask2former", 20)
+    assert (tiny["type"], tiny["parameters"]["num_queries"]) == ("mask2former", 10)
     assert "query_groups" in tiny["capabilities"]
     assert "mask2former_tiny" in call("segmenters").stdout
 

@@ -188,7 +188,7 @@ def test_dry_run_lists_what_is_done_and_runs_nothing(engine, tmp_path):
             ["crisp_parts", "--set", "learner.text_encoder.pretrained=none.pt"],  # of the third row
             "row crisp-isc-pi-ic: learner.text_encoder.pretrained: 'none.pt': neither a file nor a tag",
         ),
-        (["crisp_table7", "--preset", "x"], "preset: 'x' does not exist; choose one of crisp_code, crisp_paper"),
+        (["crisp_table7", "--preset", "x"], "preset: 'x' does not exist; choose one of comformer_paper, crisp_code, "),
     ],
 )
 def test_mistakes_are_one_line_and_start_nothing(engine, tmp_path, words, says):
