@@ -1,7 +1,7 @@
 """Is a model on this device the model that it should be?
 
     python benchmarks/device_parity.py --device cuda
-    python benchmarks/device_parity.py --device cuda --run runs/gpu-check/synthetic-20-4/mask2former_tiny/finetune/seed0
+    python benchmarks/device_parity.py --device cuda --run FOLDER_OF_A_RUN_OF_FINETUNE
 
 Compares cvis on the device in fp32 with mmdet's own Mask2Former-VIS of the same weights on the CPU in fp64. With a
 finished run of plain training, compares its last model, on videos of its test set: the device with the CPU, both in

@@ -50,6 +50,7 @@ try parity "$python" benchmarks/device_parity.py --device "$device" \
 for learner in "${learners[@]}"; do
   stream "$learner" "$learner"
 done
+stream comformer-paper comformer --preset comformer_paper # soft masks: the losses look at all queries at every point
 try table cvis compare "$out"
 if ((${#failed[@]})); then
   (IFS=,; printf '\nfailed: %s\n' "${failed[*]}") >&2
