@@ -1,4 +1,4 @@
-# For mask2former_tiny on small frames, from random weights, on a CPU. Chosen by its spread over seeds, see
+# For mask2former_tiny on small frames, from random weights, on a CPU. Its spread over seeds stands in
 # REPRODUCIBILITY.md: many small steps, every one of the same length.
 schedule = dict(
     batch_size=4,
