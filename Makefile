@@ -6,7 +6,7 @@ RUNS ?= runs/demo
 # After fine-tuning, which trains the step 0 that all share. The upper bound takes longest, so it goes first.
 DEMO_LEARNERS ?= joint mib comformer combo balconpas pseudo replay eclipse crisp
 # A quarter of the full schedule at step 0, less afterwards: some ten minutes on two cores. DEMO_ARGS= runs all of it.
-DEMO_ARGS ?= --set schedule.base.iterations=500 --set schedule.incremental.iterations=30
+DEMO_ARGS ?= --set schedule.base.iterations=1000 --set schedule.incremental.iterations=60
 # Learners at a time, one thread each: two threads for one learner would be slower than two learners side by side.
 JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
 PYTEST_ARGS ?= -n 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import platform
 import shutil
 from collections.abc import Callable
@@ -105,10 +104,12 @@ def _try(examine_part: Callable[[], Any]) -> Any:
 def _device() -> dict[str, Any]:
     import torch
 
+    from cvis.engine.environment import available_cpus
+
     gpus = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
     return {
         "cuda": [{"name": gpu.name, "memory_gb": round(gpu.total_memory / 2**30, 1)} for gpu in gpus],
-        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cpus": available_cpus(),
         "threads": torch.get_num_threads(),
     }
 

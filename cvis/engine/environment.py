@@ -81,7 +81,12 @@ def count_workers(asked: int | None, device: torch.device, launcher: str) -> int
     if device.type == "cpu":
         return 0
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if launcher == "pytorch" else 1
-    return max(1, min(MOST_WORKERS, len(os.sched_getaffinity(0)) // processes))
+    return max(1, min(MOST_WORKERS, available_cpus() // processes))
+
+
+def available_cpus() -> int:
+    """CPUs that this process may use; where the system does not tell, all of the machine's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def derive_seed(*parts: object) -> int:
