@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cvis.errors import UserError
 from cvis.segmenters.background import column_weights, num_classes
 from cvis.segmenters.contract import Classify
 from cvis.segmenters.mask2former.matcher import MASK2FORMER, Matching, assign, pairwise_cost, product_cost
@@ -55,7 +56,8 @@ class Criterion:
         if num_points < 1:
             raise ValueError(f"num_points: {num_points}: must be at least 1")
         if cost_weights not in get_args(CostWeights):
-            raise ValueError(f"cost_weights: {cost_weights!r}: choose one of {', '.join(get_args(CostWeights))}")
+            known = ", ".join(get_args(CostWeights))
+            raise UserError(f"segmenter.criterion.cost_weights: {cost_weights!r}: choose one of {known}")
         self.num_points = num_points
         self.oversample, self.importance = oversample, importance
         self.no_object_weight = no_object_weight
