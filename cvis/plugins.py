@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from mmengine.registry import Registry
 
-from cvis import __version__
-from cvis.discovery import modules_of
+from cvis.discovery import Offers, Origin, modules_of
 from cvis.errors import UserError
+from cvis.files import shipped
 from cvis.validation import did_you_mean
 
 Kind = TypeVar("Kind")
 FILE = "path/to/file.py:Class"
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a name comes from; ``error`` says why a plugin could not be loaded."""
-
-    name: str
-    package: str
-    version: str
-    error: str | None = None
 
 
 class Plugins(Generic[Kind]):
@@ -49,8 +38,7 @@ class Plugins(Generic[Kind]):
     def __init__(self, kind: str, package: str, check: Callable[[Any, str], type[Kind]]) -> None:
         self.kind, self.package, self.check = kind, package, check
         self.registry = Registry(kind, scope="cvis")
-        self._loaded = False
-        self._plugins: dict[str, Origin] = {}
+        self.offers = Offers(package, self.taken, lambda found, origin: check(found, f"entry point {origin.name}"))
 
     def register_module(self, name: str) -> Callable[[type], type]:
         """The decorator of a class: ``@LEARNERS.register_module(name="mine")``."""
@@ -58,8 +46,11 @@ class Plugins(Generic[Kind]):
 
     def names(self) -> list[str]:
         """All that can be named, sorted, without those that do not load."""
-        self._load()
-        return sorted(self.registry.module_dict)
+        return sorted({**self.offers.values(), **self._registered()})
+
+    def taken(self) -> set[str]:
+        """Names that no package can have: of classes, and of their files in ``configs``."""
+        return {*self._registered(), *(path.stem for path in (shipped("configs") / f"{self.kind}s").glob("*.py"))}
 
     def find(self, name: str) -> type[Kind]:
         """The class called ``name``, or ``path/to/file.py:Class``.
@@ -67,60 +58,65 @@ class Plugins(Generic[Kind]):
         Raises:
             UserError: no such name, file or class, or a plugin that does not load.
         """
-        if ".py:" in name:
+        if ".py:" in name or name.endswith(".py"):
             return self._from_file(name)
-        known = self.names()
-        if name in known:
-            return self.registry.module_dict[name]
-        if name in self._plugins:
-            plugin = self._plugins[name]
-            raise UserError(f"{self.kind} {name!r} of package {plugin.package} does not load: {plugin.error}")
-        raise UserError(f"{self.kind}: {name!r} does not exist; {did_you_mean(name, [*known, FILE])}")
+        found = self._registered().get(name) or self.offers.values().get(name)
+        if found is not None:
+            return found
+        if reason := self.offers.reason(name):
+            raise UserError(f"{self.kind}: {name!r}: does not load: {reason}; correct or uninstall the package")
+        raise UserError(f"{self.kind}: {name!r} does not exist; {did_you_mean(name, [*self.names(), FILE])}")
 
     def origin(self, name: str) -> Origin:
-        """Who offers the class called ``name``."""
-        self._load()
-        plugin = self._plugins.get(name)
-        if plugin is not None and plugin.error is None:
-            return plugin
-        return Origin(name, "-", "") if ".py:" in name else Origin(name, "cvis", __version__)
+        """Who offers the class called ``name``; what a file registered, or is named by, is no package's."""
+        registered = self.registry.module_dict.get(name)
+        if ".py:" in name or (registered and not registered.__module__.startswith("cvis.")):
+            return Origin(name, "-", "")
+        return self.offers.origin(name)
 
     def broken(self) -> list[Origin]:
         """Plugins that should be there and do not load."""
-        self._load()
-        return [self._plugins[name] for name in sorted(self._plugins) if self._plugins[name].error]
+        return self.offers.broken()
 
-    def _load(self) -> None:
-        """A broken plugin is remembered, not raised."""
-        if not self._loaded:
-            self._loaded = True
-            for _ in modules_of(self.package):
-                pass
-        for point in entry_points(group=self.package):
-            if point.name not in self._plugins:
-                self._plugins[point.name] = self._registered(point)
-
-    def _registered(self, point: Any) -> Origin:
-        package, version = (point.dist.name, point.dist.version) if point.dist else ("?", "?")
-        try:
-            found = self.check(point.load(), f"entry point {point.name} of {package}")
-            self.registry.register_module(name=point.name, module=found)
-        except Exception as error:  # a plugin may fail in any way, and must take nothing down
-            return Origin(point.name, package, version, f"{type(error).__name__}: {error}")
-        return Origin(point.name, package, version)
+    def _registered(self) -> dict[str, type[Kind]]:
+        for _ in modules_of(self.package):  # imported once, by Python's own book-keeping
+            pass
+        return self.registry.module_dict
 
     def _from_file(self, name: str) -> type[Kind]:
-        file, _, attribute = name.rpartition(":")
-        path = Path(file).expanduser().resolve()
+        file, _, attribute = name.rpartition(":") if ".py:" in name else (name, "", "")
+        path = Path(file).expanduser().absolute()
         if not path.is_file():
-            raise UserError(f"{self.kind}: {file}: no such file; give path/to/file.py:Class")
+            raise UserError(f"{self.kind}: {file}: no such file; there is no {path}, give {FILE}")
         try:
-            module = _module(path, path.stat().st_mtime_ns)
+            module = _module(path.resolve(), path.stat().st_mtime_ns)
         except (Exception, SystemExit) as error:  # the user's file may fail in any way; say how, in one line
             raise UserError(f"{self.kind}: {file}: does not import: {type(error).__name__}: {error}") from error
+        if not attribute:
+            raise no_class_named(self.kind, file)
         if not hasattr(module, attribute):
-            raise UserError(f"{self.kind}: {file}: has no class {attribute!r}; give path/to/file.py:Class")
+            hint = did_you_mean(attribute, classes_in(path))
+            raise UserError(f"{self.kind}: {file}: has no class {attribute!r}; {hint}")
         return self.check(getattr(module, attribute), name)
+
+
+def classes_in(path: Path) -> list[str]:
+    """The names of the classes that a Python file defines, without running it; none if it cannot be read as one.
+
+    >>> classes_in(Path(__file__))
+    ['Plugins']
+    """
+    try:
+        body = ast.parse(path.read_bytes()).body
+    except (OSError, SyntaxError, ValueError):
+        return []
+    return [node.name for node in body if isinstance(node, ast.ClassDef)]
+
+
+def no_class_named(kind: str, file: str) -> UserError:
+    """What to say of a Python file that was given without its class."""
+    names = [f"{file}:{name}" for name in classes_in(Path(file).expanduser())]
+    return UserError(f"{kind}: {file}: names no class; choose {' or '.join(names) or FILE}")
 
 
 @lru_cache

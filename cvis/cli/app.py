@@ -49,8 +49,6 @@ COMMANDS = {
     predict: "Run a trained model on your own videos.",
     reproducibility: "Say which cells runs verify, and how.",
     sweep: "Make the runs of one table, and print it.",
-    learners: "List learners, also those of other packages.",
-    segmenters: "List segmenters.",
     doctor: "Report what is installed and what is missing.",
 }
 
@@ -111,5 +109,7 @@ for module, help in COMMANDS.items():
     name = module.__name__.rpartition(".")[2]
     cls = plot.ListsKinds if module is plot else None
     app.command(name, cls=cls, short_help=help, epilog=module.EXAMPLES)(getattr(module, name))
+app.add_typer(learners.app, name="learners")
+app.add_typer(segmenters.app, name="segmenters")
 app.add_typer(scenario.app, name="scenario")
 app.add_typer(data.app, name="data")

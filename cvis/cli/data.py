@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cvis.cli.output import Cell, emit_json, examples, show_table
+from cvis.cli.output import Cell, broken, emit_json, examples, show_table
 
 if TYPE_CHECKING:
     from cvis.data.check import Progress, Report
@@ -18,10 +19,13 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Check a data set, split it, make the synthetic one.",
-    epilog=examples("cvis data check /data/ytvis2019 --dataset ytvis2019", "cvis data synth synthetic"),
+    help="List data sets, check one, split it, make the synthetic one.",
+    epilog=examples(
+        "cvis data list", "cvis data check /data/ytvis2019 --dataset ytvis2019", "cvis data synth synthetic"
+    ),
 )
 
+LIST = examples("cvis data list", "cvis data list --json")
 CHECK = examples(
     "cvis data check /data/ytvis2019 --dataset ytvis2019",
     "cvis data check /data/ovis --dataset ovis --json",
@@ -51,6 +55,22 @@ def check(
         _show(report)
     if not report.ok:
         raise typer.Exit(1)
+
+
+@app.command("list", epilog=LIST)
+def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """List the data sets that cvis knows, and those of installed packages; a broken one with its reason."""
+    from cvis.data.datasets import DATASETS, OFFERED
+
+    known = {**DATASETS, **OFFERED.values()}
+    listed = [(origin, known[origin.name]) for origin in map(OFFERED.origin, known)]
+    if as_json:
+        facts = [{**asdict(o), "title": d.title, "source": d.source, "classes": list(d.categories)} for o, d in listed]
+        emit_json([*facts, *map(asdict, OFFERED.broken())])
+        return
+    rows: list[list[str | Cell]] = [[o.name, f"{o.package} {o.version}", d.title, d.source] for o, d in listed]
+    rows += [[o.name, f"{o.package} {o.version}", broken(o), ""] for o in OFFERED.broken()]
+    show_table(["data set", "package", "", "source"], rows, left=4)
 
 
 @app.command("split", epilog=SPLIT)

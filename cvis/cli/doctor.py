@@ -144,13 +144,14 @@ def _reachable(url: str) -> bool | str:
 
 def _data() -> dict[str, Any]:
     """The train annotations of each data set that must be fetched; None if they are not here."""
-    from cvis.data.datasets import BROKEN, DATASETS, load_plugins, locate_part
+    from cvis.data.datasets import DATASETS, OFFERED, locate_part
 
-    load_plugins()
-    fetched = [name for name, dataset in DATASETS.items() if not (dataset.own_files or dataset.make)]
+    known = {**DATASETS, **OFFERED.values()}
+    fetched = [name for name, dataset in known.items() if not (dataset.own_files or dataset.make)]
     files = {name: locate_part(name, None, "train") for name in fetched}
     here = {name: str(part[0]) if part else None for name, part in files.items()}
-    return {**here, **{name: {"error": f"does not load: {reason}"} for name, reason in BROKEN.items()}}
+    broken = [origin.name for origin in OFFERED.broken() if origin.name not in known]
+    return {**here, **{name: {"error": f"does not load: {OFFERED.reason(name)}"} for name in broken}}
 
 
 def _show(content: dict[str, Any]) -> None:

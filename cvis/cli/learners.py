@@ -1,27 +1,35 @@
-"""``cvis learners``: which methods can be named after ``--learner``, and what can be set."""
+"""``cvis learners``: which methods can be named after ``--learner``, what can be set, and how to begin one."""
 
 from __future__ import annotations
 
 import inspect
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from cvis.cli.output import Cell, emit_json, examples, show_table
+from cvis.cli.new import ListsByDefault, write_package
+from cvis.cli.output import Cell, broken, emit_json, examples, show_table
 
-if TYPE_CHECKING:
-    from cvis.learners.registry import LearnerInfo
+app = typer.Typer(
+    cls=ListsByDefault,
+    rich_markup_mode=None,
+    help="List learners, also those of other packages; say what one is; begin a package of your own.",
+    epilog=examples("cvis learners", "cvis learners crisp", "cvis learners new my_method"),
+)
 
-EXAMPLES = examples(
+LIST = examples(
     "cvis learners",
     "cvis learners crisp",
     "cvis learners my_method.py:MyMethod",
-    "cvis learners --json",
+    "cvis learners list --json",
 )
+NEW = examples("cvis learners new my_method", "cvis learners new my_method --out ~/code/my_method")
 
 
-def learners(
+@app.command("list", epilog=LIST)
+def list_(
     name: Annotated[
         str | None, typer.Argument(help="Only this one, with all its settings: a name, or path/to/file.py:Class.")
     ] = None,
@@ -29,36 +37,44 @@ def learners(
 ) -> None:
     """List learners, also those of other packages; or say what one of them is and what can be set.
 
-    A plugin that does not load is listed with its reason.
+    A plugin that does not load is listed with its reason. The word `list` can be left out.
     """
     from cvis.learners import available
+    from cvis.learners.registry import describe_learner
 
-    if name is not None:
-        _one(name, as_json)
-        return
-    found = available()
+    found = available() if name is None else [describe_learner(name)]
     if as_json:
-        emit_json([asdict(info) for info in found])
-    else:
-        _list(found)
-
-
-def _list(found: list[LearnerInfo]) -> None:
+        emit_json(asdict(found[0]) if name else [asdict(info) for info in found])
+        return
+    if name is not None:
+        _one(name)
+        return
     rows: list[list[str | Cell]] = []
     for info in found:
-        says: str | Cell = Cell(f"broken: {info.error}", style="red") if info.error else info.doc
-        rows.append([info.name, f"{info.package} {info.version}", says])
-    show_table(["learner", "package", ""], rows, left=3)
-    typer.echo("\n`cvis learners NAME` says what one is, what it needs, and what can be set.")
+        settings = ", ".join(f"{key}={default}" for key, default in info.parameters.items())
+        says = broken(info) if info.error else info.doc
+        rows.append([info.name, f"{info.package} {info.version}", ", ".join(info.requires), says, settings])
+    show_table(["learner", "package", "needs", "", "settings"], rows, left=5)
+    typer.echo("\n`cvis learners NAME` says all of one: what it is, what it needs, and what can be set.")
 
 
-def _one(name: str, as_json: bool) -> None:
+@app.command("new", epilog=NEW)
+def new(
+    name: Annotated[str, typer.Argument(help="Of the learner and of its module: lower-case letters, digits, _.")],
+    out: Annotated[Path | None, typer.Option(help="The folder to make. Default: the name, here.")] = None,
+) -> None:
+    """Write a package with a learner of your own: its class, a test by the conformance kit, a README."""
+    from cvis.learners import LEARNERS
+
+    folder = write_package(LEARNERS, name, out)
+    typer.echo(f"{folder}\npip install -e {folder}\npytest {folder}\ncvis run synthetic-20-4 --learner {name}")
+
+
+def _one(name: str) -> None:
     from cvis.learners.registry import describe_learner, find_learner
 
     info = describe_learner(name)
-    if as_json:
-        emit_json(asdict(info))
-        return
+    typer.echo(f"{info.name}, {info.package} {info.version}\n")
     typer.echo(inspect.getdoc(find_learner(name)) or "It says nothing of itself.")
     typer.echo(f"\nNeeds of the segmenter: {', '.join(info.requires) or 'nothing'}.")
     if info.parameters:

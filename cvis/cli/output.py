@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from cvis.report.formats.terminal import aligned
 from cvis.report.value import Cell, Column, Table, numbers, words
 
-__all__ = ["Cell", "emit_json", "examples", "show", "show_table"]
+if TYPE_CHECKING:
+    from cvis.discovery import Origin
+
+__all__ = ["Cell", "broken", "emit_json", "examples", "show", "show_table"]
 
 STYLES = {1: "bold", 2: "underline"}
 """Rank -> style on a terminal."""
@@ -21,6 +24,11 @@ STYLES = {1: "bold", 2: "underline"}
 def examples(*commands: str) -> str:
     """An epilog for ``--help``; ``\\b`` keeps the lines as they are."""
     return "\b\nExamples:\n" + "\n".join(f"  {command}" for command in commands)
+
+
+def broken(origin: Origin) -> Cell:
+    """Why what a package offers cannot be had, in its place in a list."""
+    return Cell(f"broken: {origin.error}", style="red")
 
 
 def emit_json(value: Any) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from cvis.cli.output import Cell, emit_json, examples, show_table
+from cvis.cli.output import Cell, broken, emit_json, examples, show_table
 from cvis.errors import UserError
 
 app = typer.Typer(
@@ -32,15 +33,20 @@ MAKE = examples(
 
 @app.command("list", epilog=LIST)
 def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """List the streams that ship with cvis."""
-    from cvis.scenario.spec import find_scenario, list_scenarios, read_spec
+    """List the streams that ship with cvis, and those of installed packages; a broken one with its reason."""
+    from cvis.scenario.spec import OFFERED, find_scenario, list_scenarios, read_spec
 
-    specs = [read_spec(find_scenario(name)) for name in list_scenarios()]
+    origins = [*map(OFFERED.origin, [*list_scenarios(), *OFFERED.values()]), *OFFERED.broken()]
+    specs = [None if origin.error else read_spec(find_scenario(origin.name)) for origin in origins]
+    listed = list(zip(origins, specs, strict=True))
     if as_json:
-        emit_json([spec.model_dump(mode="json", exclude_none=True) for spec in specs])
+        emit_json([{**asdict(o), **(s.model_dump(mode="json", exclude_none=True) if s else {})} for o, s in listed])
         return
-    rows: list[list[str | Cell]] = [[s.name, s.dataset, s.split, s.visibility, s.description] for s in specs]
-    show_table(["scenario", "data set", "split", "visibility", "description"], rows, left=5)
+    rows: list[list[str | Cell]] = []
+    for origin, spec in listed:
+        fields = [spec.dataset, spec.split, spec.visibility, spec.description] if spec else ["", "", "", broken(origin)]
+        rows.append([origin.name, *fields[:3], f"{origin.package} {origin.version}", fields[3]])
+    show_table(["scenario", "data set", "split", "visibility", "package", "description"], rows, left=6)
 
 
 @app.command("show", epilog=SHOW)

@@ -1,4 +1,4 @@
-"""``cvis segmenters``: which models can be named after ``--segmenter``."""
+"""``cvis segmenters``: which models can be named after ``--segmenter``, and how to begin one."""
 
 from __future__ import annotations
 
@@ -9,51 +9,128 @@ from typing import Annotated, Any
 
 import typer
 
+from cvis.cli.new import ListsByDefault, write_package
 from cvis.cli.output import Cell, emit_json, examples, show_table
+from cvis.errors import UserError
 
-EXAMPLES = examples("cvis segmenters", "cvis segmenters --json")
+app = typer.Typer(
+    cls=ListsByDefault,
+    rich_markup_mode=None,
+    help="List segmenters, also those of other packages; say what one is; begin a package of your own.",
+    epilog=examples("cvis segmenters", "cvis segmenters mask2former_tiny", "cvis segmenters new my_model"),
+)
+
+LIST = examples(
+    "cvis segmenters",
+    "cvis segmenters mask2former_tiny",
+    "cvis segmenters my_model.py:MyModel",
+    "cvis segmenters list --json",
+)
+NEW = examples("cvis segmenters new my_model", "cvis segmenters new my_model --out ~/code/my_model")
 
 
-def segmenters(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """List segmenters: name, package, what they offer to learners, parameters with their values.
+@app.command("list", epilog=LIST)
+def list_(
+    name: Annotated[
+        str | None, typer.Argument(help="Only this one, with all its settings: a name, or path/to/file.py:Class.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List segmenters, or say what one of them is: what it offers to learners, and its parameters with their values.
 
-    Our own are configurations of a type; types of installed packages are built with their defaults.
+    Our own are configurations of a type; types of installed packages are built with their defaults. One that does not
+    load is listed with its reason. The word `list` can be left out.
     """
-    from cvis.files import shipped
-    from cvis.segmenters import SEGMENTERS
-
-    configured = [_described(path.stem, path) for path in sorted((shipped("configs") / "segmenters").glob("*.py"))]
-    types = {segmenter["type"] for segmenter in configured}
-    listed = [*configured, *(_described(name) for name in SEGMENTERS.names() if name not in types)]
-    listed += [_described(origin.name) | {"error": origin.error} for origin in SEGMENTERS.broken()]
+    if name is not None:
+        described = _one(name)
+        emit_json(described) if as_json else _show(described)
+        return
+    listed = _all()
     if as_json:
         emit_json(listed)
         return
     rows: list[list[str | Cell]] = []
-    for segmenter in listed:
-        parameters = ", ".join(f"{key}={value}" for key, value in segmenter["parameters"].items())
-        error = segmenter["error"]
-        says: str | Cell = Cell(f"broken: {error}", style="red") if error else parameters
-        package = f"{segmenter['package']} {segmenter['version']}"
-        offers = ", ".join(segmenter["capabilities"])
-        rows.append([segmenter["name"], segmenter["type"] or "-", package, offers, says])
-    show_table(["segmenter", "type", "package", "offers", "parameters"], rows, left=5)
+    for each in listed:
+        parameters = ", ".join(f"{key}={value}" for key, value in each["parameters"].items())
+        says: str | Cell = Cell(f"broken: {each['error']}", style="red") if each["error"] else each["doc"]
+        package, offers = f"{each['package']} {each['version']}", ", ".join(each["capabilities"])
+        rows.append([each["name"], each["type"] or "-", package, offers, says, parameters])
+    show_table(["segmenter", "type", "package", "offers", "", "parameters"], rows, left=6)
+    typer.echo("\n`cvis segmenters NAME` says all of one: what it is, what it offers, and what can be set.")
+
+
+@app.command("new", epilog=NEW)
+def new(
+    name: Annotated[str, typer.Argument(help="Of the segmenter and of its module: lower-case letters, digits, _.")],
+    out: Annotated[Path | None, typer.Option(help="The folder to make. Default: the name, here.")] = None,
+) -> None:
+    """Write a package with a segmenter of your own: its class, a test by the conformance kit, a README."""
+    from cvis.segmenters import SEGMENTERS
+
+    folder = write_package(SEGMENTERS, name, out)
+    run = f"cvis run synthetic-20-4 --learner finetune --segmenter {name} --schedule tiny"
+    typer.echo(f"{folder}\npip install -e {folder}\npytest {folder}\n{run}")
+
+
+def _all() -> list[dict[str, Any]]:
+    from cvis.segmenters import SEGMENTERS
+
+    configured = [_described(name, path) for name, path in _files().items()]
+    types = {segmenter["type"] for segmenter in configured}
+    others = [_described(name) for name in SEGMENTERS.names() if name not in types]
+    nothing = {"type": None, "doc": "", "capabilities": [], "parameters": {}}
+    broken = [{"name": o.name, "package": o.package, "version": o.version, **nothing, "error": o.error}
+              for o in SEGMENTERS.broken()]  # fmt: skip
+    return [*configured, *others, *broken]
+
+
+def _one(name: str) -> dict[str, Any]:
+    from cvis.segmenters import SEGMENTERS
+
+    file = _files().get(name)
+    if file is None:
+        SEGMENTERS.find(name)  # says what is wrong with a name
+    described = _described(name, file)
+    if described["error"]:
+        raise UserError(f"segmenter: {name}: {described['error']}")
+    return described
+
+
+def _show(described: dict[str, Any]) -> None:
+    from cvis.segmenters import SEGMENTERS
+
+    typer.echo(f"{described['name']}, {described['package']} {described['version']}\n")
+    typer.echo(inspect.getdoc(SEGMENTERS.find(described["type"])) or "It says nothing of itself.")
+    typer.echo(f"\nOffers to learners: {', '.join(described['capabilities']) or 'nothing beside the core'}.")
+    if described["parameters"]:
+        rows: list[list[str | Cell]] = [
+            [f"segmenter.{key}", str(value)] for key, value in described["parameters"].items()
+        ]
+        typer.echo()
+        show_table(["--set", "value"], rows, left=2)
+
+
+def _files() -> dict[str, Path]:
+    from cvis.files import shipped
+
+    return {path.stem: path for path in sorted((shipped("configs") / "segmenters").glob("*.py"))}
 
 
 def _described(name: str, path: Path | None = None) -> dict[str, Any]:
     """A type with its defaults, or with those of a configuration file; a broken one with its reason."""
     from mmengine.config import Config
 
+    from cvis.plugins import first_line
     from cvis.segmenters import SEGMENTERS
     from cvis.segmenters.contract import abilities_of
 
     origin = SEGMENTERS.origin(name)
     described: dict[str, Any] = {"name": name, "package": origin.package, "version": origin.version, "type": None}
-    described.update(capabilities=[], parameters={}, error=None)
+    described.update(doc="", capabilities=[], parameters={}, error=None)
     try:
         settings = dict(Config.fromfile(str(path)).to_dict()["segmenter"]) if path else {"type": name}
         kind = SEGMENTERS.find(settings["type"])
-        described.update(type=settings.pop("type"), capabilities=abilities_of(kind))
+        described.update(type=settings.pop("type"), doc=first_line(kind), capabilities=abilities_of(kind))
         signature = inspect.signature(kind).parameters.values()
         defaults = {p.name: p.default for p in signature if p.default is not inspect.Parameter.empty}
         described["parameters"] = json.loads(json.dumps({**defaults, **settings}, default=str))  # in JSON's own types

@@ -65,7 +65,7 @@ def check(root: Path | str | None, dataset: str, progress: Progress | None = Non
 
     Args:
         root: the data set's folder; ``None``: as :func:`cvis.data.datasets.data_root`.
-        dataset: a name in :data:`cvis.data.datasets.DATASETS`.
+        dataset: a name of `cvis data list`.
         progress: called while frames are read.
 
     Raises:

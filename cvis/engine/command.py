@@ -14,7 +14,7 @@ from typing import Any
 from cvis.engine.config import fingerprint
 from cvis.engine.resolve import parse_value, resolve
 from cvis.errors import UserError
-from cvis.scenario import list_scenarios
+from cvis.scenario.spec import OFFERED, list_scenarios
 
 SAID_OTHERWISE = ("names.", "scenario", "runtime.seed", "learner.type", "segmenter.type")
 
@@ -40,7 +40,7 @@ def rebuilt_command(record: Mapping[str, Any], seeds: Sequence[int]) -> str | No
         return None
     if any(again.get(key) != value for key, value in then.items() if not key.startswith(SAID_OTHERWISE)):
         return None
-    stream = scenario if scenario in list_scenarios() else f"{scenario}.toml"
+    stream = scenario if scenario in (*list_scenarios(), *OFFERED.values()) else f"{scenario}.toml"
     options = (word for option, value in parts.items() for word in (f"--{option}", value))
     words = ["cvis", "run", stream, "--learner", names["learner"], *options]
     if names["run"] != "-".join(filter(None, (names["learner"], names.get("preset")))):

@@ -145,7 +145,8 @@ def fingerprint(values: Mapping[str, Any]) -> dict[str, Any]:
     relevant = {key: value for key, value in values.items() if key != "scenario"}  # the stream's checksum is compared
     relevant["runtime"] = {k: v for k, v in values["runtime"].items() if k not in NO_EFFECT_ON_RESULTS}
     relevant["schedule"] = {**Schedule().model_dump(), **values.get("schedule", {})}
-    relevant["learner"] = {**values["learner"], "type": short_name(values["learner"].get("type", ""))}
+    for part in ("learner", "segmenter"):  # the same file may be named from another folder
+        relevant[part] = {**values[part], "type": short_name(values[part].get("type", ""))}
     return relevant
 
 

@@ -16,6 +16,7 @@ from cvis.errors import UserError
 from cvis.files import shipped
 from cvis.learners import find_learner
 from cvis.learners.settings import check_settings, parameters_of
+from cvis.plugins import classes_in, no_class_named
 from cvis.segmenters import SEGMENTERS
 from cvis.validation import did_you_mean, validate
 
@@ -116,6 +117,8 @@ def _find(kind: str, name: str) -> Path | None:
     """The file called ``name``; None for a learner or a registered segmenter, which need none."""
     folder = shipped("configs") / kind
     path = Path(name).expanduser() if name.endswith(".py") else folder / f"{name}.py"
+    if kind == "segmenters" and name.endswith(".py") and classes_in(path):
+        raise no_class_named("segmenter", name)
     if path.is_file():
         return path
     if kind == "learners" or (kind == "segmenters" and (".py:" in name or name in SEGMENTERS.names())):
@@ -130,8 +133,7 @@ def _read(kind: str, file: Path, learner: str) -> dict[str, Any]:
         content = mmengine.Config.fromfile(str(file)).to_dict()
     except Exception as error:  # a config file is a program: it may fail in any way
         reason = f"{type(error).__name__}: {' '.join(str(error).split()):.150}"
-        hint = "; a model's own file is named with its class, FILE.py:Class" if kind == "segmenters" else ""
-        raise UserError(f"{file}: is not a valid config file: {reason}{hint}") from error
+        raise UserError(f"{file}: is not a valid config file: {reason}") from error
     if kind == "learners":
         settings = {key: value for key, value in content["learner"].items() if key != "type"}
         content = {"learners": {learner: settings}}

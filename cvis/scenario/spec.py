@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from cvis.data.datasets import known
+from cvis.discovery import Offers, Origin
 from cvis.errors import UserError
 from cvis.files import read_toml, shipped
 from cvis.scenario.visibility import OtherClassPolicy, Visibility
@@ -48,26 +49,42 @@ OVERRIDES = ("visibility", "other_class_policy", "split", "test_fraction")
 
 
 def list_scenarios() -> list[str]:
-    """Names of the streams that ship with the package, sorted."""
+    """Names of the streams that ship with cvis, sorted."""
     return sorted(p.stem for p in shipped("scenarios").glob("*.toml") if p.stem not in NOT_STREAMS)
 
 
+def _check(file: Any, origin: Origin) -> Path:
+    if not isinstance(file, Path):
+        raise UserError(f"entry point {origin.name}: {file!r:.60}: is not the pathlib.Path of a .toml file")
+    if (name := read_spec(file).name) != origin.name:
+        raise UserError(f"entry point {origin.name}: {file}: is the stream {name!r}; give both the same name")
+    return file
+
+
+OFFERED = Offers("cvis.scenarios", list_scenarios, _check)
+"""Streams of installed packages: the path of a toml file by its name."""
+
+
 def find_scenario(name_or_path: str | Path) -> Path:
-    """The toml file of a shipped stream, or the given file.
+    """The toml file of a stream that ships with cvis or with an installed package, or the given file.
 
     Raises:
-        UserError: neither.
+        UserError: neither, or the package is broken.
     """
     path = Path(name_or_path).expanduser()
     if path.suffix == ".toml":
         if path.is_file():
             return path
         raise UserError(f"{path}: no such scenario file; make one with cvis scenario make")
-    names = list_scenarios()
-    if str(name_or_path) in names:
-        return shipped("scenarios") / f"{name_or_path}.toml"
-    hint = did_you_mean(str(name_or_path), names)
-    raise UserError(f"scenario: {str(name_or_path)!r}: no such scenario; {hint} (or give a .toml file)")
+    name = str(name_or_path)
+    if name in list_scenarios():
+        return shipped("scenarios") / f"{name}.toml"
+    if (offered := OFFERED.values().get(name)) is not None:
+        return offered
+    if reason := OFFERED.reason(name):
+        raise UserError(f"scenario: {name!r}: does not load: {reason}; correct or uninstall the package")
+    hint = did_you_mean(name, [*list_scenarios(), *OFFERED.values()])
+    raise UserError(f"scenario: {name!r}: no such scenario; {hint} (or give a .toml file)")
 
 
 def read_spec(path: Path, overrides: Mapping[str, Any] | None = None) -> Spec:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import pytest
+from installed import Point, install
 from typer.testing import CliRunner
 
 from cvis import __version__
 from cvis.cli import app, doctor, segmenters
+from cvis.errors import UserError
 from cvis.learners.registry import LearnerInfo
 from cvis.segmenters import Segmenter
 
@@ -33,7 +34,7 @@ def test_learners_says_why_a_plugin_is_broken(monkeypatch):
     ]
     monkeypatch.setattr("cvis.learners.available", lambda: found)
     _, good, bad, *_ = call("learners").stdout.splitlines()
-    assert good.split() == ["good", "pkg", "1.2", "One", "line."]
+    assert good.split() == ["good", "pkg", "1.2", "query_groups", "One", "line.", "weight=10.0,", "mode='a'"]
     assert "broken: ImportError: no module named x" in bad
 
 
@@ -94,31 +95,76 @@ def test_segmenters_of_installed_packages_are_listed_and_found(monkeypatch):
     """As learners are: a type by its entry point, built with its defaults, and a broken one with its reason."""
     import dense_toy
 
-    from cvis import plugins
     from cvis.engine.resolve import resolve
     from cvis.segmenters import SEGMENTERS
 
-    def broken():
-        raise ImportError("No module named 'left_pad'")
-
-    package = SimpleNamespace(name="my-models", version="2.0")
     points = [
-        SimpleNamespace(name="theirs", load=lambda: dense_toy.DenseToy, dist=package),
-        SimpleNamespace(name="gone", load=broken, dist=package),
-        SimpleNamespace(name="abstract", load=lambda: Segmenter, dist=package),
+        Point("theirs", dense_toy.DenseToy, "my-models", "2.0"),
+        Point("gone", ImportError("No module named 'left_pad'")),
+        Point("abstract", Segmenter),
+        Point("mask2former_tiny", dense_toy.DenseToy),
     ]
-    monkeypatch.setattr(plugins, "entry_points", lambda group: points if group == "cvis.segmenters" else [])
-    monkeypatch.setattr(SEGMENTERS, "_plugins", {})
-    try:
-        content = {info["name"]: info for info in json.loads(call("segmenters", "--json").stdout)}
-        theirs = content["theirs"]
-        assert (theirs["package"], theirs["version"], theirs["error"]) == ("my-models", "2.0", None)
-        assert (theirs["capabilities"], theirs["parameters"]) == (["clip_tracks"], {"width": 16})
-        assert "left_pad" in content["gone"]["error"]
-        assert "defines no grow, losses, predict" in content["abstract"]["error"]
-        assert resolve("synthetic-20-4", "finetune", segmenter="theirs").segmenter == {"type": "theirs"}
-    finally:
-        SEGMENTERS.registry.module_dict.pop("theirs", None)
+    install(monkeypatch, {SEGMENTERS.offers: points})
+    content = {info["name"]: info for info in json.loads(call("segmenters", "--json").stdout)}
+    theirs = content["theirs"]
+    assert (theirs["package"], theirs["version"], theirs["error"]) == ("my-models", "2.0", None)
+    assert (theirs["capabilities"], theirs["parameters"]) == (["clip_tracks"], {"width": 16})
+    assert "left_pad" in content["gone"]["error"]
+    assert "defines no grow, losses, predict" in content["abstract"]["error"]
+    assert "the name is taken" in content["mask2former_tiny"]["error"]  # the last of that name, and ours is used
+    assert resolve("synthetic-20-4", "finetune", segmenter="theirs").segmenter == {"type": "theirs"}
+    assert resolve("synthetic-20-4", "finetune").segmenter["type"] == "mask2former"
+
+
+def test_segmenters_of_a_name_says_what_it_is_what_it_offers_and_what_can_be_set():
+    said = call("segmenters", "mask2former_tiny").stdout
+    assert "Offers to learners: clip_tracks, shared_features" in said
+    assert ["segmenter.num_queries", "10"] in [line.split() for line in said.splitlines()]
+    content = json.loads(call("segmenters", "--json", "mask2former_tiny").stdout)
+    assert (content["type"], content["package"], content["parameters"]["num_queries"]) == ("mask2former", "cvis", 10)
+    result = call("segmenters", "mask2former-tiny")
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert "did you mean 'mask2former_tiny'?" in result.stderr
+
+
+def test_scenarios_and_data_sets_of_installed_packages_are_listed_and_found(monkeypatch, tmp_path):
+    from cvis.data import datasets
+    from cvis.data.dataset import Dataset
+    from cvis.scenario import spec
+
+    def stream(name, dataset="mine"):
+        path = tmp_path / f"{name}.toml"
+        path.write_text(f'description = "Theirs"\ndataset = "{dataset}"\nbase = 2\nincrement = 1\n')
+        return path
+
+    streams = [
+        Point("mine-2-1", stream("mine-2-1")),
+        Point("other", stream("mine-3-1")),
+        Point("lost", stream("lost", dataset="nowhere")),
+        Point("text", "json:loads"),
+        Point("ovis-15-5", stream("ovis-15-5")),
+    ]
+    sets = [Point("mine", Dataset("My set", "https://mine.org", {})), Point("odd", "json:loads")]
+    install(monkeypatch, {spec.OFFERED: streams, datasets.OFFERED: sets})
+    listed = {(each["name"], each["package"]): each for each in json.loads(call("scenario", "list", "--json").stdout)}
+    mine = listed["mine-2-1", "my-package"]
+    assert (mine["version"], mine["dataset"], mine["base"], mine["error"]) == ("3.1", "mine", 2, None)
+    assert "is the stream 'mine-3-1'; give both the same name" in listed["other", "my-package"]["error"]
+    assert "'nowhere': there is no such data set" in listed["lost", "my-package"]["error"]
+    assert "is not the pathlib.Path of a .toml file" in listed["text", "my-package"]["error"]
+    assert "the name is taken: cvis has one" in listed["ovis-15-5", "my-package"]["error"]
+    assert listed["ovis-15-5", "cvis"]["error"] is None
+    rows = call("scenario", "list").stdout.splitlines()
+    assert any(row.split() == ["mine-2-1", "mine", "holdout", "overlap", "my-package", "3.1", "Theirs"] for row in rows)
+    assert spec.find_scenario("mine-2-1") == tmp_path / "mine-2-1.toml"
+    with pytest.raises(UserError, match=r"'lost': does not load: .*\(package my-package\); correct or uninstall"):
+        spec.find_scenario("lost")
+
+    known = {each["name"]: each for each in json.loads(call("data", "list", "--json").stdout)}
+    assert (known["mine"]["package"], known["mine"]["title"]) == ("my-package", "My set")
+    assert known["ytvis2019"]["package"] == "cvis"
+    assert "is not a cvis.data.dataset.Dataset" in known["odd"]["error"]
+    assert "broken: entry point odd" in call("data", "list").stdout
 
 
 def test_the_doctor_reports():

@@ -57,7 +57,7 @@ def test_help_takes_less_than_half_a_second():
 
 
 def test_the_commands_are_these():
-    groups = {("scenario",), ("data",)}
+    groups = {("scenario",), ("data",), ("learners",), ("segmenters",)}
     words = {" ".join(path) for path in COMMANDS if path and path not in groups}
     assert words == {
         "export",
@@ -75,11 +75,14 @@ def test_the_commands_are_these():
         "scenario show",
         "scenario make",
         "scenario list",
+        "data list",
         "data check",
         "data split",
         "data synth",
-        "learners",
-        "segmenters",
+        "learners list",
+        "learners new",
+        "segmenters list",
+        "segmenters new",
         "doctor",
     }
 
@@ -99,6 +102,8 @@ def test_every_option_of_an_example_exists(path):
     for line in examples(COMMANDS[path]):
         words = shlex.split(line)[1:]
         named = max((p for p in COMMANDS if tuple(words[: len(p)]) == p), key=len)
+        if named in (("learners",), ("segmenters",)):
+            named = (*named, "list")  # need not be said
         known = {option for parameter in COMMANDS[named].params for option in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= known
         assert named[: len(path)] == path
@@ -106,7 +111,10 @@ def test_every_option_of_an_example_exists(path):
 
 @pytest.mark.parametrize(
     "path",
-    ["compare", "sweep", "score", "scenario show", "scenario list", "data check", "learners", "segmenters", "doctor"],
+    [
+        *("compare", "sweep", "score", "doctor", "scenario show", "scenario list", "data check", "data list"),
+        *("learners list", "segmenters list"),
+    ],
 )
 def test_whatever_reads_has_json(path):
     known = {option for parameter in COMMANDS[tuple(path.split())].params for option in parameter.opts}

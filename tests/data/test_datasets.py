@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint
-
 import pytest
+from installed import Point, install
 
 import cvis.data.datasets as datasets
 from cvis.data.dataset import Dataset, Layout
@@ -13,23 +12,12 @@ from cvis.errors import UserError
 MINE = Dataset("Mine", "https://mine.org", {"train": Layout(("mine.json",), ("frames",))})
 
 
-@pytest.fixture
-def install(monkeypatch):
-    """Let an installed package offer ``name = value``."""
-    monkeypatch.setattr(datasets, "DATASETS", dict(datasets.DATASETS))
-    monkeypatch.setattr(datasets, "BROKEN", {})
-
-    def offer(**values: str) -> None:
-        points = [EntryPoint(name, value, datasets.ENTRY_POINTS) for name, value in values.items()]
-        monkeypatch.setattr(datasets, "entry_points", lambda group: [p for p in points if p.group == group])
-        datasets.load_plugins.cache_clear()
-
-    yield offer
-    datasets.load_plugins.cache_clear()
+def offer(monkeypatch, **values) -> None:
+    install(monkeypatch, {datasets.OFFERED: [Point(name, value) for name, value in values.items()]})
 
 
-def test_a_package_brings_a_data_set(install, tmp_path):
-    install(mine=f"{__name__}:MINE")
+def test_a_package_brings_a_data_set(monkeypatch, tmp_path):
+    offer(monkeypatch, mine=f"{__name__}:MINE")
     assert datasets.known("mine") is MINE
     (tmp_path / "mine.json").touch()
     (tmp_path / "frames").mkdir()
@@ -39,19 +27,18 @@ def test_a_package_brings_a_data_set(install, tmp_path):
 @pytest.mark.parametrize(
     ("value", "reason"), [("no_such_module:X", "No module named"), ("json:loads", "is not a cvis.data.dataset.Dataset")]
 )
-def test_a_broken_package_takes_nothing_down(install, value, reason):
-    install(odd=value, mine=f"{__name__}:MINE")
+def test_a_broken_package_takes_nothing_down(monkeypatch, value, reason):
+    offer(monkeypatch, odd=value, mine=f"{__name__}:MINE")
     assert datasets.known("mine") is MINE
-    with pytest.raises(UserError, match=rf"'odd': does not load: .*{reason}"):
+    with pytest.raises(UserError, match=rf"'odd': does not load: .*{reason}.*\(package my-package\)"):
         datasets.known("odd")
 
 
-def test_a_package_does_not_take_a_shipped_name(install):
+def test_a_package_does_not_take_a_shipped_name(monkeypatch):
     shipped = datasets.known("ovis")
-    install(ovis=f"{__name__}:MINE")
-    datasets.load_plugins()
+    offer(monkeypatch, ovis=f"{__name__}:MINE")
     assert datasets.known("ovis") is shipped
-    assert "of this name already" in datasets.BROKEN["ovis"]
+    assert "the name is taken" in datasets.OFFERED.reason("ovis")
 
 
 def test_an_unknown_name_is_met_with_the_nearest_one_or_all():
@@ -61,10 +48,10 @@ def test_an_unknown_name_is_met_with_the_nearest_one_or_all():
         datasets.known("coco")
 
 
-def test_the_doctor_names_a_broken_package(install, monkeypatch):
+def test_the_doctor_names_a_broken_package(monkeypatch):
     from cvis.cli import doctor
 
-    install(odd="no_such_module:X")
+    offer(monkeypatch, odd="no_such_module:X")
     places = doctor._data()
     assert "No module named" in places["odd"]["error"]
     assert "ovis" in places

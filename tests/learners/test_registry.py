@@ -1,31 +1,15 @@
 """Learners are found by name, from a file, and from installed packages; a broken one takes nothing down."""
 
-from dataclasses import dataclass
-from types import SimpleNamespace
-
 import pytest
+from installed import Point, install
 
-from cvis import plugins as plugins_module
+from cvis.engine.resolve import resolve
 from cvis.errors import UserError
 from cvis.learners import LEARNERS, Learner, available, build_learner, find_learner, registry
 from cvis.learners.finetune import FineTune
 from cvis.learners.joint import Joint
 from cvis.learners.settings import check_settings, parameters_of
 from cvis.segmenters.contract import ClipTracks
-
-
-@dataclass
-class Point:
-    """Stands for an entry point of an installed package."""
-
-    name: str
-    what: object
-    dist: SimpleNamespace
-
-    def load(self):
-        if isinstance(self.what, Exception):
-            raise self.what
-        return self.what
 
 
 class Mine(FineTune):
@@ -38,16 +22,13 @@ class Mine(FineTune):
 
 @pytest.fixture
 def plugins(monkeypatch):
-    package = SimpleNamespace(name="my-learner", version="3.1")
     points = [
-        Point("mine", Mine, package),
-        Point("broken", ImportError("No module named 'left_pad'"), package),
-        Point("not_a_learner", dict, package),
+        Point("mine", Mine),
+        Point("broken", ImportError("No module named 'left_pad'")),
+        Point("quits", SystemExit("of its own accord")),
+        Point("not_a_learner", dict),
     ]
-    monkeypatch.setattr(plugins_module, "entry_points", lambda group: points if group == "cvis.learners" else [])
-    monkeypatch.setattr(LEARNERS, "_plugins", {})
-    yield
-    LEARNERS.registry.module_dict.pop("mine", None)
+    install(monkeypatch, {LEARNERS.offers: points})
 
 
 def test_our_own_are_found_by_name():
@@ -58,24 +39,46 @@ def test_our_own_are_found_by_name():
 def test_plugins_are_listed_with_package_parameters_and_reason(plugins):
     found = {info.name: info for info in available()}
     mine = found["mine"]
-    assert (mine.package, mine.version, mine.doc) == ("my-learner", "3.1", "My method. And more about it.")
+    assert (mine.package, mine.version, mine.doc) == ("my-package", "3.1", "My method. And more about it.")
     assert mine.parameters == {"weight": "2.5", "deep": "False"}
     assert "left_pad" in found["broken"].error
+    assert "of its own accord" in found["quits"].error
     assert "not a subclass" in found["not_a_learner"].error
     assert found["finetune"].package == "cvis"
     assert found["finetune"].error is None
 
 
 def test_a_broken_plugin_says_why_when_it_is_asked_for(plugins):
-    with pytest.raises(UserError, match="'broken' of package my-learner does not load: ImportError: No module"):
+    with pytest.raises(UserError, match=r"'broken': does not load: ImportError: No module .*\(package my-package\)"):
         find_learner("broken")
 
 
-def test_a_plugin_that_takes_a_name_of_ours_is_refused_and_named(plugins, monkeypatch):
-    package = SimpleNamespace(name="rude", version="1")
-    monkeypatch.setattr(plugins_module, "entry_points", lambda group: [Point("finetune", Mine, package)])
-    assert any(info.name == "finetune" and info.error and info.package == "rude" for info in available())
+def test_a_name_of_ours_stays_ours_and_of_two_packages_the_first_has_it(monkeypatch):
+    points = [Point("finetune", Mine, "rude"), Point("new", Mine, "first"), Point("new", Joint, "second")]
+    install(monkeypatch, {LEARNERS.offers: points})
     assert find_learner("finetune") is FineTune
+    assert find_learner("new") is Mine
+    listed = {(info.name, info.package): info.error for info in available() if info.name in ("finetune", "new")}
+    assert listed == {
+        ("finetune", "cvis"): None,
+        ("finetune", "rude"): "the name is taken: cvis has one of its own, which is used",
+        ("new", "first"): None,
+        ("new", "second"): "the name is taken by package first",
+    }
+
+
+def test_a_package_may_register_its_class_too(monkeypatch, tmp_path):
+    """As the modules of this repository do; its name is not taken by itself."""
+    (tmp_path / "cvis_registering.py").write_text(
+        "from cvis.learners.finetune import FineTune\nfrom cvis.learners.registry import LEARNERS\n"
+        '@LEARNERS.register_module(name="registering")\nclass Registering(FineTune):\n    "It does."\n'
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    install(monkeypatch, {LEARNERS.offers: [Point("registering", "cvis_registering:Registering")]})
+    try:
+        assert [(i.doc, i.error) for i in available() if i.name == "registering"] == [("It does.", None)]
+    finally:
+        LEARNERS.registry.module_dict.pop("registering", None)
 
 
 def test_a_learner_without_a_loss_is_refused():
@@ -107,10 +110,21 @@ def test_a_class_in_a_file(tmp_path):
         "from cvis.learners.finetune import FineTune\nclass Better(FineTune):\n    '''Better.'''\nnumber = 3\n"
     )
     assert find_learner(f"{file}:Better").__name__ == "Better"
-    with pytest.raises(UserError, match="has no class 'Worse'"):
+    with pytest.raises(UserError, match="has no class 'Worse'; choose one of Better"):
         find_learner(f"{file}:Worse")
     with pytest.raises(UserError, match="not a subclass"):
         find_learner(f"{file}:number")
+
+
+@pytest.mark.parametrize("ending", ["", ":"])
+def test_a_file_without_its_class_lists_the_classes_in_it(tmp_path, ending):
+    file = tmp_path / "my_method.py"
+    file.write_text("from cvis import Learner\nclass One(Learner): ...\nclass Two(Learner): ...\n")
+    with pytest.raises(UserError) as caught:
+        find_learner(f"{file}{ending}")
+    assert str(caught.value) == f"learner: {file}: names no class; choose {file}:One or {file}:Two"
+    with pytest.raises(UserError, match=rf"segmenter: {file}: names no class; choose {file}:One"):
+        resolve("synthetic-20-4", "finetune", segmenter=str(file))
 
 
 def test_a_file_that_does_not_import_says_why(tmp_path):
@@ -156,7 +170,6 @@ def test_a_method_is_one_file_found_where_it_stands(tmp_path, monkeypatch):
         '@LEARNERS.register_module(name="surprise")\nclass Surprise(FineTune):\n    "A surprise."\n'
     )
     monkeypatch.setattr(cvis.learners, "__path__", [*cvis.learners.__path__, str(tmp_path)])
-    monkeypatch.setattr(LEARNERS, "_loaded", False)
     try:
         assert find_learner("surprise").__name__ == "Surprise"
     finally:

@@ -7,19 +7,26 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 from cvis.data.dataset import Dataset
-from cvis.discovery import declared
+from cvis.discovery import Offers, Origin, declared
 from cvis.errors import UserError
 from cvis.validation import did_you_mean
 
-ENTRY_POINTS = "cvis.datasets"
 DATASETS: dict[str, Dataset] = declared(__name__, "DATASET")
-BROKEN: dict[str, str] = {}
-"""Data sets of installed packages that do not load: name -> why."""
+"""Our own."""
+
+
+def _check(dataset: Any, origin: Origin) -> Dataset:
+    if not isinstance(dataset, Dataset):
+        raise UserError(f"entry point {origin.name}: is not a cvis.data.dataset.Dataset")
+    return dataset
+
+
+OFFERED = Offers("cvis.datasets", lambda: DATASETS, _check)
+"""Those of installed packages."""
 
 
 @dataclass(frozen=True)
@@ -32,35 +39,19 @@ class DataFiles:
     test_frames: Path | None = None
 
 
-@cache
-def load_plugins() -> None:
-    """Add what installed packages offer to :data:`DATASETS`; what does not load is in :data:`BROKEN`."""
-    for point in entry_points(group=ENTRY_POINTS):
-        try:
-            dataset = point.load()
-            if not isinstance(dataset, Dataset):
-                raise TypeError(f"{point.value} is not a cvis.data.dataset.Dataset")
-            if point.name in DATASETS:
-                raise ValueError("there is a data set of this name already")
-            DATASETS[point.name] = dataset
-        except Exception as error:  # a plugin may fail in any way, and must take nothing down
-            package = point.dist.name if point.dist else "?"
-            BROKEN[point.name] = f"{type(error).__name__}: {error} (package {package})"
-
-
 def known(dataset: str) -> Dataset:
     """The data set of this name.
 
     Raises:
         UserError: there is none, or its package is broken.
     """
-    if dataset not in DATASETS:
-        load_plugins()
-    if dataset in DATASETS:
-        return DATASETS[dataset]
-    if dataset in BROKEN:
-        raise UserError(f"dataset: {dataset!r}: does not load: {BROKEN[dataset]}; correct or uninstall the package")
-    raise UserError(f"dataset: {dataset!r}: there is no such data set; {did_you_mean(dataset, DATASETS)}")
+    found = DATASETS.get(dataset) or OFFERED.values().get(dataset)
+    if found is not None:
+        return found
+    if reason := OFFERED.reason(dataset):
+        raise UserError(f"dataset: {dataset!r}: does not load: {reason}; correct or uninstall the package")
+    hint = did_you_mean(dataset, [*DATASETS, *OFFERED.values()])
+    raise UserError(f"dataset: {dataset!r}: there is no such data set; {hint}")
 
 
 def data_root(dataset: str, root: Path | str | None) -> Path:
