@@ -65,12 +65,13 @@ class Plugins(Generic[Kind]):
             return found
         if reason := self.offers.reason(name):
             raise UserError(f"{self.kind}: {name!r}: does not load: {reason}; correct or uninstall the package")
-        raise UserError(f"{self.kind}: {name!r} does not exist; {did_you_mean(name, [*self.names(), FILE])}")
+        known = sorted({*self.names(), *self.taken()})
+        raise UserError(f"{self.kind}: {name!r} does not exist; {did_you_mean(name, [*known, FILE])}")
 
     def origin(self, name: str) -> Origin:
-        """Who offers the class called ``name``; what a file registered, or is named by, is no package's."""
-        registered = self.registry.module_dict.get(name)
-        if ".py:" in name or (registered and not registered.__module__.startswith("cvis.")):
+        """Who offers the class called ``name``; what a file holds, or has registered, is no package's."""
+        foreign = not self.registry.module_dict.get(name, Plugins).__module__.startswith("cvis.")
+        if ".py:" in name or (foreign and name not in self.offers.values()):
             return Origin(name, "-", "")
         return self.offers.origin(name)
 

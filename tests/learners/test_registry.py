@@ -76,7 +76,8 @@ def test_a_package_may_register_its_class_too(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(tmp_path)
     install(monkeypatch, {LEARNERS.offers: [Point("registering", "cvis_registering:Registering")]})
     try:
-        assert [(i.doc, i.error) for i in available() if i.name == "registering"] == [("It does.", None)]
+        listed = [(i.package, i.doc, i.error) for i in available() if i.name == "registering"]
+        assert listed == [("my-package", "It does.", None)]
     finally:
         LEARNERS.registry.module_dict.pop("registering", None)
 
