@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="List data sets, check one, split it, make the synthetic one.",
+    help="List data sets, check or split one, make the synthetic.",
     epilog=examples(
         "cvis data list", "cvis data check /data/ytvis2019 --dataset ytvis2019", "cvis data synth synthetic"
     ),

@@ -15,7 +15,7 @@ from cvis.cli.output import Cell, broken, emit_json, examples, show_table
 app = typer.Typer(
     cls=ListsByDefault,
     rich_markup_mode=None,
-    help="List learners, also those of other packages; say what one is; begin a package of your own.",
+    help="List learners, describe one, begin one of your own.",
     epilog=examples("cvis learners", "cvis learners crisp", "cvis learners new my_method"),
 )
 
@@ -63,7 +63,10 @@ def new(
     name: Annotated[str, typer.Argument(help="Of the learner and of its module: lower-case letters, digits, _.")],
     out: Annotated[Path | None, typer.Option(help="The folder to make. Default: the name, here.")] = None,
 ) -> None:
-    """Write a package with a learner of your own: its class, a test by the conformance kit, a README."""
+    """Write a package with a learner of your own.
+
+    It is complete as it stands: the entry point in pyproject.toml, a class, a test by the conformance kit, a README.
+    """
     from cvis.learners import LEARNERS
 
     folder = write_package(LEARNERS, name, out)

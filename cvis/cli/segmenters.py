@@ -16,7 +16,7 @@ from cvis.errors import UserError
 app = typer.Typer(
     cls=ListsByDefault,
     rich_markup_mode=None,
-    help="List segmenters, also those of other packages; say what one is; begin a package of your own.",
+    help="List segmenters, describe one, begin one of your own.",
     epilog=examples("cvis segmenters", "cvis segmenters mask2former_tiny", "cvis segmenters new my_model"),
 )
 
@@ -64,7 +64,10 @@ def new(
     name: Annotated[str, typer.Argument(help="Of the segmenter and of its module: lower-case letters, digits, _.")],
     out: Annotated[Path | None, typer.Option(help="The folder to make. Default: the name, here.")] = None,
 ) -> None:
-    """Write a package with a segmenter of your own: its class, a test by the conformance kit, a README."""
+    """Write a package with a segmenter of your own.
+
+    It is complete as it stands: the entry point in pyproject.toml, a class, a test by the conformance kit, a README.
+    """
     from cvis.segmenters import SEGMENTERS
 
     folder = write_package(SEGMENTERS, name, out)
