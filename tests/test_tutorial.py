@@ -91,6 +91,8 @@ def test_what_is_installed_is_listed_with_its_package(site):
     assert ["ewc", "cvis-ewc", "1.0.0"] in [line.split()[:3] for line in cvis("learners").splitlines()]
     sieve = {info["name"]: info for info in json.loads(cvis("segmenters", "--json"))}["sieve"]
     assert (sieve["package"], sieve["parameters"], sieve["error"]) == ("sieve", {"dim": 16}, None)
+    for name in ("sieve", "models/sieve/sieve.py:Sieve"):
+        assert "Offers to learners: nothing beside the core." in cvis("segmenters", name)
     said = CliRunner().invoke(app, ["learners", "new", "ewc"]).stderr
     assert said == "cvis: learner: 'ewc': exists already, in package cvis-ewc; choose another name\n"
 

@@ -69,7 +69,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
         emit_json([*facts, *map(asdict, OFFERED.broken())])
         return
     rows: list[list[str | Cell]] = [[o.name, f"{o.package} {o.version}", d.title, d.source] for o, d in listed]
-    rows += [[o.name, f"{o.package} {o.version}", broken(o), ""] for o in OFFERED.broken()]
+    rows += [[o.name, f"{o.package} {o.version}", broken(o.error), ""] for o in OFFERED.broken()]
     show_table(["data set", "package", "", "source"], rows, left=4)
 
 

@@ -52,7 +52,7 @@ def list_(
     rows: list[list[str | Cell]] = []
     for info in found:
         settings = ", ".join(f"{key}={default}" for key, default in info.parameters.items())
-        says = broken(info) if info.error else info.doc
+        says = broken(info.error) if info.error else info.doc
         rows.append([info.name, f"{info.package} {info.version}", ", ".join(info.requires), says, settings])
     show_table(["learner", "package", "needs", "", "settings"], rows, left=5)
     typer.echo("\n`cvis learners NAME` says all of one: what it is, what it needs, and what can be set.")

@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
 from cvis.report.formats.terminal import aligned
 from cvis.report.value import Cell, Column, Table, numbers, words
-
-if TYPE_CHECKING:
-    from cvis.discovery import Origin
 
 __all__ = ["Cell", "broken", "emit_json", "examples", "show", "show_table"]
 
@@ -26,9 +23,9 @@ def examples(*commands: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  {command}" for command in commands)
 
 
-def broken(origin: Origin) -> Cell:
+def broken(error: str | None) -> Cell:
     """Why what a package offers cannot be had, in its place in a list."""
-    return Cell(f"broken: {origin.error}", style="red")
+    return Cell(f"broken: {error}", style="red")
 
 
 def emit_json(value: Any) -> None:

@@ -44,8 +44,9 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
         return
     rows: list[list[str | Cell]] = []
     for origin, spec in listed:
-        fields = [spec.dataset, spec.split, spec.visibility, spec.description] if spec else ["", "", "", broken(origin)]
-        rows.append([origin.name, *fields[:3], f"{origin.package} {origin.version}", fields[3]])
+        fields = (spec.dataset, spec.split, spec.visibility) if spec else ("", "", "")
+        says = spec.description if spec else broken(origin.error)
+        rows.append([origin.name, *fields, f"{origin.package} {origin.version}", says])
     show_table(["scenario", "data set", "split", "visibility", "package", "description"], rows, left=6)
 
 

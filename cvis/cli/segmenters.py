@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from cvis.cli.new import ListsByDefault, write_package
-from cvis.cli.output import Cell, emit_json, examples, show_table
+from cvis.cli.output import Cell, broken, emit_json, examples, show_table
 from cvis.errors import UserError
 
 app = typer.Typer(
@@ -52,7 +53,7 @@ def list_(
     rows: list[list[str | Cell]] = []
     for each in listed:
         parameters = ", ".join(f"{key}={value}" for key, value in each["parameters"].items())
-        says: str | Cell = Cell(f"broken: {each['error']}", style="red") if each["error"] else each["doc"]
+        says: str | Cell = broken(each["error"]) if each["error"] else each["doc"]
         package, offers = f"{each['package']} {each['version']}", ", ".join(each["capabilities"])
         rows.append([each["name"], each["type"] or "-", package, offers, says, parameters])
     show_table(["segmenter", "type", "package", "offers", "", "parameters"], rows, left=6)
@@ -81,10 +82,8 @@ def _all() -> list[dict[str, Any]]:
     configured = [_described(name, path) for name, path in _files().items()]
     types = {segmenter["type"] for segmenter in configured}
     others = [_described(name) for name in SEGMENTERS.names() if name not in types]
-    nothing = {"type": None, "doc": "", "capabilities": [], "parameters": {}}
-    broken = [{"name": o.name, "package": o.package, "version": o.version, **nothing, "error": o.error}
-              for o in SEGMENTERS.broken()]  # fmt: skip
-    return [*configured, *others, *broken]
+    empty: dict[str, Any] = {"type": None, "doc": "", "capabilities": [], "parameters": {}}
+    return [*configured, *others, *({**empty, **asdict(origin)} for origin in SEGMENTERS.broken())]
 
 
 def _one(name: str) -> dict[str, Any]:
