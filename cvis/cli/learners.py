@@ -77,7 +77,8 @@ def _one(name: str) -> None:
     from cvis.learners.registry import describe_learner, find_learner
 
     info = describe_learner(name)
-    typer.echo(f"{info.name}, {info.package} {info.version}\n")
+    package = f", {info.package} {info.version}" if info.version else ""  # a file has none
+    typer.echo(f"{info.name}{package}\n")
     typer.echo(inspect.getdoc(find_learner(name)) or "It says nothing of itself.")
     typer.echo(f"\nNeeds of the segmenter: {', '.join(info.requires) or 'nothing'}.")
     if info.parameters:

@@ -101,7 +101,8 @@ def _one(name: str) -> dict[str, Any]:
 def _show(described: dict[str, Any]) -> None:
     from cvis.segmenters import SEGMENTERS
 
-    typer.echo(f"{described['name']}, {described['package']} {described['version']}\n")
+    package = f", {described['package']} {described['version']}" if described["version"] else ""
+    typer.echo(f"{described['name']}{package}\n")
     typer.echo(inspect.getdoc(SEGMENTERS.find(described["type"])) or "It says nothing of itself.")
     typer.echo(f"\nOffers to learners: {', '.join(described['capabilities']) or 'nothing beside the core'}.")
     if described["parameters"]:
