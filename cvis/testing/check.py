@@ -1,0 +1,99 @@
+"""What a check is: a function of the thing under test that returns, or raises a sentence with the remedy."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cvis.plugins import Plugins
+
+Check = Callable[[Any], None]
+"""Its name is what reports call it, the first paragraph of its docstring what it holds and why."""
+
+
+class Failed(AssertionError):
+    """One sentence for each failure, with the remedy."""
+
+
+class NotApplicable(Exception):
+    """Why a check says nothing of this learner or segmenter."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a check says."""
+
+    check: str
+    status: Literal["passed", "failed", "not applicable"]
+    says: str = ""
+
+
+def outcome(check: Check, subject: Any) -> Outcome:
+    """Run one check."""
+    try:
+        check(subject)
+    except Failed as error:
+        return Outcome(title(check), "failed", " ".join(str(error).split()))
+    except NotApplicable as error:
+        return Outcome(title(check), "not applicable", str(error))
+    return Outcome(title(check), "passed")
+
+
+def require(outcomes: Iterable[Outcome]) -> None:
+    """All checks, then one exception for what failed.
+
+    Raises:
+        Failed: a line for each failed check.
+    """
+    failures = [f"{each.check}: {each.says}" for each in outcomes if each.status == "failed"]
+    if failures:
+        raise Failed("\n".join(failures))
+
+
+def title(check: Check) -> str:
+    """
+    >>> title(outcome)
+    'outcome'
+    """
+    return check.__name__.strip("_").replace("_", " ")
+
+
+def described(checks: Sequence[Check]) -> list[tuple[str, str]]:
+    """Name of each check, and what it holds."""
+    return [(title(check), " ".join((inspect.getdoc(check) or "").split("\n\n")[0].split())) for check in checks]
+
+
+@contextmanager
+def named(plugins: Plugins, given: type | str) -> Iterator[str]:
+    """The name under which a run finds a class, or what was named already.
+
+    Raises:
+        UserError: it is no class of that kind.
+    """
+    if isinstance(given, str):
+        yield given
+        return
+    kind = plugins.check(given, getattr(given, "__name__", repr(given)))
+    names = plugins.names()
+    registered = plugins.registry.module_dict
+    known = [name for name in names if registered[name] is kind]
+    name = known[0] if known else kind.__name__ + "_" * (kind.__name__ in names)
+    registered.setdefault(name, kind)
+    try:
+        yield name
+    finally:
+        if not known:
+            del registered[name]
+
+
+def listed(names: Iterable[str], limit: int = 4) -> str:
+    """
+    >>> listed("abcdef")
+    "'a', 'b', 'c', 'd' and 2 more"
+    """
+    every = list(names)
+    text = ", ".join(map(repr, every[:limit]))
+    return text if len(every) <= limit else f"{text} and {len(every) - limit} more"
