@@ -77,7 +77,9 @@ class Guarded(TyperGroup):
             frames = [] if ctx.params["debug"] else frames_of_author(error)
             if not frames:
                 raise
-            typer.echo(f"Traceback of the plugin's own code (--debug shows all):\n{excerpt(frames)}", err=True, nl=False)
+            typer.echo(
+                f"Traceback of the plugin's own code (--debug shows all):\n{excerpt(frames)}", err=True, nl=False
+            )
             raise _say(f"cvis: {sentence(error, frames)}; the fault is in this file", PLUGIN_ERROR) from error
 
     def _invoke(self, ctx: Any) -> Any:

@@ -37,13 +37,17 @@ def end_task(learner: Learner, task: Task, config: Config) -> None:
     """The learner's ``end_task``, from a seed of its own.
 
     Raises:
-        UserError: it makes state that ``begin_task`` does not make, which a resumed run would not have.
+        StateError: it makes state that ``begin_task`` does not make, which a resumed run would not have.
     """
     seed_everything(derive_seed(config.runtime.seed, "end", task.index))
     learner.eval()
     before = entries(learner)
     learner.end_task(task)
     check_entries(learner, before, "end_task")
+
+
+class StateError(UserError):
+    """State that a resumed run would not have."""
 
 
 Entries = dict[str, tuple[Any, tuple[int, ...] | None]]
@@ -59,21 +63,23 @@ def check_entries(learner: nn.Module, before: Entries, method: str) -> None:
     """That ``method`` has changed values only: what it makes, no optimiser trains and no resumed run rebuilds.
 
     Raises:
-        UserError: names the first entry that is new, has another shape, or is another parameter than before.
+        StateError: names the first entry that is new, has another shape, or is another parameter than before.
     """
     for name, (parameter, shape) in entries(learner).items():
         says = f"{type(learner).__name__}.{method}: {name!r}"
         if name not in before:
             kind = "buffer" if parameter is None else "parameter, which no optimiser trains"
             remedy = "make it in __init__ or begin_task, of a shape that depends on the task alone"
-            raise UserError(f"{says}: is a new {kind}, and a resumed run would not have it; {remedy}")
+            raise StateError(f"{says}: is a new {kind}, and a resumed run would not have it; {remedy}")
         known, old = before[name]
         if shape != old:
             remedy = "shapes may depend on the tasks seen, not on their data; give it its full size in begin_task"
-            raise UserError(f"{says}: has the shape {_text(shape)}, not {_text(old)} as begin_task left it; {remedy}")
+            raise StateError(f"{says}: has the shape {_text(shape)}, not {_text(old)} as begin_task left it; {remedy}")
         if parameter is not known:
             remedy = "change its values in place: with torch.no_grad(): parameter.copy_(values)"
-            raise UserError(f"{says}: is another parameter than the one in training, which has no effect now; {remedy}")
+            raise StateError(
+                f"{says}: is another parameter than the one in training, which has no effect now; {remedy}"
+            )
 
 
 def _shape(value: Any) -> tuple[int, ...] | None:

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from cvis.blame import frames_of_author, sentence
 from cvis.engine.environment import seed_everything
 from cvis.engine.losses import LossError, total_loss
+from cvis.engine.tasks import StateError
+from cvis.errors import UserError
 from cvis.learners import Learner
 from cvis.scenario import AnnotationLeak
 from cvis.testing.check import Failed, NotApplicable, listed
@@ -39,8 +41,10 @@ def new_classes(trial: Trial) -> None:
     error = trial.error
     if error is None:
         return
-    if isinstance(error, (LossError, AnnotationLeak)):
+    if isinstance(error, (LossError, StateError, AnnotationLeak)):
         raise NotApplicable(f"another check says why {trial.where} fails")
+    if isinstance(error, UserError):
+        raise Failed(str(error)) from error
     frames = frames_of_author(error, {trial.kind.__module__.split(".")[0]})
     said = sentence(error, frames) if frames else f"{type(error).__name__}: {error}"
     raise Failed(f"{trial.where}: {said}; make it work for any number of new classes") from error
@@ -100,11 +104,11 @@ def own_step0(trial: Trial) -> None:
         raise NotApplicable("it trains step 0 its own way" if len(trial.tasks) > 1 else "its stream has one step")
     learner = trial.rebuilt(0)
     try:
-        mine = float(_total(trial, learner, learner, 0))
+        mine = _total(trial, learner, learner, 0).item()
     except Exception as error:  # the engine never asks either
         raise NotApplicable("its loss cannot be asked for in step 0, and is not") from error
     learner = trial.rebuilt(0)
-    plain = float(_total(trial, learner, learner.segmenter, 0))
+    plain = _total(trial, learner, learner.segmenter, 0).item()
     if not math.isclose(mine, plain, rel_tol=1e-3):
         raise Failed(
             f"loss: is {mine:.4g} for a batch of step 0, where plain training has {plain:.4g}, and own_step0 is False: "

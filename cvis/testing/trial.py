@@ -172,7 +172,7 @@ class Trial:
         return next(iter(training_clips(learner, task, self.config, CPU, ITERATIONS)))
 
     def poisoned(self, index: int, old_too: bool) -> tuple[Task, ...]:
-        """The stream with wrong annotations of all but step ``index``'s classes, and the old ones' if not ``old_too``."""
+        """The stream with wrong annotations of all but step ``index``'s classes; ``old_too``: of old ones as well."""
         task = self.tasks[index]
         own = task.new_classes if old_too else task.seen_classes
         file = poisoned(self.file, self.folder / "poisoned", own, task.old_classes)
