@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cvis.errors import UserError, short
+from cvis.segmenters import Segmenter
 
 
 class LossError(UserError):
@@ -47,9 +48,9 @@ def total_loss(losses: Any, learner: nn.Module, where: str, first: bool = False)
 
 def returned_by(learner: nn.Module) -> str:
     """Whose losses these are, as its author calls them: a segmenter's, if one of our learners only hands them on."""
-    segmenter = getattr(learner, "segmenter", learner)
+    segmenter = learner if isinstance(learner, Segmenter) else learner.segmenter
     ours = type(learner).__module__.startswith("cvis.") and not type(segmenter).__module__.startswith("cvis.")
-    return f"{type(segmenter).__name__}.losses" if ours else f"{type(learner).__name__}.loss"
+    return f"{type(segmenter).__name__}.losses" if ours or learner is segmenter else f"{type(learner).__name__}.loss"
 
 
 def kind_of(value: Any) -> str:
@@ -60,4 +61,6 @@ def kind_of(value: Any) -> str:
     """
     if isinstance(value, Tensor):
         return f"a tensor of shape {list(value.shape)}"
-    return "None" if value is None else f"the {type(value).__name__} {short(value, 40)}"
+    if isinstance(value, (str, int, float)):
+        return f"the {type(value).__name__} {short(value, 40)}"
+    return "None" if value is None else f"a {type(value).__name__}"

@@ -25,10 +25,10 @@ def losses(trial: Trial) -> None:
 
     The engine sums them; of anything else it could not say what was trained.
     """
-    steps, error = trial.steps, trial.error
+    error = trial.error
     if isinstance(error, LossError) or (error is not None and "is not finite" in str(error)):
         raise Failed(str(error)) from error
-    if len(steps) <= trial.own:
+    if len(trial.steps) <= trial.own:
         raise NotApplicable("it did not come to a loss")
 
 
@@ -37,7 +37,6 @@ def new_classes(trial: Trial) -> None:
 
     What works with one class a step breaks easily with five, and the other way round.
     """
-    trial.steps  # noqa: B018  # runs it
     error = trial.error
     if error is None:
         return
@@ -56,7 +55,6 @@ def gradients(trial: Trial) -> None:
     What gets gradients and is in no group never learns; what is in a group and no parameter of the learner is in no
     checkpoint.
     """
-    trial.whole  # noqa: B018  # or not applicable
     learner = trial.rebuilt(trial.incremental)
     names = {id(parameter): name for name, parameter in learner.named_parameters()}
     declared = [parameter for group in learner.param_groups() for parameter in group["params"]]
@@ -82,7 +80,6 @@ def frozen_parts(trial: Trial) -> None:
 
     Methods that promise not to forget, and the storage of a step, which holds changes only, rest on it.
     """
-    trial.whole  # noqa: B018  # or not applicable
     learner = trial.rebuilt(trial.incremental)
     declared = {id(p) for group in learner.param_groups() for p in group["params"]}
     before = {name: value.detach().clone() for name, value in _frozen(learner.segmenter, declared)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cvis.engine import checkpoint
 from cvis.engine.tasks import StateError, begin_task
-from cvis.scenario import AnnotationLeak
+from cvis.scenario import AnnotationLeak, audit
 from cvis.testing.check import Failed, NotApplicable, listed
 from cvis.testing.plain import differing, numbers
 from cvis.testing.trial import CPU, Step, Trial, dying_after
@@ -49,7 +49,6 @@ def state_dict(trial: Trial) -> None:
 
     That is how a stored model is opened; what only ``loss`` or ``end_task`` makes could not be loaded.
     """
-    trial.steps  # noqa: B018  # runs it
     if isinstance(trial.error, StateError):
         raise Failed(str(trial.error)) from trial.error
     stored = trial.whole[-1].state
@@ -78,7 +77,14 @@ def other_labels(trial: Trial) -> None:
         raise Failed(str(trial.error)) from trial.error
     _require_same_seed(trial)
     index = trial.incremental
-    tasks = trial.poisoned(index, old_too=not trial.build().replays)
+    learner, task = trial.rebuilt(index), trial.tasks[index]
+    shown = learner.train_data(task)
+    ids = [sorted(shown.classes_of(video.id)) for video in shown.videos]
+    try:
+        audit(ids, task, [video.name for video in shown.videos], learner.replays)
+    except AnnotationLeak as error:
+        raise Failed(str(error)) from error
+    tasks = trial.poisoned(index, old_too=not learner.replays)
     learner = trial.rebuilt(index, tasks)
     trial.train(learner, tasks[index])
     if different := _difference(trial.finish(learner, tasks[index]), trial.whole[index]):
@@ -91,7 +97,6 @@ def replays(trial: Trial) -> None:
 
     Tables tell methods with a memory of data from those without.
     """
-    trial.whole  # noqa: B018  # or not applicable
     if len(trial.tasks) == 1:
         raise NotApplicable("its stream has one step")
     learner = trial.rebuilt(trial.incremental)

@@ -90,7 +90,7 @@ class Trial:
         self.kind = find_learner(learner)
         self.scenario = load_scenario(self.file)
         self.tasks = self.kind.stream(self.scenario).tasks
-        self.error: Exception | None = None
+        self._error: Exception | None = None
         self.where = ""
         self.kept: dict[str, str] = {}  # what checks find out once for several of them
         self._step0: dict[str, Tensor] | None = None
@@ -99,6 +99,11 @@ class Trial:
     def steps(self) -> list[Step]:
         """The undisturbed run; where it breaks, ``error`` says why, and ``where``."""
         return list(self._undisturbed())
+
+    @property
+    def error(self) -> Exception | None:
+        """What broke the undisturbed run."""
+        return None if len(self.steps) == len(self.tasks) else self._error
 
     @property
     def whole(self) -> list[Step]:
@@ -133,13 +138,17 @@ class Trial:
 
         Args:
             tasks: to go through in place of the stream's.
+
+        Raises:
+            NotApplicable: see ``whole``.
         """
+        done = self.whole
         tasks = self.tasks if tasks is None else tasks
         learner = self.build()
         for task in tasks[:index]:
             begin_task(learner, task, self.config, CPU)
         if index:
-            checkpoint.load_state(learner, self.steps[index - 1].state, self.folder / "step")
+            checkpoint.load_state(learner, done[index - 1].state, self.folder / "step")
         begin_task(learner, tasks[index], self.config, CPU)
         return learner
 
@@ -196,7 +205,7 @@ class Trial:
         try:
             yield
         except Exception as error:  # an author's code may fail in any way
-            self.error = error
+            self._error = error
 
     @property
     def _last(self) -> Path:
