@@ -7,7 +7,6 @@ from collections.abc import Collection
 from importlib.metadata import entry_points
 from types import FrameType
 
-GROUPS = ("cvis.learners", "cvis.segmenters", "cvis.datasets")
 FILES = "cvis_user_"
 """What the modules begin with that are made of a user's file (see cvis/plugins.py)."""
 
@@ -21,8 +20,8 @@ def frames_of_author(error: BaseException, authors: Collection[str] = ()) -> lis
     Args:
         authors: packages whose code counts as a plugin's, beside those that entry points and files name.
     """
-    known = {*authors, *(point.module.split(".")[0] for group in GROUPS for point in entry_points(group=group))}
-    known -= {"cvis"}
+    offers, groups = entry_points(), (group for group in entry_points().groups if group.startswith("cvis."))
+    known = {*authors, *(p.module.split(".")[0] for group in groups for p in offers.select(group=group))} - {"cvis"}
 
     def is_author(frame: FrameType) -> bool:
         root = str(frame.f_globals.get("__name__", "")).split(".")[0]

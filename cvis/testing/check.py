@@ -63,7 +63,10 @@ def title(check: Check) -> str:
 
 def described(checks: Sequence[Check]) -> list[tuple[str, str]]:
     """Name of each check, and what it holds."""
-    return [(title(check), " ".join((inspect.getdoc(check) or "").split("\n\n")[0].split())) for check in checks]
+    first = ((inspect.getdoc(check) or "").split("\n\n")[0] for check in checks)
+    return [
+        (title(check), " ".join(holds.split()).replace("``", "`")) for check, holds in zip(checks, first, strict=True)
+    ]
 
 
 @contextmanager
@@ -79,9 +82,10 @@ def named(plugins: Plugins, given: type | str) -> Iterator[str]:
     kind = plugins.check(given, getattr(given, "__name__", repr(given)))
     names = plugins.names()
     registered = plugins.registry.module_dict
-    known = [name for name in names if registered[name] is kind]
+    known = [name for name in names if plugins.find(name) is kind]
     name = known[0] if known else kind.__name__ + "_" * (kind.__name__ in names)
-    registered.setdefault(name, kind)
+    if not known:
+        registered[name] = kind
     try:
         yield name
     finally:

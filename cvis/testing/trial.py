@@ -67,7 +67,7 @@ class Step:
     task: Task
     state: dict[str, Any]  # copies of state_dict
     plain: dict[str, Any]  # see cvis.testing.plain
-    tracks: list[Tracks]  # of the test videos
+    tracks: list[Tracks]  # of the test part, which is one video
 
 
 class Trial:
@@ -84,7 +84,7 @@ class Trial:
         self.folder = folder
         stream = folder / "stream"
         stream.mkdir()
-        self.file = make_stream(stream, STEPS, test_videos=2)
+        self.file = make_stream(stream, STEPS, test_videos=1)
         overrides = (*SMALL, *SMALLER.get(segmenter, ()), *settings)
         self.config: Config = resolve(str(self.file), learner, segmenter, "tiny", overrides)
         self.kind = find_learner(learner)

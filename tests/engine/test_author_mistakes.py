@@ -225,7 +225,8 @@ def test_a_package_is_known_by_its_entry_points(monkeypatch):
     except KeyError as caught:
         error = caught
     assert blame.frames_of_author(error) == []
-    monkeypatch.setattr(blame, "entry_points", lambda group: [SimpleNamespace(module="theirs.models")])
+    points = SimpleNamespace(groups={"cvis.learners"}, select=lambda group: [SimpleNamespace(module="theirs.models")])
+    monkeypatch.setattr(blame, "entry_points", lambda: points)
     frames = blame.frames_of_author(error)
     assert [line for _, line in frames] == [3, 2]
     assert blame.sentence(error, frames) == "f: their.py:2: KeyError: 'x'"
