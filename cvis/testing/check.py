@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from cvis.blame import frames_of_author, sentence
+from cvis.errors import UserError
 from cvis.plugins import Plugins
 
 Check = Callable[[Any], None]
@@ -32,14 +34,25 @@ class Outcome:
 
 
 def outcome(check: Check, subject: Any) -> Outcome:
-    """Run one check."""
+    """Run one check of a learner's :class:`~cvis.testing.trial.Trial` or a segmenter's specimen."""
     try:
         check(subject)
     except Failed as error:
         return Outcome(title(check), "failed", " ".join(str(error).split()))
     except NotApplicable as error:
         return Outcome(title(check), "not applicable", str(error))
+    except Exception as error:  # an author's code may fail in any way, here where an undisturbed run does not
+        remedy = "see docs/checks.md for what is done to it here"
+        return Outcome(title(check), "failed", f"raises {said(error, subject.authors)}; {remedy}")
     return Outcome(title(check), "passed")
+
+
+def said(error: Exception, authors: Collection[str] = ()) -> str:
+    """An exception in one line, with the author's line if it is her code's; ``authors``: whose packages are hers."""
+    frames = frames_of_author(error, authors)
+    if frames:
+        return sentence(error, frames)
+    return " ".join((str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}").split())
 
 
 def require(outcomes: Iterable[Outcome]) -> None:

@@ -15,11 +15,11 @@ from cvis.testing.trial import Trial
 CHECKS: tuple[Check, ...] = (
     losses,
     new_classes,
-    gradients,
-    frozen_parts,
     same_seed,
     resume,
     state_dict,
+    gradients,
+    frozen_parts,
     other_labels,
     replays,
     own_step0,

@@ -8,14 +8,13 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from cvis.blame import frames_of_author, sentence
 from cvis.engine.environment import seed_everything
 from cvis.engine.losses import LossError, total_loss
 from cvis.engine.tasks import StateError
 from cvis.errors import UserError
 from cvis.learners import Learner
 from cvis.scenario import AnnotationLeak
-from cvis.testing.check import Failed, NotApplicable, listed
+from cvis.testing.check import Failed, NotApplicable, listed, said
 from cvis.testing.plain import same
 from cvis.testing.trial import Trial
 
@@ -44,9 +43,8 @@ def new_classes(trial: Trial) -> None:
         raise NotApplicable(f"another check says why {trial.where} fails")
     if isinstance(error, UserError):
         raise Failed(str(error)) from error
-    frames = frames_of_author(error, {trial.kind.__module__.split(".")[0]})
-    said = sentence(error, frames) if frames else f"{type(error).__name__}: {error}"
-    raise Failed(f"{trial.where}: {said}; make it work for any number of new classes") from error
+    what = said(error, trial.authors)
+    raise Failed(f"{trial.where}: {what}; make it work for any number of new classes") from error
 
 
 def gradients(trial: Trial) -> None:

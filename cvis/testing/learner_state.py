@@ -52,9 +52,7 @@ def state_dict(trial: Trial) -> None:
     if isinstance(trial.error, StateError):
         raise Failed(str(trial.error)) from trial.error
     stored = trial.whole[-1].state
-    learner = trial.build()
-    for task in trial.tasks:
-        begin_task(learner, task, trial.config, CPU)
+    learner = trial.rebuilt(len(trial.tasks) - 1)
     new = learner.state_dict()
     if different := [n for n in {**stored, **new} if n not in stored or n not in new]:
         remedy = "make the same parameters and buffers in begin_task, whatever happened in between"

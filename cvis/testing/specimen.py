@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from cvis.blame import frames_of_author, sentence
 from cvis.data.clips import ClipDataset, collate
 from cvis.engine.environment import seed_everything
 from cvis.engine.losses import LossError, total_loss
@@ -19,7 +18,7 @@ from cvis.engine.train import clip_sampling
 from cvis.scenario import load_scenario
 from cvis.segmenters import Segmenter, build_segmenter
 from cvis.segmenters.contract import ability_name
-from cvis.testing.check import Failed, NotApplicable
+from cvis.testing.check import Failed, NotApplicable, said
 from cvis.testing.stream import make_stream
 from cvis.testing.trial import SMALL, SMALLER, STEPS
 from cvis.types import Clip, Targets, Video
@@ -115,6 +114,5 @@ class Specimen:
         try:
             return method(*arguments, **named)
         except Exception as error:  # an author's code may fail in any way
-            frames = frames_of_author(error, self.authors)
-            said = sentence(error, frames) if frames else f"{type(error).__name__}: {error}"
-            raise Failed(f"{what}: raises {said}; see cvis.segmenters.contract for what it is given") from error
+            remedy = "see cvis.segmenters.contract for what it is given"
+            raise Failed(f"{what}: raises {said(error, self.authors)}; {remedy}") from error

@@ -24,7 +24,7 @@ from cvis.learners import Learner, build_learner, find_learner
 from cvis.learners.finetune import FineTune
 from cvis.scenario import Task, load_scenario
 from cvis.segmenters import build_segmenter
-from cvis.testing.check import NotApplicable
+from cvis.testing.check import Failed, NotApplicable, said
 from cvis.testing.plain import plain_state
 from cvis.testing.stream import make_stream, poisoned
 from cvis.types import Clip, Tracks
@@ -93,6 +93,7 @@ class Trial:
         self._error: Exception | None = None
         self.where = ""
         self.kept: dict[str, str] = {}  # what checks find out once for several of them
+        self.authors = {self.kind.__module__.split(".")[0]}
         self._step0: dict[str, Tensor] | None = None
 
     @cached_property
@@ -140,16 +141,25 @@ class Trial:
             tasks: to go through in place of the stream's.
 
         Raises:
-            NotApplicable: see ``whole``.
+            Failed: that is not possible; said once.
+            NotApplicable: it was said already, or see ``whole``.
         """
         done = self.whole
         tasks = self.tasks if tasks is None else tasks
-        learner = self.build()
-        for task in tasks[:index]:
-            begin_task(learner, task, self.config, CPU)
-        if index:
-            checkpoint.load_state(learner, done[index - 1].state, self.folder / "step")
-        begin_task(learner, tasks[index], self.config, CPU)
+        if "rebuilt" in self.kept:
+            raise NotApplicable("a resumed run cannot be set up, which another check says")
+        try:
+            learner = self.build()
+            for task in tasks[:index]:
+                begin_task(learner, task, self.config, CPU)
+            if index:
+                checkpoint.load_state(learner, done[index - 1].state, self.folder / f"step{index - 1}")
+            begin_task(learner, tasks[index], self.config, CPU)
+        except Exception as error:  # an author's code may fail in any way
+            self.kept["rebuilt"] = "not possible"
+            remedy = "begin_task must need nothing that training or end_task left in plain attributes"
+            what = f"begin_task of steps 0 to {index}, as a resumed run calls it: {said(error, self.authors)}"
+            raise Failed(f"{what}; {remedy}") from error
         return learner
 
     def train(self, learner: Learner, task: Task, resumed: bool = False) -> None:

@@ -131,6 +131,24 @@ class NotStored(PlainAttribute):
         return {name: value / self.mean for name, value in losses.items()}
 
 
+class NeedsItsEnd(FineTune):
+    def begin_task(self, task):
+        super().begin_task(task)
+        self.last = None if task.is_base else self.done
+
+    def end_task(self, task):
+        self.done = task.index
+
+
+class NeedsItsPast(FineTune):
+    def loss(self, clip):
+        assert self.done or not self.segmenter.classes[2:]
+        return super().loss(clip)
+
+    def end_task(self, task):
+        self.done = True
+
+
 class MadeInLoss(FineTune):
     def loss(self, clip):
         if not hasattr(self, "scale"):
@@ -224,6 +242,12 @@ WRONG = [
     (Unseeded, "same seed", r"two runs with the same seed; draw random numbers from torch"),
     (PlainAttribute, "resume", r"self\.mean: differs between an undisturbed and a resumed step 1; keep .* in a buffer"),
     (NotStored, "resume", r"self\.mean: differs between an undisturbed and a resumed step 1"),
+    (
+        NeedsItsEnd,
+        "resume",
+        r"as a resumed run calls it: NeedsItsEnd\.begin_task: .*: AttributeError: .*'done'; begin_task must",
+    ),
+    (NeedsItsPast, "resume", r"raises NeedsItsPast\.loss: .*: AttributeError: .*'done'; see docs/checks\.md"),
     (MadeInLoss, "state dict", r"MadeInLoss\.loss: 'scale': is a new parameter, which no optimiser trains.*begin_task"),
     (Counting, "state dict", r"'seen2': has the shape \[3\] when trained, \[1\] when rebuilt"),
     (Peeking, "other labels", r"'peeked' differ at the end of step 1 once other steps' annotations are wrong"),
@@ -265,6 +289,8 @@ def test_a_learner_that_does_not_train_fails_once():
     statuses = [each.status for each in learner_outcomes(ThreeAtMost, "dense_toy")]
     assert statuses.count("failed") == 1
     assert statuses.count("passed") == 1  # its losses
+    statuses = [each.status for each in learner_outcomes(NeedsItsEnd, "dense_toy")]
+    assert statuses.count("failed") == 1
 
 
 class Heavy(FineTune):
