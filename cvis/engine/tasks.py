@@ -84,7 +84,7 @@ def check_entries(learner: nn.Module, before: Entries, method: str) -> None:
 
 def _shape(value: Any) -> tuple[int, ...] | None:
     """None: no tensor, or one that waits for its first batch (nn.LazyLinear)."""
-    known = isinstance(value, Tensor) and not isinstance(value, nn.parameter.UninitializedTensorMixin)
+    known = isinstance(value, Tensor) and not isinstance(value, (nn.UninitializedParameter, nn.UninitializedBuffer))
     return tuple(value.shape) if known else None
 
 

@@ -14,6 +14,7 @@ from cvis.engine.tasks import StateError
 from cvis.errors import UserError
 from cvis.learners import Learner
 from cvis.scenario import AnnotationLeak
+from cvis.segmenters import Segmenter
 from cvis.testing.check import Failed, NotApplicable, listed, said
 from cvis.testing.plain import same
 from cvis.testing.trial import Trial
@@ -130,7 +131,7 @@ def seen_classes(trial: Trial) -> None:
                 raise Failed(f"{where}: segmentations: not one for each frame; put None where the object is absent")
 
 
-def _total(trial: Trial, learner: Learner, asked: nn.Module, index: int | None = None) -> Tensor:
+def _total(trial: Trial, learner: Learner, asked: Learner | Segmenter, index: int | None = None) -> Tensor:
     """The sum of the losses of a batch, the same batch and random numbers at every call."""
     task = trial.tasks[trial.incremental if index is None else index]
     clip = trial.clip(task, learner)

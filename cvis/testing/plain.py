@@ -29,7 +29,7 @@ def plain_state(module: nn.Module) -> dict[str, Any]:
     Numbers, texts, tensors, arrays, generators and containers of these, buffers that are not stored, and the weights of
     modules that hide in a container.
     """
-    found = {}
+    found: dict[str, Any] = {}
     for path, part in module.named_modules():
         attributes = {n: v for n, v in vars(part).items() if n not in KEPT_BY_TORCH}
         attributes |= {n: part._buffers[n] for n in part._non_persistent_buffers_set if n in part._buffers}

@@ -14,7 +14,7 @@ from cvis.testing.check import Failed, NotApplicable
 from cvis.testing.specimen import Specimen
 from cvis.types import Clip
 
-CLOSE = dict(rtol=1e-3, atol=1e-4)
+RTOL, ATOL = 1e-3, 1e-4
 """What other batches may change: the order in which numbers are added up."""
 
 
@@ -36,7 +36,7 @@ def batch_invariance(it: Specimen) -> None:
     if isinstance(model, ClipTracks):
         alone += model.clip_tracks(one)[0]
         among += model.clip_tracks(both)[0]
-    if not all(a.shape == b.shape and torch.allclose(a, b, **CLOSE) for a, b in zip(alone, among, strict=True)):
+    if not all(a.shape == b.shape and torch.allclose(a, b, RTOL, ATOL) for a, b in zip(alone, among, strict=True)):
         remedy = "normalise each clip by itself, in eval mode at least"
         raise Failed(f"a clip alone and the same clip beside another have other features or tracks; {remedy}")
 
@@ -72,7 +72,7 @@ def shared_features(it: Specimen) -> None:
     maps = it.call("extract", model.extract, clip.frames, clip.sizes)
     before = [level.detach().clone() for level in maps.levels]
     shared = it.total(model, clip, "a batch with maps", maps=maps)
-    if not torch.allclose(plain, shared, **CLOSE):
+    if not torch.allclose(plain, shared, RTOL, ATOL):
         raise Failed(f"losses: {shared:.5g} with maps and {plain:.5g} without; let losses read maps where it gets them")
     if not all(map(torch.equal, before, maps.levels)):
         raise Failed("losses: changes the maps that it is given; the old model reads them too: work on a copy")
