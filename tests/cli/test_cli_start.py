@@ -80,6 +80,8 @@ def test_the_commands_are_these():
         "data synth",
         "learners",
         "segmenters",
+        "check-learner",
+        "check-segmenter",
         "doctor",
     }
 
