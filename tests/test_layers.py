@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "cvis"
-LAYERS = ("data", "scenario", "segmenters", "learners", "evaluation", "runs", "engine", "report", "cli")
-FOUNDATION = {"types", "errors", "files", "atomic", "discovery", "validation", "plugins"}
+LAYERS = ("data", "scenario", "segmenters", "learners", "evaluation", "runs", "engine", "testing", "report", "cli")
+FOUNDATION = {"types", "errors", "files", "atomic", "discovery", "validation", "plugins", "blame"}
 MAX_LINES = 350
 LIGHT = ("data", "evaluation", "runs", "report")
 """Layers that never name what takes seconds to import, but for the two files that feed the training."""

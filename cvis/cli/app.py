@@ -1,18 +1,23 @@
 """All commands in one place, and what a mistake looks like: one line on stderr and exit code 2.
 
-Each module defines the command that it is named after, and its ``EXAMPLES``. A traceback is a bug of ours.
+Each module defines the command that it is named after, and its ``EXAMPLES``. A traceback is a bug of ours, unless the
+fault is in the code of a plugin: its author is shown her own lines. With ``--debug`` everything has its traceback.
 """
 
 from __future__ import annotations
 
 import errno
+import traceback
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from cvis import __version__
+from cvis.blame import excerpt, frames_of_author, sentence
 from cvis.cli import (
+    check_learner,
+    check_segmenter,
     compare,
     data,
     doctor,
@@ -34,6 +39,7 @@ from cvis.cli import (
 from cvis.cli.output import examples
 from cvis.errors import UserError
 
+PLUGIN_ERROR = 1
 USER_ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 COMMANDS = {
@@ -49,6 +55,8 @@ COMMANDS = {
     predict: "Run a trained model on your own videos.",
     reproducibility: "Say which cells runs verify, and how.",
     sweep: "Make the runs of one table, and print it.",
+    check_learner: "Check that a learner keeps its contract.",
+    check_segmenter: "Check that a segmenter keeps its contract.",
     doctor: "Report what is installed and what is missing.",
 }
 
@@ -56,10 +64,28 @@ COMMANDS = {
 class Guarded(TyperGroup):
     """The root group: turns the exceptions a user can cause into one line and an exit code."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """``--debug`` may stand behind the command too, where one adds it after a failure."""
+        return super().parse_args(ctx, sorted(args, key=lambda word: word != "--debug"))
+
     def invoke(self, ctx: Any) -> Any:
+        try:
+            return self._invoke(ctx)
+        except Exception as error:
+            frames = [] if ctx.params["debug"] else frames_of_author(error)
+            if not frames:
+                raise
+            typer.echo(
+                f"Traceback of the plugin's own code (--debug shows all):\n{excerpt(frames)}", err=True, nl=False
+            )
+            raise _say(f"cvis: {sentence(error, frames)}; the fault is in this file", PLUGIN_ERROR) from error
+
+    def _invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except UserError as error:
+            if ctx.params["debug"]:
+                traceback.print_exc()
             raise _say(f"cvis: {error}", USER_ERROR) from error
         except KeyboardInterrupt as error:
             resumes = "; the same command resumes" if ctx.invoked_subcommand == "run" else ""
@@ -101,6 +127,9 @@ def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", envvar="CVIS_DEBUG", help="Show the traceback of every error.")
+    ] = False,
 ) -> None:
     """The benchmark suite for continual video instance segmentation."""
 
@@ -108,7 +137,7 @@ def _root(
 for module, help in COMMANDS.items():
     name = module.__name__.rpartition(".")[2]
     cls = plot.ListsKinds if module is plot else None
-    app.command(name, cls=cls, short_help=help, epilog=module.EXAMPLES)(getattr(module, name))
+    app.command(name.replace("_", "-"), cls=cls, short_help=help, epilog=module.EXAMPLES)(getattr(module, name))
 app.add_typer(learners.app, name="learners")
 app.add_typer(segmenters.app, name="segmenters")
 app.add_typer(scenario.app, name="scenario")

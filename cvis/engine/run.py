@@ -33,6 +33,7 @@ from cvis.engine.environment import (
 from cvis.engine.evaluate import predict_videos
 from cvis.engine.launch import join_processes
 from cvis.engine.store import StepZero, init_identity, recipe
+from cvis.engine.tasks import begin_task, end_task
 from cvis.engine.trackers import build_visualizer
 from cvis.engine.train import clip_sampling, train_step
 from cvis.errors import UserError
@@ -153,7 +154,7 @@ def _rebuild(
     visualizer = build_visualizer(config.runtime.loggers, writer.folder.path)
     this = Run(config, scenario, stream, learner, device, amp, writer, visualizer, saved={})
     for task in stream[: len(steps)]:
-        _begin(this, task)
+        begin_task(learner, task, config, device)
     if steps:
         files = [writer.folder.step(i).model for i in range(len(steps))]
         this.saved = checkpoint.overlay(files)
@@ -169,25 +170,14 @@ def _rebuild(
     return this
 
 
-def _begin(this: Run, task: Task) -> None:
-    seed_everything(derive_seed(this.seed, "begin", task.index))
-    this.learner.eval()  # whatever ran before: a resumed run must find the mode of an uninterrupted one
-    if not task.is_base and this.config.protocol.freeze == "backbone":
-        this.learner.segmenter.freeze_backbone()
-    this.learner.begin_task(task)
-    this.learner.to(this.device)
-
-
 def _do_step(this: Run, task: Task) -> dict[str, Any]:
     """Learn one task, predict every test video, score, save."""
     folder = this.writer.begin_step(task.index)
     if this.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(this.device)
-    _begin(this, task)
+    begin_task(this.learner, task, this.config, this.device)
     train_s = _learn(this, task, folder)
-    seed_everything(derive_seed(this.seed, "end", task.index))
-    this.learner.eval()
-    this.learner.end_task(task)
+    end_task(this.learner, task, this.config)
 
     begun = time.monotonic()
     tracks = predict_videos(this.learner, this.scenario.test.videos, f"step {task.index} test", this.amp)

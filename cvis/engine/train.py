@@ -26,8 +26,10 @@ from cvis.engine.environment import (
     settle_process,
 )
 from cvis.engine.launch import distribute
+from cvis.engine.losses import total_loss
 from cvis.engine.optim import build_optimizer, build_schedulers
 from cvis.engine.progress import progress
+from cvis.engine.tasks import check_entries, entries
 from cvis.errors import UserError
 from cvis.learners import Learner
 from cvis.scenario import Task, audit
@@ -55,7 +57,8 @@ def train_step(
         resume_from: its content, already loaded into the learner.
 
     Raises:
-        UserError: nothing to train on, no parameter to train, a loss or gradient that is not finite, a full disk.
+        UserError: nothing to train on, no parameter to train, a loss that cannot be trained, a loss or gradient that
+            is not finite, state made inside ``loss``, a full disk.
         AnnotationLeak: a clip shows annotations that the step must not see.
     """
     begun, iterations = time.monotonic(), phase.iterations
@@ -72,6 +75,7 @@ def train_step(
     clips = training_clips(learner, task, config, device, iterations, start)
     model = distribute(learner, device)
     model.train()
+    made = entries(learner)
     settle_process()
     # Last of all, so that nothing above moves the generators; the loader draws from one of its own.
     # Of the seed only 32 bits: published numbers rest on these.
@@ -89,8 +93,7 @@ def train_step(
 
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=amp):
                 losses = model(clip.to(device, non_blocking=True))
-            losses = {name: value.sum() for name, value in losses.items()}
-            total = torch.stack(list(losses.values())).sum()
+            total = total_loss(losses, learner, where, first=iteration == start)
             check_loss(total, losses, where, clip.names)
 
             total.backward()
@@ -111,6 +114,7 @@ def train_step(
 
             done = iteration + 1
             if get_rank() == 0 and (done % runtime.checkpoint_every == 0 or done == iterations):
+                check_entries(learner, made, "loss")  # what is saved must be what a resumed run makes anew
                 checkpoint.save(last, {
                     "iteration": done,
                     "train_s": train_s + time.monotonic() - begun,

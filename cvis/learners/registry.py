@@ -67,9 +67,21 @@ def build_learner(config: dict[str, Any], segmenter: Segmenter) -> Learner:
     check_pair(name, type(segmenter))
     settings = check_settings(learner, settings)
     try:
-        return learner(segmenter, **settings)
+        built = learner(segmenter, **settings)
     except (TypeError, ValueError) as error:
         raise UserError(f"learner {name!r}: cannot be built with {settings}: {error}; see cvis learners") from error
+    except AttributeError as error:
+        if "before Module.__init__" not in str(error):
+            raise
+        raise _uninitialised(learner) from error
+    if "_modules" not in vars(built) or "segmenter" not in built._modules:
+        raise _uninitialised(learner)
+    return built
+
+
+def _uninitialised(learner: type[Learner]) -> UserError:
+    what = f"learner: {learner.__name__}.__init__: does not call its parent's"
+    return UserError(f"{what}; make super().__init__(segmenter) its first line")
 
 
 def check_pair(name: str, segmenter: type[Segmenter]) -> None:

@@ -39,7 +39,19 @@ def build_segmenter(config: dict) -> Segmenter:
         known = ", ".join(inspect.signature(segmenter).parameters)
         raise UserError(f"segmenter: {name}: {error}; its keys are {known}") from error
     try:
-        return segmenter(**arguments)
+        built = segmenter(**arguments)
+    except AttributeError as error:
+        if "before Module.__init__" not in str(error):
+            raise
+        raise _uninitialised(segmenter) from error
     except (ValueError, TypeError, RuntimeError, AssertionError, ArithmeticError, LookupError) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise UserError(f"segmenter: {name}: cannot be built so: {reason}; see configs/segmenters") from error
+    if "_modules" not in vars(built) or "classes" not in vars(built):
+        raise _uninitialised(segmenter)
+    return built
+
+
+def _uninitialised(segmenter: type[Segmenter]) -> UserError:
+    what = f"segmenter: {segmenter.__name__}.__init__: does not call its parent's"
+    return UserError(f"{what}; make super().__init__() its first line")

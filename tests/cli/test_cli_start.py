@@ -83,6 +83,8 @@ def test_the_commands_are_these():
         "learners new",
         "segmenters list",
         "segmenters new",
+        "check-learner",
+        "check-segmenter",
         "doctor",
     }
 
