@@ -21,7 +21,7 @@ from typing import Any
 from cvis.atomic import atomic_path
 from cvis.data.videoset import VideoSet
 from cvis.errors import UserError
-from cvis.evaluation.json_stream import NotAnArrayError, array_batches
+from cvis.evaluation.json_stream import NotAnArrayError, TooLongError, array_batches
 from cvis.evaluation.overlap import decode_predicted
 from cvis.types import RLE, Tracks
 
@@ -175,6 +175,8 @@ def batches(path: Path) -> Iterator[list]:
         raise UserError(f"{path}: cannot be read: {reason}; check the path of the predictions") from error
     except NotAnArrayError as error:
         raise UserError(f"{path}: top level: {error}: not a results file; {_FORMAT}") from None
+    except TooLongError as error:
+        raise UserError(f"{path}: {error}; no prediction is that long: write or copy it again") from None
     except ValueError as error:
         raise UserError(f"{path}: not JSON, or truncated: {error}; write or copy it again") from error
 
