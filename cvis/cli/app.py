@@ -32,7 +32,7 @@ from cvis.cli import (
     visualize,
 )
 from cvis.cli.output import examples
-from cvis.errors import UserError
+from cvis.errors import UserError, printable
 
 USER_ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -74,7 +74,7 @@ class Guarded(TyperGroup):
 
 
 def _say(message: str, code: int) -> typer.Exit:
-    typer.echo(" ".join(message.split()), err=True)
+    typer.echo(printable(message), err=True)
     return typer.Exit(code)
 
 

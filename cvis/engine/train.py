@@ -77,10 +77,14 @@ def train_step(
     # Of the seed only 32 bits: published numbers rest on these.
     seed_everything(derive_seed(runtime.seed, "train", task.index) % 2**32)
     if resume_from:
-        optimizer.load_state_dict(resume_from["optimizer"])
-        for scheduler, state in zip(schedulers, resume_from["schedulers"], strict=True):
-            scheduler.load_state_dict(state)
-        restore_rng_state(resume_from["rng"], device)
+        try:
+            optimizer.load_state_dict(resume_from["optimizer"])
+            for scheduler, state in zip(schedulers, resume_from["schedulers"], strict=True):
+                scheduler.load_state_dict(state)
+            restore_rng_state(resume_from["rng"], device)
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise UserError(f"{last}: does not fit this run ({reason:.200}); delete it to train that step again") from error
 
     with progress(f"step {task.index} train", iterations, start) as update:
         for iteration, clip in enumerate(clips, start):

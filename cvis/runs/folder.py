@@ -31,7 +31,7 @@ def locked(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = RunFolder(folder).lock.open("w")
+        handle = RunFolder(folder).lock.open("a")  # not "w": a link in its place must not empty another file
     except OSError as error:
         raise UserError(f"{folder}: cannot be made: {error.strerror}; choose another --runs folder") from error
     with handle:

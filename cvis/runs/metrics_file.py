@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import sys
-import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from cvis.errors import UserError
+from cvis.errors import UserError, wrong_name
 from cvis.evaluation.measures import METRICS, STEP_METRICS
 from cvis.runs.paths import SCHEMA
 from cvis.runs.record import AGAIN, parse_json, read_bytes
@@ -29,7 +28,6 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "final": dict,
 }
 NAMES = ("scenario", "learner", "segmenter")
-REORDERING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}  # bidirectional classes of Unicode
 
 
 def read_run(path: Path) -> RunResult:
@@ -85,10 +83,7 @@ def _wrong(path: Path, name: str, value: Any) -> UserError:
 
 
 def _check_name(path: Path, where: str, name: str) -> None:
-    """Names are printed: none may be invisible, move a terminal's cursor, or turn the text around it."""
-    hidden = any(unicodedata.category(c) in ("Cc", "Cs") or unicodedata.bidirectional(c) in REORDERING for c in name)
-    if hidden or not name.strip():
-        reason = "holds control characters" if hidden else "is empty"
+    if reason := wrong_name(name):
         raise UserError(f"{path}: {where}: {name!a:.80} {reason}; a name is text on one line")
 
 
