@@ -44,7 +44,9 @@ def read_bounded(path: Path, limit: int) -> bytes:
     if path.is_char_device() or path.is_block_device():
         raise UserError(f"{path}: is a device; give the path of a file")
     if (size := path.stat().st_size) > limit:
-        raise UserError(f"{path}: {size} bytes: is larger than {limit}, more than such a file holds; make or copy it again")
+        raise UserError(
+            f"{path}: {size} bytes: is larger than {limit}, more than such a file holds; make or copy it again"
+        )
     return path.read_bytes()
 
 

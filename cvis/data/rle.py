@@ -42,7 +42,7 @@ def read_segmentation(segmentation: Any, height: int, width: int) -> tuple[RLE, 
     Raises:
         RLEError: it is none of these, or does not fit the frame.
     """
-    if isinstance(segmentation, list):
+    if segmentation and isinstance(segmentation, list):
         return _from_polygons(segmentation, height, width)
     if not isinstance(segmentation, dict):
         raise RLEError("", segmentation, "is neither polygons nor RLE nor null")

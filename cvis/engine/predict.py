@@ -77,7 +77,9 @@ def load_trained(folder: Path, step: int | None = None, device: str = "auto", tr
     files = [run.folder.step(task.index).model for task in tasks]
     checkpoint.load_state(learner, checkpoint.overlay(files), files[-1])
     classes = {c: run.result.classes[c] for c in tasks[-1].seen_classes}
-    return TrainedRun(folder, run.name, step, classes, learner.eval(), use_amp(run.config["runtime"].get("amp", "auto"), place))
+    return TrainedRun(
+        folder, run.name, step, classes, learner.eval(), use_amp(run.config["runtime"].get("amp", "auto"), place)
+    )
 
 
 def _announce(run: OpenRun, plugins: Plugins, part: str, trust: bool) -> None:

@@ -12,11 +12,12 @@ import math
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain, groupby, islice
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from cvis.atomic import atomic_path
 from cvis.data.videoset import VideoSet
@@ -158,6 +159,13 @@ def _text(counts: bytes | str) -> str:
     return counts if isinstance(counts, str) else counts.decode("ascii")
 
 
+@contextmanager
+def unpacked(path: Path) -> Iterator[IO[bytes]]:
+    """The text of a results file, .json or .json.gz."""
+    with path.open("rb") as file:
+        yield cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if file.peek(2)[:2] == b"\x1f\x8b" else file
+
+
 def batches(path: Path) -> Iterator[list]:
     """The entries of a results file, .json or .json.gz, some at a time, unchecked.
 
@@ -165,9 +173,8 @@ def batches(path: Path) -> Iterator[list]:
         UserError: the file cannot be read, is truncated, or no array of JSON.
     """
     try:
-        with path.open("rb") as file:
-            zipped = file.peek(2)[:2] == b"\x1f\x8b"
-            yield from array_batches(gzip.GzipFile(fileobj=file).read if zipped else file.read)
+        with unpacked(path) as file:
+            yield from array_batches(file.read)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UserError(f"{path}: damaged or truncated gzip file: {error}; write or copy it again") from error
     except OSError as error:

@@ -76,7 +76,9 @@ class OpenRun:
                 "stream or its file; run the same `cvis run` again, it completes what an older version left out"
             )
         if place is not None and not isinstance(place, str):
-            raise UserError(f"{self.folder.record}: config.runtime.data: {place!r:.60}: is not the name of a folder; {AGAIN}")
+            raise UserError(
+                f"{self.folder.record}: config.runtime.data: {place!r:.60}: is not the name of a folder; {AGAIN}"
+            )
         scenario = scenario_of(config, data)
         then = self.record.get("scenario_hash")
         if then != scenario.hash:

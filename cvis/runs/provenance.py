@@ -128,7 +128,9 @@ def _code(environment: dict[str, Any]) -> str:
 
 def _environment(environment: dict[str, Any], record: dict[str, Any]) -> str:
     packages = environment.get("packages")
-    versions = [f"{name} {version}" for name, version in packages.items() if version] if isinstance(packages, dict) else []
+    versions = (
+        [f"{name} {version}" for name, version in packages.items() if version] if isinstance(packages, dict) else []
+    )
     processes = record.get("processes", 1)
     return ", ".join(
         [

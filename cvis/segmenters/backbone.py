@@ -54,8 +54,9 @@ class ConvBackbone(nn.Module):
 def build_backbone(config: dict) -> nn.Module:
     """``ConvBackbone`` or any backbone of mmdet's registry, by its mmdet config, initialised.
 
-    The config may come with a stranger's run, and mmengine's registry would import and call whatever a ``type`` spells
-    (``subprocess.run``), and read a checkpoint as a pickle. So a type is a registered name, and weights are ``--init``'s.
+    The config may come with a stranger's run, and mmengine's registry would import and call whatever a ``type``
+    spells (``subprocess.run``), and read a checkpoint as a pickle. So a type is a registered name, and weights are
+    ``--init``'s.
 
     Raises:
         UserError: a type is unknown, its arguments are wrong, or one names a file of weights.

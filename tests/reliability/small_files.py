@@ -19,7 +19,7 @@ class Mutation(NamedTuple):
     """A change of a valid file.
 
     Attributes:
-        change: takes a copy of the valid content, and changes it, or returns the new one; bytes are written as they are.
+        change: takes a copy of the valid content and changes it, or returns another; bytes are written as they are.
         says: a pattern of the one line that refuses it; None: it is accepted, because it is valid.
     """
 
