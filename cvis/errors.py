@@ -65,5 +65,9 @@ def printable(message: str, limit: int = 2000) -> str:
     'a.json: name: \\x1b[2J'
     """
     words = " ".join(message.split())
-    words = words if len(words) <= limit else f"{words[: limit - 200]} [...] {words[-200:]}"
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words)
+    return escaped(words if len(words) <= limit else f"{words[: limit - 200]} [...] {words[-200:]}")
+
+
+def escaped(text: str) -> str:
+    """A text of a stranger's that can do nothing to a terminal: what is not printable as Python spells it."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

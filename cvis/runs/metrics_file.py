@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,10 +95,19 @@ def _check_fields(path: Path, content: dict[str, Any]) -> None:
             raise _wrong(path, name, content.get(name))
     for name in NAMES:
         _check_name(path, name, content[name])
-    if isinstance(init := content["protocol"].get("init"), str):
-        _check_name(path, "protocol.init", init)
+    for where, text in _texts("protocol", content["protocol"]):
+        _check_name(path, where, text)
     if not content["steps"] or not all(isinstance(step, dict) for step in content["steps"]):
         raise UserError(f"{path}: steps: has no finished step; {AGAIN}")
+
+
+def _texts(where: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Every text in a value that is not empty, with its place."""
+    if isinstance(value, str):
+        yield from [(where, value)] if value else ()
+    elif isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _texts(f"{where}.{key}", inner)
 
 
 def _label(path: Path, content: Any) -> str:

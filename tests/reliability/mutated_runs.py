@@ -44,6 +44,7 @@ METRICS = [
     Mutation("text encoder without a model", put("text_encoder", {"pretrained": "x"}), "text_encoder"),
     Mutation("protocol a list", put("protocol", []), r"protocol: \[\]"),
     Mutation("init with an escape", put("protocol.init", "\x1b[2J"), "protocol.init: .*control"),
+    Mutation("schedule with an escape", put("protocol.schedule.base", ["\x1b[2J"]), r"schedule\.base\.0: .*control"),
     Mutation("keys that nobody knows", put("mood", "good"), None),
 ]  # fmt: skip
 
