@@ -70,7 +70,8 @@ class RunWriter:
             writes: False for the processes beside the first: they read only.
 
         Raises:
-            UserError: the folder holds a run of another configuration, or one without its ``run.json``.
+            UserError: the folder holds a run of another configuration, one without its ``run.json``, or a link to
+                another folder, in which it would write.
         """
         self.folder = RunFolder(folder)
         self.writes = writes
@@ -84,6 +85,11 @@ class RunWriter:
             "config": config,
             **identity,
         }
+        for path in folder.glob("*/") if writes else ():
+            if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+                raise UserError(
+                    f"{path}: is a link to {path.resolve()}, and a run writes in its own folder only; copy it"
+                )
         before = read_json(self.folder.record)
         if any(folder.glob("step*/*")):
             if before is None:

@@ -15,7 +15,9 @@ from typer.testing import CliRunner
 from cvis.cli import app
 from cvis.engine.command import rebuilt_command
 from cvis.errors import UserError
-from cvis.runs.folder import locked
+from cvis.learners import LEARNERS
+from cvis.plugins import Origin
+from cvis.runs.folder import RunWriter, locked
 from cvis.segmenters.backbone import build_backbone
 
 CLI = CliRunner()
@@ -107,6 +109,13 @@ def test_a_python_file_that_a_run_names_is_run_with_trust_alone(hostile, stream,
     assert trace.exists()
 
 
+def test_the_package_whose_code_is_loaded_is_named(hostile, stream, monkeypatch, caplog):
+    monkeypatch.setattr(LEARNERS, "origin", lambda name: Origin(name, "their-package", "1.2"))
+    edit(hostile / "run.json", lambda record: record["config"]["learner"].update(type="finetune"))
+    CLI.invoke(app, ["predict", str(hostile), str(stream.parent / "test" / "v000"), "--device", "cpu"])
+    assert caplog.messages == ["running the code of learner finetune of package their-package 1.2"]
+
+
 def test_a_checkpoint_that_is_a_program_is_refused(hostile, stream, trace):
     edit(hostile / "run.json", lambda record: record["config"]["learner"].update(type="finetune"))
     result = CLI.invoke(app, ["predict", str(hostile), str(stream.parent / "test" / "v000"), "--device", "cpu"])
@@ -154,3 +163,12 @@ def test_a_lock_that_is_a_link_empties_no_other_file(tmp_path):
     with locked(tmp_path / "run"):
         pass
     assert precious.read_text() == "mine"
+
+
+def test_a_run_does_not_write_where_a_link_leads(tmp_path):
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "step0").symlink_to(tmp_path / "precious")
+    with pytest.raises(UserError, match=r"run/step0: is a link to .*precious, and a run writes in its own folder only"):
+        RunWriter(tmp_path / "run", {}, "", {}, decisive=dict)
+    assert not list((tmp_path / "precious").iterdir())
