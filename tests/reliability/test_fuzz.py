@@ -21,8 +21,9 @@ from run_folders import write_run
 from small_files import annotations, results
 
 from cvis.data.rle import RLEError, read_segmentation
-from cvis.data.ytvis import read_ytvis
-from cvis.errors import UserError
+from cvis.data.schema import parse
+from cvis.data.ytvis import decode, read_ytvis
+from cvis.errors import Problem, UserError
 from cvis.evaluation.ap import VideoAP, score_files
 from cvis.evaluation.results import stream_results
 from cvis.runs.metrics_file import read_run
@@ -117,11 +118,15 @@ def test_annotations(folder, tried):
     def fuzz(data: bytes) -> None:
         tried.append(data)
         path.write_bytes(data)
+        found: list[Problem] = []  # by the checker, which goes on behind each
         try:
+            parse(decode(data, path), path, "", found.append)
             videos = read_ytvis(path, None, cache=False)
             result = score_files(path, folder / "empty.json") if videos.categories else None
         except UserError as error:
+            assert not found or "error" in {problem.severity for problem in found}
             return refusal(error, path)
+        assert "error" not in {problem.severity for problem in found}
         for track in videos.all_tracks:
             video = videos.by_id[track.video_id]
             assert len(track.segmentations) == len(video)
