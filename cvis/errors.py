@@ -6,8 +6,12 @@ line prints its text as one line and exits with code 2; nobody sees a traceback 
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from typing import Any, Literal
+
+REORDERING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}  # bidirectional classes of Unicode
+LONGEST_NAME = 1000  # characters
 
 
 class UserError(Exception):
@@ -38,3 +42,32 @@ def short(value: Any, limit: int = 60) -> str:
     """A value of the user's as one line that fits into a message."""
     text = repr(value)
     return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+def wrong_name(name: str) -> str:
+    """Why a name cannot be printed on one line; empty if it can.
+
+    Names come from files and reach terminals: none may be invisible, move the cursor, or turn the text around it.
+    """
+    if len(name) > LONGEST_NAME:
+        return f"is longer than {LONGEST_NAME} characters"
+    if name.isascii() and name.isprintable() and not name.isspace():  # nearly all; the rest takes time
+        return "" if name else "is empty"
+    if any(unicodedata.category(c) in ("Cc", "Cs") or unicodedata.bidirectional(c) in REORDERING for c in name):
+        return "holds control characters"
+    return "" if name.strip() else "is empty"
+
+
+def printable(message: str, limit: int = 2000) -> str:
+    """A message on one line, however long and whatever the values in it.
+
+    >>> printable("a.json:\n name: \x1b[2J")
+    'a.json: name: \\x1b[2J'
+    """
+    words = " ".join(message.split())
+    return escaped(words if len(words) <= limit else f"{words[: limit - 200]} [...] {words[-200:]}")
+
+
+def escaped(text: str) -> str:
+    """A text of a stranger's that can do nothing to a terminal: what is not printable as Python spells it."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

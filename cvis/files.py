@@ -1,9 +1,10 @@
-"""Where things live on disk: the shipped data files, and the user's cache; and how those in TOML are read."""
+"""Where things live on disk, and how much of a file that may be a stranger's is read."""
 
 from __future__ import annotations
 
 import os
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+LARGEST_TOML = 1 << 20
+"""Bytes; its parser takes a second for so much."""
 
 
 def shipped(folder: str) -> Path:
@@ -30,15 +34,45 @@ def cache_dir() -> Path:
     return (Path(base).expanduser() if base else Path.home() / ".cache") / "cvis"
 
 
+def read_bounded(path: Path, limit: int) -> bytes:
+    """The content of a file of ``limit`` bytes at most.
+
+    Raises:
+        UserError: it is larger, or a device such as /dev/zero, which has no end.
+        OSError: it cannot be read.
+    """
+    if path.is_char_device() or path.is_block_device():
+        raise UserError(f"{path}: is a device; give the path of a file")
+    if (size := path.stat().st_size) > limit:
+        raise UserError(
+            f"{path}: {size} bytes: is larger than {limit}, more than such a file holds; make or copy it again"
+        )
+    return path.read_bytes()
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """The content of a TOML file.
 
     Raises:
-        UserError: it cannot be read, or is not TOML.
+        UserError: it cannot be read, is too large, or is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_bounded(path, LARGEST_TOML).decode("utf-8"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}; check the path") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, a number of thousands of digits, deep nesting
         raise UserError(f"{path}: is not a TOML file: {error}; correct it") from error
+
+
+def refuse_bomb(path: Path) -> None:
+    """Refuse a zip file of tensors or arrays that was made to fill the memory: what we read is stored as it is.
+
+    Raises:
+        ValueError: its entries are together larger than the file.
+        OSError, zipfile.BadZipFile: it cannot be read.
+    """
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+        if unpacked > path.stat().st_size:
+            raise ValueError(f"it would unpack to {unpacked} bytes, more than it has itself")

@@ -35,7 +35,7 @@ def did_you_mean(name: object, known: Collection[str]) -> str:
     >>> did_you_mean("schedul", ["schedule", "runtime"]), did_you_mean("x", ["schedule", "runtime"])
     ("did you mean 'schedule'?", 'choose one of schedule, runtime')
     """
-    close = difflib.get_close_matches(str(name), known, n=1)
+    close = difflib.get_close_matches(str(name)[:100], known, n=1)
     return f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(known)}" if known else "there is none"
 
 
@@ -58,7 +58,7 @@ def explain(error: ValidationError, kind: Any, name: str = "") -> str:
         return f"{field}: no such key; {did_you_mean(path[-1], fields)}"
     if first["type"] == "literal_error":
         expected = first["ctx"]["expected"]  # 'a', 'b' or 'c'
-        close = difflib.get_close_matches(str(value), re.findall(r"'([^']+)'", expected), n=1)
+        close = difflib.get_close_matches(str(value)[:100], re.findall(r"'([^']+)'", expected), n=1)
         return f"{field}: not possible; {f'did you mean {close[0]!r}?' if close else f'choose {expected}'}"
     if _is_model(fits):
         return f"{field}: not possible; it is a group of keys: {', '.join(fits.model_fields)}"

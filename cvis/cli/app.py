@@ -37,7 +37,7 @@ from cvis.cli import (
     visualize,
 )
 from cvis.cli.output import examples
-from cvis.errors import UserError
+from cvis.errors import UserError, printable
 
 PLUGIN_ERROR = 1
 USER_ERROR = 2
@@ -98,7 +98,7 @@ class Guarded(TyperGroup):
 
 
 def _say(message: str, code: int) -> typer.Exit:
-    typer.echo(" ".join(message.split()), err=True)
+    typer.echo(printable(message), err=True)
     return typer.Exit(code)
 
 

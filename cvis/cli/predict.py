@@ -40,6 +40,9 @@ def predict(
     every: Annotated[int, typer.Option(help="Use every n-th frame only. YouTube-VIS has about 6 frames a second.")] = 1,
     fps: Annotated[float, typer.Option(help="Frames a second of --visualize.")] = 6.0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Run the Python file that the run names as its learner or segmenter.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Find the classes of a trained run in your own videos; writes YouTube-VIS results.
@@ -51,7 +54,7 @@ def predict(
     from cvis.engine.predict import load_trained
     from cvis.evaluation import write_results
 
-    trained = load_trained(run, step, device)  # first: what is wrong with it is found soonest
+    trained = load_trained(run, step, device, trust)  # first: what is wrong with it is found soonest
     with footage(videos, every) as opened:
         results = trained.predict(opened)
         write_results(out, results)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cvis.cli.output import show
-from cvis.errors import UserError
+from cvis.errors import UserError, printable
 from cvis.report.formats import FORMATS, SUFFIXES, render
 from cvis.report.value import Document, all_notes
 
@@ -86,7 +86,7 @@ def finish(store: Store, strict: bool) -> None:
     """
     for what, items in (("left out", store.left_out), ("set apart", store.set_apart)):
         for item in items:
-            typer.echo(f"{what}: {item}", err=True)
+            typer.echo(printable(f"{what}: {item}"), err=True)
     for what, items in (("left out", store.left_out), ("set apart", store.set_apart)):
         if strict and items:
             raise UserError(f"{len(items)} runs were {what}, the first: {items[0]}")

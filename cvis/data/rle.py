@@ -16,6 +16,7 @@ from cvis.types import RLE
 _FIRST = 48  # a compressed string writes six bits per character, from chr(48) on
 _MORE, _SIGN, _BITS = 0x20, 0x10, 5
 _LONGEST = 7  # characters in one number: 35 bits, more than any frame needs
+_LONGEST_OUTLINE = 1_000_000  # pixels of all polygons of a mask; pycocotools keeps five points of each
 
 
 class RLEError(ValueError):
@@ -41,7 +42,7 @@ def read_segmentation(segmentation: Any, height: int, width: int) -> tuple[RLE, 
     Raises:
         RLEError: it is none of these, or does not fit the frame.
     """
-    if isinstance(segmentation, list):
+    if segmentation and isinstance(segmentation, list):
         return _from_polygons(segmentation, height, width)
     if not isinstance(segmentation, dict):
         raise RLEError("", segmentation, "is neither polygons nor RLE nor null")
@@ -125,6 +126,7 @@ def _uncompressed(counts: list) -> np.ndarray:
 
 
 def _from_polygons(polygons: list, height: int, width: int) -> tuple[RLE, int]:
+    outline = 0.0
     for i, polygon in enumerate(polygons):
         try:
             points = np.array(polygon)
@@ -136,6 +138,10 @@ def _from_polygons(polygons: list, height: int, width: int) -> tuple[RLE, int]:
             raise RLEError(f"[{i}]", polygon, "has a coordinate that is not finite")
         if not _near_frame(points, height, width):
             raise RLEError(f"[{i}]", polygon, f"lies far outside the frame of {height} x {width}")
+        corners = points.reshape(-1, 2)
+        outline += np.abs(corners - np.roll(corners, 1, axis=0)).max(axis=1).sum()
+        if outline > _LONGEST_OUTLINE:
+            raise RLEError(f"[{i}]", polygon, f"makes the outlines longer than {_LONGEST_OUTLINE} pixels")
     rle = coco.merge(coco.frPyObjects(polygons, height, width))
     return rle, int(coco.area(rle))
 

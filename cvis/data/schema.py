@@ -7,6 +7,7 @@ the first error, the checker's collects, and parsing goes on without the faulty 
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -14,7 +15,7 @@ from typing import Any
 
 from cvis.data.rle import RLEError, read_segmentation
 from cvis.data.videoset import VideoSet
-from cvis.errors import Problem, short
+from cvis.errors import Problem, short, wrong_name
 from cvis.types import RLE, Category, Track, Video
 
 Report = Callable[[Problem], None]
@@ -25,6 +26,7 @@ AREA_TOLERANCE = 0.05
 _AGAIN = "download the annotation file again, or mend the script that wrote it"
 
 _MAX_ID = 2**63 - 1  # ids are int64 in tensors and in the cache
+_MAX_CATEGORIES = 10_000  # the curves of each take 97 KB in an evaluation
 _MAX_SIDE = 65535  # pixels; JPEG's limit, and pycocotools counts the pixels of a frame in 32 bits
 _MAX_FLOAT = sys.float_info.max  # JSON's whole numbers have no limit
 
@@ -113,6 +115,12 @@ def _categories(raw: Mapping, findings: _Findings) -> Iterator[Category]:
         if not findings.has(record, field, name=str):
             continue
         name = record["name"]
+        if len(names) == _MAX_CATEGORIES:
+            findings.error("categories", len(raw["categories"]), f"are more than {_MAX_CATEGORIES}")
+            return
+        if what := wrong_name(name):
+            findings.error(f"{field}.name", name, what)
+            continue
         if name in names:
             findings.error(f"{field}.name", name, f"is the name of {names[name]} too")
         names.setdefault(name, field)
@@ -130,9 +138,12 @@ def _videos(raw: Mapping, findings: _Findings) -> Iterator[Video]:
         if wrong or not _good_names(names, record.get("length"), field, findings):
             continue
         folder = names[0].rpartition("/")[0]
-        name = record.get("name") or folder or str(record["id"])
+        name = str(record.get("name") or folder or record["id"])
+        if what := wrong_name(name):
+            findings.error(f"{field}.name", name, what)
+            continue
         frames = tuple(Path(n) for n in names)
-        yield Video(record["id"], str(name), record["height"], record["width"], frames)
+        yield Video(record["id"], name, record["height"], record["width"], frames)
 
 
 def _good_names(names: list, length: Any, field: str, findings: _Findings) -> bool:
@@ -143,7 +154,7 @@ def _good_names(names: list, length: Any, field: str, findings: _Findings) -> bo
         findings.error(f"{field}.length", length, f"file_names lists {len(names)} frames")
         return False
     for t, name in enumerate(names):
-        if not isinstance(name, str) or not name:
+        if not isinstance(name, str) or not name or wrong_name(name):
             findings.error(f"{field}.file_names[{t}]", name, "is not the name of a file")
             return False
         path = PurePosixPath(name)
@@ -151,7 +162,7 @@ def _good_names(names: list, length: Any, field: str, findings: _Findings) -> bo
             findings.error(f"{field}.file_names[{t}]", name, "leads out of the folder of the frames")
             return False
     if len(set(names)) < len(names):
-        twice = next(name for t, name in enumerate(names) if name in names[:t])
+        twice = Counter(names).most_common(1)[0][0]
         findings.warn(f"{field}.file_names", twice, "is listed twice", "check the order of the frames")
     return True
 

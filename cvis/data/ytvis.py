@@ -15,6 +15,10 @@ from cvis.data import cache as index
 from cvis.data.schema import parse
 from cvis.data.videoset import VideoSet
 from cvis.errors import Problem
+from cvis.files import read_bounded
+
+LARGEST = 1 << 32
+"""Bytes of an annotation file: 4 GiB, several times the largest published one."""
 
 
 def read_ytvis(annotations: Path | str, frames: Path | str | None, cache: bool = True) -> VideoSet:
@@ -45,10 +49,10 @@ def read_bytes(file: Path) -> bytes:
     """The content of an annotation file.
 
     Raises:
-        UserError: it cannot be read.
+        UserError: it cannot be read, or is too large.
     """
     try:
-        return file.read_bytes()
+        return read_bounded(file, LARGEST)
     except OSError as error:
         what = f"the annotation file cannot be read: {error.strerror}"
         raise Problem(str(file), "", "", what, "check the path, or unpack the data set there").error() from error

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import pickle
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from cvis.atomic import atomic_path
 from cvis.errors import UserError
+from cvis.files import refuse_bomb
 
 
 def save(path: Path, content: Mapping[str, Any]) -> None:
@@ -35,19 +35,27 @@ def save(path: Path, content: Mapping[str, Any]) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
 
 
-def load(path: Path) -> dict[str, Any]:
+def load(path: Path, **kinds: type | tuple[type, ...]) -> dict[str, Any]:
     """Read what :func:`save` wrote.
 
+    Args:
+        kinds: entries that must be there, with their types.
+
     Raises:
-        UserError: the file is missing, damaged, or holds anything but tensors and plain values.
+        UserError: the file is missing, damaged, or holds anything but these entries, tensors and plain values.
     """
+    remedy = "delete its folder to train that step again"
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        refuse_bomb(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise UserError(f"{path}: no such checkpoint; delete its folder to train that step again") from error
-    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError, OSError) as error:
-        remedy = "delete its folder to train that step again"
+        raise UserError(f"{path}: no such checkpoint; {remedy}") from error
+    except Exception as error:  # a damaged pickle can end in any of Python's errors
         raise UserError(f"{path}: is not a readable checkpoint ({_first_line(error)}); {remedy}") from error
+    for key, kind in kinds.items():
+        if not isinstance(content, dict) or not isinstance(content.get(key), kind):
+            raise UserError(f"{path}: {key}: is missing or not what a checkpoint has there; {remedy}")
+    return content
 
 
 def changed(state: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,7 +77,7 @@ def overlay(files: Iterable[Path]) -> dict[str, Any]:
     """The state after the last of these steps: later files over earlier ones."""
     state: dict[str, Any] = {}
     for file in files:
-        state.update(load(file)["state"])
+        state.update(load(file, state=dict)["state"])
     return state
 
 

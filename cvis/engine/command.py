@@ -28,6 +28,8 @@ def rebuilt_command(record: Mapping[str, Any], seeds: Sequence[int]) -> str | No
     """
     try:
         names, scenario, then = record["config"]["names"], record["scenario"], _flat(fingerprint(record["config"]))
+        if not all(map(_is_shipped, [scenario, *names.values()])):
+            return None
         parts = _parts(names, scenario)
         now = _flat(_now(scenario, names, parts))
         settings = [
@@ -47,6 +49,11 @@ def rebuilt_command(record: Mapping[str, Any], seeds: Sequence[int]) -> str | No
         words += ["--name", names["run"]]
     words += ["--seeds" if len(seeds) > 1 else "--seed", ",".join(map(str, seeds))]
     return shlex.join([*words, *(word for setting in settings for word in ("--set", setting))])
+
+
+def _is_shipped(name: str | None) -> bool:
+    """Not a path: the record may be a stranger's, and a config file or a plugin that it names would be run."""
+    return name is None or (not name.endswith(".py") and not {"/", ":"} & set(name))
 
 
 def _parts(names: Mapping[str, Any], scenario: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,17 @@ from cvis.data.videoset import VideoSet
 from cvis.engine import checkpoint
 from cvis.engine.environment import select_device, use_amp
 from cvis.engine.evaluate import predict_videos
-from cvis.learners import Learner, build_learner
-from cvis.runs.open import open_run
+from cvis.errors import UserError
+from cvis.learners import LEARNERS, Learner, build_learner
+from cvis.plugins import Plugins
+from cvis.runs.open import OpenRun, open_run
+from cvis.runs.record import AGAIN
 from cvis.runs.result import RunResult
 from cvis.scenario import Task
-from cvis.segmenters import build_segmenter
+from cvis.segmenters import SEGMENTERS, build_segmenter
 from cvis.types import Category, Tracks, Video
+
+logger = logging.getLogger("cvis")
 
 
 @dataclass(frozen=True)
@@ -44,17 +50,23 @@ class TrainedRun:
         return predict_videos(self.learner, videos, f"step {self.step} predict", self.amp)
 
 
-def load_trained(folder: Path, step: int | None = None, device: str = "auto") -> TrainedRun:
+def load_trained(folder: Path, step: int | None = None, device: str = "auto", trust: bool = False) -> TrainedRun:
     """Build the model of a finished run as its step ``step`` left it (default: the last).
 
     As when a run is resumed: ``begin_task`` of the steps is replayed, then what was learned is loaded. All that is
     known of the classes comes from the run's ``metrics.json``: its data set is not needed.
 
+    Args:
+        trust: run the Python files that the run names, if its learner or segmenter is one.
+
     Raises:
-        UserError: not a finished run, no such step, a file that is missing or damaged, or no such device.
+        UserError: not a finished run, no such step, a file that is missing or damaged, no such device, or a Python file
+            that is not trusted.
     """
     run = open_run(folder)
     step = run.result.step_at(step)
+    for plugins, part in ((LEARNERS, "learner"), (SEGMENTERS, "segmenter")):
+        _announce(run, plugins, part, trust)
     tasks = _tasks(run.result)[: step + 1]
     place = select_device(device)
     learner = build_learner(run.config["learner"], build_segmenter(run.config["segmenter"])).to(place)
@@ -65,7 +77,23 @@ def load_trained(folder: Path, step: int | None = None, device: str = "auto") ->
     files = [run.folder.step(task.index).model for task in tasks]
     checkpoint.load_state(learner, checkpoint.overlay(files), files[-1])
     classes = {c: run.result.classes[c] for c in tasks[-1].seen_classes}
-    return TrainedRun(folder, run.name, step, classes, learner.eval(), use_amp(run.config["runtime"]["amp"], place))
+    return TrainedRun(
+        folder, run.name, step, classes, learner.eval(), use_amp(run.config["runtime"].get("amp", "auto"), place)
+    )
+
+
+def _announce(run: OpenRun, plugins: Plugins, part: str, trust: bool) -> None:
+    """Say whose code is about to be loaded. The run may be a stranger's: a file that it names is not run unasked."""
+    name = run.config[part].get("type")
+    where = f"{run.folder.record}: config.{part}.type: {name!r:.200}"
+    if not isinstance(name, str):
+        raise UserError(f"{where}: is not a name; {AGAIN}")
+    if ".py:" in name:
+        if not trust:
+            raise UserError(f"{where}: is a Python file, which would be run; read it, and give --trust if you trust it")
+        logger.warning("running the code of %s %s, which the run names", part, name)
+    elif (origin := plugins.origin(name)).package != "cvis":
+        logger.warning("running the code of %s %s of package %s %s", part, name, origin.package, origin.version)
 
 
 def _tasks(run: RunResult) -> list[Task]:

@@ -131,7 +131,7 @@ def _read(kind: str, file: Path, learner: str) -> dict[str, Any]:
     """What a file sets, with what it says of this learner as ``learner``."""
     try:
         content = mmengine.Config.fromfile(str(file)).to_dict()
-    except Exception as error:  # a config file is a program: it may fail in any way
+    except (Exception, SystemExit) as error:  # a config file is a program: it may fail in any way
         reason = f"{type(error).__name__}: {' '.join(str(error).split()):.150}"
         raise UserError(f"{file}: is not a valid config file: {reason}") from error
     if kind == "learners":

@@ -51,6 +51,8 @@ from cvis.segmenters import SEGMENTERS, InitReport, build_segmenter, load_init
 from cvis.segmenters.contract import QueryGroups
 
 logger = logging.getLogger("cvis")
+INSIDE_STEP = {"learner": dict, "iteration": int, "train_s": float, "optimizer": dict, "schedulers": list, "rng": dict}
+"""What a checkpoint inside a step holds."""
 TRACKED = ("mAP_all", "mAP_seen", "mAP_base", "mAP_new", "AP50", "AR1", "AR10")
 """What trackers get of each step's test, beside the losses."""
 
@@ -237,7 +239,7 @@ def _learn(this: Run, task: Task, folder: StepFolder) -> float:
         logger.info("step 0: shared model %s", zero.key)
         return stored["train_s"]
     trainee = FineTune(this.learner.segmenter) if shares_step0 else this.learner
-    last = checkpoint.load(folder.checkpoint) if folder.checkpoint.is_file() else None
+    last = checkpoint.load(folder.checkpoint, **INSIDE_STEP) if folder.checkpoint.is_file() else None
     if last is not None:
         checkpoint.load_state(trainee, last["learner"], folder.checkpoint)
         logger.info("step %d: resuming at iteration %d", task.index, last["iteration"])

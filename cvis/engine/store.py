@@ -42,7 +42,7 @@ class StepZero:
 
     def load(self) -> dict[str, Any] | None:
         """The stored segmenter state and its training time, or None."""
-        return checkpoint.load(self.file) if self.file.is_file() else None
+        return checkpoint.load(self.file, state=dict, train_s=float) if self.file.is_file() else None
 
     def save(self, segmenter: torch.nn.Module, train_s: float) -> None:
         """Keep a trained segmenter, unless another run was faster; the recipe lies beside it for people to read."""

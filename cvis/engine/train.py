@@ -81,10 +81,7 @@ def train_step(
     # Of the seed only 32 bits: published numbers rest on these.
     seed_everything(derive_seed(runtime.seed, "train", task.index) % 2**32)
     if resume_from:
-        optimizer.load_state_dict(resume_from["optimizer"])
-        for scheduler, state in zip(schedulers, resume_from["schedulers"], strict=True):
-            scheduler.load_state_dict(state)
-        restore_rng_state(resume_from["rng"], device)
+        _restore(resume_from, optimizer, schedulers, device, last)
 
     with progress(f"step {task.index} train", iterations, start) as update:
         for iteration, clip in enumerate(clips, start):
@@ -123,6 +120,18 @@ def train_step(
                     "schedulers": [scheduler.state_dict() for scheduler in schedulers],
                     "rng": rng_state(device),
                 })  # fmt: skip
+
+
+def _restore(content: dict[str, Any], optimizer: Any, schedulers: list[Any], device: torch.device, file: Path) -> None:
+    """What a checkpoint inside a step holds beside the learner."""
+    try:
+        optimizer.load_state_dict(content["optimizer"])
+        for scheduler, state in zip(schedulers, content["schedulers"], strict=True):
+            scheduler.load_state_dict(state)
+        restore_rng_state(content["rng"], device)
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UserError(f"{file}: does not fit this run ({reason:.200}); delete it to train that step again") from error
 
 
 def clip_sampling(config: Config) -> ClipSampling:

@@ -4,6 +4,9 @@ No scanner walks the bytes. A cut is guessed: the last place in the buffer where
 first one follows a comma. The parser then proves it: ``[`` + text up to the cut + ``]`` is JSON if and only if
 the cut lies between two values of the array, because inside a string, an object or an inner array it would leave
 something open. Where the guess fails, brackets and strings are counted instead.
+
+What is read comes from strangers, and a few megabytes of gzip unpack to gigabytes: so the text of one value, with the
+blanks around it, has a limit.
 """
 
 from __future__ import annotations
@@ -17,6 +20,10 @@ import orjson
 
 CHUNK = 1 << 18
 """Bytes read at once: what fits a processor's cache. Two of these are held at a time, or one value if larger."""
+LONGEST = 1 << 25
+"""Bytes of one value, with the blanks around it: 32 MiB, some ten thousand frames of a mask of 3 kB."""
+DEEPEST = 1000
+"""Brackets within brackets: no parser reads more, and counting them would take half a minute to find that out."""
 
 _BOM = b"\xef\xbb\xbf"
 _FIRST_KEY = re.compile(rb'\s*\{\s*("[^"\\]*"\s*):')
@@ -31,6 +38,13 @@ class NotAnArrayError(ValueError):
     """The value is none; ``str()`` says what it is."""
 
 
+class TooLongError(ValueError):
+    """More than :data:`LONGEST` bytes without the end of a value; ``str()`` says which one."""
+
+    def __init__(self, done: int) -> None:
+        super().__init__(f"entry {done}: more than {LONGEST / 2**20:g} MiB with the blanks around it")
+
+
 def array_batches(read: Callable[[int], bytes]) -> Iterator[list[Any]]:
     """The values of a JSON array in order, some at a time.
 
@@ -39,6 +53,7 @@ def array_batches(read: Callable[[int], bytes]) -> Iterator[list[Any]]:
 
     Raises:
         NotAnArrayError: the text is of another type.
+        TooLongError: a value, or a stretch of blanks, is longer than any that is meant.
         ValueError: it is not JSON, or ends too early; says after which value.
 
     >>> import io
@@ -55,6 +70,8 @@ def array_batches(read: Callable[[int], bytes]) -> Iterator[list[Any]]:
         values, buffer = _complete(buffer, key, done)
         size = CHUNK if values else 2 * size  # doubled: the work stays linear for a value of any length
         done += len(values)
+        if len(buffer) > LONGEST:
+            raise TooLongError(done)
         if values:
             yield values
     if values := _last(buffer, done):
@@ -64,7 +81,11 @@ def array_batches(read: Callable[[int], bytes]) -> Iterator[list[Any]]:
 def _opened(read: Callable[[int], bytes]) -> bytes:
     """What follows the opening bracket in the first piece that holds it."""
     text = read(CHUNK).removeprefix(_BOM)
+    blank = 0
     while not text.strip() and (more := read(CHUNK)):
+        blank += len(text)
+        if blank > LONGEST:
+            raise TooLongError(0)
         text = more
     text = text.lstrip()
     kind = "number" if text[:1] in b"-0123456789" and text else _KINDS.get(text[:1])
@@ -116,6 +137,8 @@ def _commas(buffer: bytes) -> Iterator[int]:
             return
         if mark in (b"{", b"["):
             depth += 1
+            if depth > DEEPEST:
+                raise ValueError(f"brackets are nested more than {DEEPEST} deep")
         elif mark in (b"}", b"]"):
             depth -= 1
             if depth < 0:

@@ -12,16 +12,17 @@ import math
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain, groupby, islice
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from cvis.atomic import atomic_path
 from cvis.data.videoset import VideoSet
 from cvis.errors import UserError
-from cvis.evaluation.json_stream import NotAnArrayError, array_batches
+from cvis.evaluation.json_stream import NotAnArrayError, TooLongError, array_batches
 from cvis.evaluation.overlap import decode_predicted
 from cvis.types import RLE, Tracks
 
@@ -158,6 +159,13 @@ def _text(counts: bytes | str) -> str:
     return counts if isinstance(counts, str) else counts.decode("ascii")
 
 
+@contextmanager
+def unpacked(path: Path) -> Iterator[IO[bytes]]:
+    """The text of a results file, .json or .json.gz."""
+    with path.open("rb") as file:
+        yield cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if file.peek(2)[:2] == b"\x1f\x8b" else file
+
+
 def batches(path: Path) -> Iterator[list]:
     """The entries of a results file, .json or .json.gz, some at a time, unchecked.
 
@@ -165,9 +173,8 @@ def batches(path: Path) -> Iterator[list]:
         UserError: the file cannot be read, is truncated, or no array of JSON.
     """
     try:
-        with path.open("rb") as file:
-            zipped = file.peek(2)[:2] == b"\x1f\x8b"
-            yield from array_batches(gzip.GzipFile(fileobj=file).read if zipped else file.read)
+        with unpacked(path) as file:
+            yield from array_batches(file.read)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UserError(f"{path}: damaged or truncated gzip file: {error}; write or copy it again") from error
     except OSError as error:
@@ -175,6 +182,8 @@ def batches(path: Path) -> Iterator[list]:
         raise UserError(f"{path}: cannot be read: {reason}; check the path of the predictions") from error
     except NotAnArrayError as error:
         raise UserError(f"{path}: top level: {error}: not a results file; {_FORMAT}") from None
+    except TooLongError as error:
+        raise UserError(f"{path}: {error}; no prediction is that long: write or copy it again") from None
     except ValueError as error:
         raise UserError(f"{path}: not JSON, or truncated: {error}; write or copy it again") from error
 

@@ -9,23 +9,24 @@ from __future__ import annotations
 
 import gzip
 import math
+import os
 import re
+import shutil
 import zipfile
 from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from cvis.atomic import atomic_path
 from cvis.errors import UserError
-from cvis.evaluation.results import batches
+from cvis.evaluation.results import batches, unpacked
 from cvis.runs.open import open_run
 from cvis.runs.result import RunResult
 
 NAME = "results.json"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first date that a zip file can hold: equal predictions, equal bytes
-GZIP = b"\x1f\x8b"  # how such a file begins
 SERVED = ("ytvis2019", "ytvis2021", "ovis")
 """Data sets whose validation videos a server scores."""
 FORMATS = {"submission": (".zip",), "results": (".json", ".json.gz")}
@@ -71,8 +72,8 @@ def export(folder: Path, step: int | None = None, out: Path | None = None, kind:
     predictions = run.predictions(step)
     seen = frozenset(c for classes in run.result.learned[: step + 1] for c in classes)
     videos, tracks, categories = _checked(predictions, seen)
-    data = predictions.read_bytes()
-    _write(out, gzip.decompress(data) if data.startswith(GZIP) else data)
+    with unpacked(predictions) as text, atomic_path(out) as temporary, temporary.open("wb") as file:
+        _write(file, out.name, text)
     return Export(out, step, videos, tracks, categories, _objection(run.result))
 
 
@@ -124,17 +125,19 @@ def _is_mask(mask: Any) -> bool:
     return isinstance(mask, dict) and isinstance(mask.get("counts"), str) and isinstance(mask.get("size"), list)
 
 
-def _write(path: Path, data: bytes) -> None:
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        if path.name.endswith(".zip"):  # the same on every machine: no folder, no date of today, no owner
-            entry = zipfile.ZipInfo(NAME, EPOCH)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.create_system = 3  # Unix
-            entry.external_attr = 0o644 << 16
-            with zipfile.ZipFile(file, "w") as archive:
-                archive.writestr(entry, data)
-        elif path.name.endswith(".gz"):
-            with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as stream:  # no name, no time
-                stream.write(data)
-        else:
-            file.write(data)
+def _write(file: IO[bytes], name: str, text: IO[bytes]) -> None:
+    """The text in the format of the name, block by block: it may be larger than the memory."""
+    if name.endswith(".zip"):  # the same on every machine: no folder, no date of today, no owner
+        entry = zipfile.ZipInfo(NAME, EPOCH)
+        entry.compress_type = zipfile.ZIP_DEFLATED
+        entry.create_system = 3  # Unix
+        entry.external_attr = 0o644 << 16
+        entry.file_size = text.seek(0, os.SEEK_END)
+        text.seek(0)
+        with zipfile.ZipFile(file, "w") as archive, archive.open(entry, "w") as target:
+            shutil.copyfileobj(text, target)
+    elif name.endswith(".gz"):
+        with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as stream:  # no name, no time
+            shutil.copyfileobj(text, stream)
+    else:
+        shutil.copyfileobj(text, file)

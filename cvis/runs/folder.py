@@ -31,7 +31,7 @@ def locked(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = RunFolder(folder).lock.open("w")
+        handle = RunFolder(folder).lock.open("a")  # not "w": a link in its place must not empty another file
     except OSError as error:
         raise UserError(f"{folder}: cannot be made: {error.strerror}; choose another --runs folder") from error
     with handle:
@@ -70,7 +70,8 @@ class RunWriter:
             writes: False for the processes beside the first: they read only.
 
         Raises:
-            UserError: the folder holds a run of another configuration, or one without its ``run.json``.
+            UserError: the folder holds a run of another configuration, one without its ``run.json``, or a link to
+                another folder, in which it would write.
         """
         self.folder = RunFolder(folder)
         self.writes = writes
@@ -84,6 +85,11 @@ class RunWriter:
             "config": config,
             **identity,
         }
+        for path in folder.glob("*/") if writes else ():
+            if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+                raise UserError(
+                    f"{path}: is a link to {path.resolve()}, and a run writes in its own folder only; copy it"
+                )
         before = read_json(self.folder.record)
         if any(folder.glob("step*/*")):
             if before is None:

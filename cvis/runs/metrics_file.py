@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import sys
-import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from cvis.errors import UserError
+from cvis.errors import UserError, wrong_name
 from cvis.evaluation.measures import METRICS, STEP_METRICS
 from cvis.runs.paths import SCHEMA
 from cvis.runs.record import AGAIN, parse_json, read_bytes
@@ -29,7 +28,6 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "final": dict,
 }
 NAMES = ("scenario", "learner", "segmenter")
-REORDERING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}  # bidirectional classes of Unicode
 
 
 def read_run(path: Path) -> RunResult:
@@ -85,10 +83,7 @@ def _wrong(path: Path, name: str, value: Any) -> UserError:
 
 
 def _check_name(path: Path, where: str, name: str) -> None:
-    """Names are printed: none may be invisible, move a terminal's cursor, or turn the text around it."""
-    hidden = any(unicodedata.category(c) in ("Cc", "Cs") or unicodedata.bidirectional(c) in REORDERING for c in name)
-    if hidden or not name.strip():
-        reason = "holds control characters" if hidden else "is empty"
+    if reason := wrong_name(name):
         raise UserError(f"{path}: {where}: {name!a:.80} {reason}; a name is text on one line")
 
 
@@ -100,10 +95,19 @@ def _check_fields(path: Path, content: dict[str, Any]) -> None:
             raise _wrong(path, name, content.get(name))
     for name in NAMES:
         _check_name(path, name, content[name])
-    if isinstance(init := content["protocol"].get("init"), str):
-        _check_name(path, "protocol.init", init)
+    for where, text in _texts("protocol", content["protocol"]):
+        _check_name(path, where, text)
     if not content["steps"] or not all(isinstance(step, dict) for step in content["steps"]):
         raise UserError(f"{path}: steps: has no finished step; {AGAIN}")
+
+
+def _texts(where: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Every text in a value that is not empty, with its place."""
+    if isinstance(value, str):
+        yield from [(where, value)] if value else ()
+    elif isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _texts(f"{where}.{key}", inner)
 
 
 def _label(path: Path, content: Any) -> str:

@@ -10,8 +10,9 @@ from typing import Any
 
 from cvis.errors import UserError
 from cvis.runs.metrics_file import new_classes, read_run
+from cvis.runs.old_config import read_literals
 from cvis.runs.paths import RunFolder
-from cvis.runs.record import config_of, finished_steps, read_record
+from cvis.runs.record import AGAIN, config_of, finished_steps, read_record
 from cvis.runs.result import RunResult, labelled
 from cvis.scenario import Scenario, load_scenario
 from cvis.scenario.spec import list_scenarios
@@ -67,13 +68,18 @@ class OpenRun:
         Raises:
             UserError: its data set is missing, or it or the stream has changed since the run.
         """
-        named = self.config.get("scenario", self.record.get("scenario"))
-        if not isinstance(named, str) or ("scenario" not in self.config and named not in list_scenarios()):
+        config = self.config if "scenario" in self.config else {**self.config, **self._unrecorded()}
+        named, place = config.get("scenario"), config["runtime"].get("data")
+        if not isinstance(named, str):
             raise UserError(
-                f"{self.folder.record}: config.scenario: {self.config.get('scenario')!r:.60}: is not the name of a "
+                f"{self.folder.record}: config.scenario: {named!r:.60}: is not the name of a "
                 "stream or its file; run the same `cvis run` again, it completes what an older version left out"
             )
-        scenario = scenario_of({**self.config, "scenario": named}, data)
+        if place is not None and not isinstance(place, str):
+            raise UserError(
+                f"{self.folder.record}: config.runtime.data: {place!r:.60}: is not the name of a folder; {AGAIN}"
+            )
+        scenario = scenario_of(config, data)
         then = self.record.get("scenario_hash")
         if then != scenario.hash:
             raise UserError(
@@ -81,6 +87,16 @@ class OpenRun:
                 "stream has changed since the run; say where its own data set is with --data"
             )
         return scenario
+
+    def _unrecorded(self) -> dict[str, Any]:
+        """What ``run.json`` of an older version left out; its ``config.py`` has it."""
+        named = self.record.get("scenario")
+        if named in list_scenarios():
+            return {"scenario": named}
+        old = read_literals(self.folder.config)
+        runtime = old.get("runtime")
+        place = runtime.get("data") if isinstance(runtime, dict) else None
+        return {"scenario": old.get("scenario"), "runtime": {**self.config["runtime"], "data": place}}
 
     def predictions(self, step: int) -> Path:
         """The results file of a step.

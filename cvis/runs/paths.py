@@ -55,7 +55,7 @@ class RunFolder:
 
     @property
     def config(self) -> Path:
-        """The configuration for people to read; cvis never runs it."""
+        """The configuration for people to read; cvis reads it of old runs only, as literals, and never runs it."""
         return self.path / "config.py"
 
     @property

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
+from cvis.errors import escaped
 from cvis.runs.paths import RunFolder
 from cvis.runs.record import read_json
 
@@ -51,9 +52,9 @@ def read_provenance(folder: Path) -> Provenance:
         return Provenance()
     command, environment = record.get("command"), record.get("environment")
     return Provenance(
-        command=portable(command) if isinstance(command, str) else None,
-        code=_code(environment) if isinstance(environment, dict) else NOT_RECORDED,
-        environment=_environment(environment, record) if isinstance(environment, dict) else NOT_RECORDED,
+        command=escaped(portable(command)) if isinstance(command, str) else None,
+        code=escaped(_code(environment)) if isinstance(environment, dict) else NOT_RECORDED,
+        environment=escaped(_environment(environment, record)) if isinstance(environment, dict) else NOT_RECORDED,
         settings=_settings(record.get("config")),
         record=record,
     )
@@ -128,7 +129,9 @@ def _code(environment: dict[str, Any]) -> str:
 
 def _environment(environment: dict[str, Any], record: dict[str, Any]) -> str:
     packages = environment.get("packages")
-    versions = [f"{name} {version}" for name, version in packages.items() if version] if packages else []
+    versions = (
+        [f"{name} {version}" for name, version in packages.items() if version] if isinstance(packages, dict) else []
+    )
     processes = record.get("processes", 1)
     return ", ".join(
         [

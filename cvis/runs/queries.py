@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from cvis.atomic import atomic_path
 from cvis.errors import UserError
+from cvis.files import refuse_bomb
 from cvis.runs.paths import RunFolder
 
 FILE = RunFolder(Path()).queries.name
@@ -45,9 +45,10 @@ def read_queries(folder: Path | str) -> Queries:
     if not path.is_file():
         raise UserError(f"{path}: does not exist: the run is older than the file; run the same `cvis run` anew")
     try:
+        refuse_bomb(path)
         with np.load(path, allow_pickle=False) as arrays:
             embeddings, step = arrays["queries"], arrays["step"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # zipfile and NumPy meet damage with a dozen kinds of error, MemoryError among them
         raise UserError(f"{path}: cannot be read ({error}); run the same `cvis run` anew") from error
     fits = embeddings.ndim == 2 and step.shape == embeddings.shape[:1] and len(step) > 0
     if not fits or embeddings.dtype.kind != "f" or step.dtype.kind != "i" or not np.isfinite(embeddings).all():

@@ -9,11 +9,16 @@ from typing import Any
 import orjson
 
 from cvis.errors import UserError
+from cvis.files import read_bounded
 from cvis.runs.paths import RunFolder
 
 AGAIN = "copy it again from where the run was made, or remove it and run the same `cvis run` again"
 PARTS = ("names", "protocol", "runtime", "learner", "segmenter")
 """Of a configuration, those that are read back."""
+
+
+LARGEST = 1 << 28
+"""Bytes of a JSON file of a run: 256 MiB, a thousand times what one holds."""
 
 
 def read_bytes(path: Path) -> bytes | None:
@@ -23,7 +28,7 @@ def read_bytes(path: Path) -> bytes | None:
         UserError: it cannot be read.
     """
     try:
-        return path.read_bytes()
+        return read_bounded(path, LARGEST)
     except FileNotFoundError:
         return None
     except OSError as error:

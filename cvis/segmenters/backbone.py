@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
 from cvis.errors import UserError
-from cvis.segmenters.openmmlab import MMDET_MODELS, quiet
+from cvis.segmenters.openmmlab import MMDET_MODELS, WEIGHT_INITIALIZERS, quiet
 
 
 class ConvBackbone(nn.Module):
@@ -53,17 +54,22 @@ class ConvBackbone(nn.Module):
 def build_backbone(config: dict) -> nn.Module:
     """``ConvBackbone`` or any backbone of mmdet's registry, by its mmdet config, initialised.
 
+    The config may come with a stranger's run, and mmengine's registry would import and call whatever a ``type``
+    spells (``subprocess.run``), and read a checkpoint as a pickle. So a type is a registered name, and weights are
+    ``--init``'s.
+
     Raises:
-        UserError: the type is unknown, or its arguments are wrong.
+        UserError: a type is unknown, its arguments are wrong, or one names a file of weights.
     """
     config = dict(config)
     name = config.get("type")
+    _refuse_strange(config)
     try:
         if name == "ConvBackbone":
             config.pop("type")
             backbone = ConvBackbone(**config)
         else:
-            backbone = MMDET_MODELS.build({"_scope_": "mmdet", **config})
+            backbone = MMDET_MODELS.build({**config, "_scope_": "mmdet"})
         with quiet():
             backbone.init_weights()
     except (KeyError, TypeError, AssertionError) as error:
@@ -73,3 +79,25 @@ def build_backbone(config: dict) -> nn.Module:
             "give ConvBackbone or a backbone of mmdet with its own arguments"
         ) from error
     return backbone
+
+
+def _refuse_strange(config: dict) -> None:
+    registries = (MMDET_MODELS, MMDET_MODELS.parent, WEIGHT_INITIALIZERS)
+    known = {"ConvBackbone"}.union(*(registry.module_dict for registry in registries))
+    for key, value in _items(config):
+        if key == "type" and not (isinstance(value, str) and value in known):
+            raise UserError(
+                f"segmenter.backbone: {key}: {value!r:.60}: cannot be built: it is no registered name; "
+                "give ConvBackbone or a backbone of mmdet by its name alone"
+            )
+        if key in ("pretrained", "checkpoint") and value is not None:
+            raise UserError(f"segmenter.backbone: {key}: {value!r:.60}: weights cannot be named here; use --init PATH")
+
+
+def _items(value: Any) -> Iterator[tuple[str, Any]]:
+    """Every key and its value, however deep."""
+    for key, inner in value.items() if isinstance(value, dict) else ():
+        yield key, inner
+        yield from _items(inner)
+    for inner in value if isinstance(value, (list, tuple)) else ():
+        yield from _items(inner)

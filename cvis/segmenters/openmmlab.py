@@ -90,9 +90,11 @@ from mmdet.models.layers.transformer.mask2former_layers import (  # noqa: E402
 )
 from mmdet.registry import MODELS as MMDET_MODELS  # noqa: E402
 from mmengine.config import ConfigDict  # noqa: E402
+from mmengine.registry import WEIGHT_INITIALIZERS  # noqa: E402
 
 __all__ = [
     "MMDET_MODELS",
+    "WEIGHT_INITIALIZERS",
     "ConfigDict",
     "ConvModule",
     "MSDeformAttnPixelDecoder",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import pickle
 import re
 import urllib.request
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from cvis.atomic import atomic_path
 from cvis.errors import UserError
-from cvis.files import cache_dir
+from cvis.files import cache_dir, refuse_bomb
 
 _LEARNER = "segmenter."  # what a learner calls its segmenter
 
@@ -84,10 +83,11 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         UserError: no such file, not a checkpoint, or one that holds more than tensors.
     """
     try:
+        refuse_bomb(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}; give the path of a .pth file") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except Exception as error:  # a damaged pickle can end in any of Python's errors
         raise UserError(
             f"{path}: not a file of tensors only; if you trust it, strip it with "
             f"`python scripts/convert_weights.py {path} stripped.pth` and pass that"

@@ -70,8 +70,17 @@ def test_a_record_of_an_older_version_names_a_shipped_stream(folder, monkeypatch
     assert asked == [("synthetic-20-4", None, {"visibility": "disjoint"})]
 
 
+def test_the_config_of_an_older_version_is_read_as_literals(folder, finished):
+    edit(folder, old_record)
+    shutil.copy(finished / "config.py", folder)
+    assert open_run(folder).scenario().name == "tiny"
+
+
 def test_the_same_run_again_completes_a_record_of_an_older_version(stream, folder):
     edit(folder, old_record)
+    with pytest.raises(UserError, match=r"config\.py: line 1: is code.*run the same `cvis run` again"):
+        open_run(folder).scenario()
+    (folder / "config.py").unlink()
     with pytest.raises(UserError, match=r"run\.json: config\.scenario: None: .*run the same `cvis run` again"):
         open_run(folder).scenario()
     whole = settings(stream, folder.parents[3])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import logging
-import pickle
 import urllib.error
 import urllib.request
 import zipfile
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from cvis.errors import UserError
+from cvis.files import refuse_bomb
 
 logger = logging.getLogger("cvis")
 
@@ -135,6 +135,7 @@ def _read(path: Path) -> Any:
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     try:
+        refuse_bomb(path)
         if _is_program(path):
             raise UserError(
                 f'{path}: is a TorchScript archive, which is a program; if you trust it, run `python -c "import torch; '
@@ -143,7 +144,9 @@ def _read(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}; give the path of a weight file") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # a damaged pickle can end in any of Python's errors
         raise UserError(f"{path}: not a file of tensors only; give a .pt or .safetensors file of weights") from error
 
 
