@@ -30,6 +30,8 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         temporary = Path(name)
         temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files; these are results to share
         yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())  # a file system may find only now that it has no room, and power may fail
         os.replace(temporary, path)
     except OSError as error:
         reason = error.strerror or str(error)

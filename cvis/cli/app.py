@@ -32,7 +32,7 @@ from cvis.cli import (
     visualize,
 )
 from cvis.cli.output import examples
-from cvis.errors import UserError
+from cvis.errors import Stopped, UserError
 
 USER_ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -63,6 +63,8 @@ class Guarded(TyperGroup):
             return super().invoke(ctx)
         except UserError as error:
             raise _say(f"cvis: {error}", USER_ERROR) from error
+        except Stopped as error:
+            raise _say(f"cvis: {error}; the same command goes on from there", 128 + error.signum) from error
         except KeyboardInterrupt as error:
             resumes = "; the same command resumes" if ctx.invoked_subcommand == "run" else ""
             raise _say(f"cvis: interrupted{resumes}", INTERRUPTED) from error
