@@ -110,8 +110,9 @@ def train_step(
 
             update(f"loss {total.item():.3f} mem {peak_memory_mb(device):.0f} MB")
             if iteration % TRACK_EVERY == 0 and get_rank() == 0:
-                scalars = {"loss": total, **losses, "lr": optimizer.param_groups[0]["lr"], **learner.observe()}
-                visualizer.add_scalars({f"step{task.index}/{k}": float(v) for k, v in scalars.items()}, step=iteration)
+                scalars = {name: value.item() for name, value in {"loss": total, **losses}.items()}
+                scalars |= {"lr": optimizer.param_groups[0]["lr"], **learner.observe()}
+                visualizer.add_scalars({f"step{task.index}/{k}": v for k, v in scalars.items()}, step=iteration)
 
             for scheduler in schedulers:
                 scheduler.step()
