@@ -14,6 +14,19 @@ from cvis.engine.resolve import resolve
 CLASSES = ("red", "green", "blue", "grey")
 COLOURS = {"red": (220, 40, 40), "green": (40, 200, 40), "blue": (50, 60, 230), "grey": (150, 150, 150)}
 FRAMES, HEIGHT, WIDTH = 3, 32, 48
+SMALL = (
+    "runtime.device=cpu",
+    "runtime.loggers=[]",
+    "runtime.checkpoint_every=2",
+    "schedule.batch_size=2",
+    "schedule.base.iterations=6",
+    "schedule.incremental.iterations=4",
+    "sampling.short_sides=[32]",
+    "segmenter.num_queries=6",
+    "segmenter.criterion.num_points=64",
+    "segmenter.test.short_side=32",
+)
+"""Settings of a run of seconds."""
 
 
 def make_data(root: Path, train_videos: int = 12, test_videos: int = 4) -> Path:
@@ -39,21 +52,7 @@ def make_data(root: Path, train_videos: int = 12, test_videos: int = 4) -> Path:
 
 def settings(scenario: Path, runs: Path, learner: str = "finetune", *overrides: str, **more) -> Config:
     """A resolved configuration that trains in well under a second a step."""
-    small = (
-        f"runtime.runs={runs}",
-        "runtime.device=cpu",
-        "runtime.loggers=[]",
-        "runtime.checkpoint_every=2",
-        "schedule.batch_size=2",
-        "schedule.base.iterations=6",
-        "schedule.incremental.iterations=4",
-        "sampling.short_sides=[32]",
-        "segmenter.num_queries=6",
-        "segmenter.criterion.num_points=64",
-        "segmenter.test.short_side=32",
-        *overrides,
-    )
-    return resolve(str(scenario), learner, overrides=small, **more)
+    return resolve(str(scenario), learner, overrides=(f"runtime.runs={runs}", *SMALL, *overrides), **more)
 
 
 def _write_part(root: Path, part: str, count: int) -> None:

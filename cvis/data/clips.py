@@ -123,7 +123,7 @@ class ClipDataset(Dataset[Sample]):
                 return self._sample(source, seed, tuple(skipped))
             except UserError as error:
                 if not self.sampling.skip_unreadable:
-                    raise
+                    raise UserError(f"{error}, or leave such clips out: --on-bad-frame skip") from error
                 skipped.append(str(error))
         raise UserError(f"training data: no video can be shown, the first because of {skipped[0]}")
 
