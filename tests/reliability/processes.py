@@ -38,10 +38,8 @@ class Stream:
         words = [word for setting in (*SMALL, *settings) for word in ("--set", setting)]
         self.command = ["cvis", "run", str(scenario), "--learner", learner, "--runs", str(runs), *words]
 
-    def start(
-        self, change: Change | None = None, *options: str, environment: dict[str, str] | None = None
-    ) -> BaseProcess:
-        told = {"CVIS_CACHE": os.environ["CVIS_CACHE"], **(environment or {})}
+    def start(self, change: Change | None = None, *options: str, **environment: str) -> BaseProcess:
+        told = {"CVIS_CACHE": os.environ["CVIS_CACHE"], **environment}
         process = FORKS.Process(target=_cvis, args=([*self.command, *options], told, self.log, change))
         process.start()
         return process
@@ -58,7 +56,7 @@ class Stream:
         shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
         ranks = ({**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(2))
         return [
-            self.start(change, "--launcher", "pytorch", environment=rank)
+            self.start(change, "--launcher", "pytorch", **rank)
             for rank, change in zip(ranks, changes or (None, None), strict=True)
         ]
 

@@ -80,7 +80,7 @@ def test_two_processes_killed_inside_a_step(stream, tmp_path, record_property):
 
 
 def test_signals(stream, undisturbed, tmp_path):
-    """SIGTERM and Ctrl-C: save the iteration they meet; exit codes 143 and 130, and a sentence that says how to go on."""
+    """SIGTERM and Ctrl-C: save the iteration they meet; exit codes 143 and 130, and a sentence on how to go on."""
     stopped = Stream(stream, tmp_path / "runs", "replay", "runtime.checkpoint_every=1000")
     for work, signum, where in (
         ("training", signal.SIGTERM, "step 0: stopped after iteration "),
