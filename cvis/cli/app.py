@@ -29,6 +29,7 @@ from cvis.cli import (
     segmenters,
     steps,
     sweep,
+    verify,
     visualize,
 )
 from cvis.cli.output import examples
@@ -40,6 +41,7 @@ COMMANDS = {
     run: "Run a learner through a stream of classes.",
     score: "Score a results file, without a model.",
     explain: "Say where AP is lost, and where forgotten AP went.",
+    verify: "Check that a run's numbers are those of its predictions.",
     export: "Write predictions as the servers take them.",
     compare: "Compare finished runs in a table.",
     steps: "Follow finished runs along the stream, per class too.",
