@@ -52,16 +52,8 @@ def test_every_edit_is_found(folder):
         (run, lambda m: m["steps"][2]["per_class"]["1"].update(AP=99.0), f"{run}: steps[2]: per_class.1.AP: 99.0: "),
         (step, lambda m: m.update(mAP_new=1.0), f"{step}: mAP_new: 1.0: should be "),
         (run, lambda m: m["protocol"].update(split_sha256="0" * 64), f"{run}: split_sha256: '000"),
-        (
-            folder / "run.json",
-            lambda r: r.update(scenario_hash="0" * 64),
-            f"{folder / 'run.json'}: scenario_hash: '000",
-        ),
-        (
-            run,
-            lambda m: m["protocol"]["schedule"].update(batch_size=16),
-            f"{run}: schedule.batch_size: 16: ",
-        ),
+        (record, lambda r: r.update(scenario_hash="0" * 64), f"{record}: scenario_hash: '000"),
+        (run, lambda m: m["protocol"]["schedule"].update(batch_size=16), f"{run}: schedule.batch_size: 16: "),
         (run, lambda m: m["groups"].reverse(), "groups"),
     ]
     for file, change, said in edits:
