@@ -1,6 +1,7 @@
 """Run the reliability tests and write what they prove: each fault, what happens, which test shows it, and how often.
 
     python scripts/reliability.py --kills 20 --update docs/reliability.md
+    python scripts/reliability.py --rows --update docs/reliability.md         # after a change of tests, without a run
 
 A row is the docstring of a test: "fault: what happens". Counts are what tests record (``record_property``).
 """
@@ -32,7 +33,7 @@ ELSEWHERE = (  # faults whose tests stand beside what they are about
     "tests/runs/test_verify.py::test_edited_predictions_are_found",
 )
 COUNTS = {"kills": "kills survived", "mutations": "mutations of files tried", "inputs": "inputs fuzzed"}
-BEGIN, END = "<!-- generated: begin reliability -->", "<!-- generated: end reliability -->"
+BEGIN, END = "<!-- generated: begin {} -->", "<!-- generated: end {} -->"
 
 
 @dataclass(frozen=True)
@@ -84,46 +85,62 @@ def _file(classname: str) -> str:
     return classname.replace(".", "/") + ".py"
 
 
-def markdown(counts: Counter[str], outcomes: dict[str, str], command: str) -> str:
-    """The tables, as they stand in the page."""
+def faults() -> str:
+    """The table."""
     lines = ["| fault | what happens | test |", "|---|---|---|"]
     for proof in proofs():
         file, _, name = proof.test.partition("::")
-        mark = "" if (outcome := outcomes.get(proof.test, "not run")) == "passed" else f" ({outcome})"
-        cells = (proof.fault, proof.outcome, f"[`{name}`](../{file}){mark}")
+        cells = (proof.fault, proof.outcome, f"[`{name}`](../{file})")
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    lines += ["", f"Counts of the last run of `{command}`:", ""]
+    return "\n".join(lines) + "\n"
+
+
+def last_run(counts: Counter[str], outcomes: dict[str, str], kills: int) -> str:
+    """What was counted, and what was left out."""
+    tests = Counter(outcomes.values())
+    skipped = f", {tests['skipped']} skipped" if tests["skipped"] else ""
+    lines = [f"Counts of the last run of `python scripts/reliability.py --kills {kills}`:", ""]
+    lines += [f"- tests passed: {tests['passed']}{skipped}"]
     lines += [f"- {what}: {counts[name]}" for name, what in COUNTS.items() if counts[name]]
     return "\n".join(lines) + "\n"
 
 
-def updated(page: str, tables: str) -> str:
-    """The page with new tables between its two marks.
+def updated(page: str, region: str, text: str) -> str:
+    """The page with other text between the two marks of a region.
 
     Raises:
         ValueError: it lacks them.
     """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    first, last = BEGIN.format(region), END.format(region)
+    before, begin, rest = page.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"the page lacks {BEGIN} or {END}")
-    return f"{before}{BEGIN}\n{tables}{END}{after}"
+        raise ValueError(f"the page lacks {first} or {last}")
+    return f"{before}{first}\n{text}{last}{after}"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=20, help="of each of the learners that are killed")
-    parser.add_argument("--update", type=Path, help="a page with the two marks; without it the tables are printed")
+    parser.add_argument("--rows", action="store_true", help="run nothing: the table alone, the counts stay")
+    parser.add_argument("--update", type=Path, help="a page with marks; without it the parts are printed")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "junit.xml"
-        code = run(options.kills, report)
-        tables = markdown(*read(report), f"python scripts/reliability.py --kills {options.kills}")
-    if options.update is None:
-        print(tables, end="")
-    elif code == 0:
-        write_text(options.update, updated(options.update.read_text(encoding="utf-8"), tables))
-    return code
+    parts = {"faults": faults()}
+    if not options.rows:
+        with tempfile.TemporaryDirectory() as folder:
+            report = Path(folder) / "junit.xml"
+            if code := run(options.kills, report):
+                return code  # a page tells what is proven
+            parts["counts"] = last_run(*read(report), options.kills)
+    page = options.update.read_text(encoding="utf-8") if options.update else ""
+    for region, text in parts.items():
+        if options.update is None:
+            print(text)
+        else:
+            page = updated(page, region, text)
+    if options.update is not None:
+        write_text(options.update, page)
+    return 0
 
 
 if __name__ == "__main__":

@@ -93,6 +93,7 @@ def test_a_first_attempt_that_did_nothing_binds_nobody(stream, tmp_path, monkeyp
 
 
 def test_a_damaged_checkpoint_is_named(stream, finished, tmp_path):
+    """A checkpoint of a finished step that is damaged: a line that names it, and says to train that step again."""
     folder = run(settings(stream, tmp_path))
     (folder / "step1" / "metrics.json").unlink()
     (folder / "metrics.json").unlink()

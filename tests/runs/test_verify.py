@@ -44,7 +44,7 @@ def test_an_honest_run_is_verified(folder):
 
 
 def test_every_edit_is_found(folder):
-    """One after the other, each put right again."""
+    """A number, split, stream or setting edited in a finished run: `cvis verify` says where, and what it should be."""
     run, step = folder / "metrics.json", folder / "step1" / "metrics.json"
     record = folder / "run.json"
     edits = [
@@ -65,7 +65,7 @@ def test_every_edit_is_found(folder):
 
 
 def test_edited_predictions_are_found(folder):
-    """A perfect answer in place of the model's, a file that is cut off, and none."""
+    """Predictions of a finished run edited, cut off or gone: `cvis verify` says so."""
     test = open_run(folder).scenario().test
     perfect = []
     for video in test.videos:
