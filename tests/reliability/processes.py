@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tiny import SMALL
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes to come: two threads for such small work only wait
 FORKS = get_context("forkserver")
 FORKS.set_forkserver_preload(["cvis.cli", "cvis.engine.run", "cvis.learners.crisp", "cvis.learners.comformer"])
 PATIENCE = 240  # seconds, of a run of two on an idle machine
@@ -70,8 +71,10 @@ class Stream:
 
 def ended(process: BaseProcess) -> int:
     process.join(PATIENCE)
-    assert process.exitcode is not None, "still at work"
-    return process.exitcode
+    if (code := process.exitcode) is None:
+        process.kill()
+        raise AssertionError(f"still at work after {PATIENCE} s")
+    return code
 
 
 def wait_for(path: Path, process: BaseProcess) -> None:

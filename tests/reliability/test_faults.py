@@ -54,7 +54,7 @@ def test_small_disk(stream, undisturbed, tmp_path):
         assert run.run() == 0
         assert_same_run(undisturbed("finetune"), run.folder)
     finally:
-        subprocess.run(["umount", disk], check=True)
+        subprocess.run(["umount", "--lazy", disk], check=True)
 
 
 def test_folder_that_cannot_be_written(stream, tmp_path):
