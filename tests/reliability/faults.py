@@ -66,3 +66,18 @@ def memory_for_one_frame() -> None:
         return features(self, frames, *rest)
 
     Mask2Former.features = small
+
+
+def tells_algorithms() -> None:
+    """Print in each step whether torch takes deterministic algorithms only."""
+    import torch
+
+    from cvis.engine import run
+
+    learn = run._learn
+
+    def telling(*arguments):
+        print("deterministic algorithms:", torch.are_deterministic_algorithms_enabled(), flush=True)
+        return learn(*arguments)
+
+    run._learn = telling

@@ -197,14 +197,13 @@ def test_second_process_in_a_folder(tmp_path):
 
 
 def test_deterministic(stream, undisturbed, tmp_path):
-    """--deterministic: torch's deterministic algorithms, twice the same bits on a CPU, and those of a run without."""
-    one, other = (Stream(stream, tmp_path / name) for name in ("one", "other"))
-    assert one.run(None, "--deterministic") == other.run(None, "--deterministic") == 0
-    assert_same_run(one.folder, other.folder)
-    assert_same_run(one.folder, undisturbed("finetune"))
-    assert json.loads((one.folder / "run.json").read_text())["config"]["runtime"]["deterministic"] is True
-    assert one.run() == 0  # finished: nothing is to be trained
-    (one.folder / "metrics.json").unlink()
-    shutil.rmtree(one.folder / "step2")
-    assert one.run() == 2
-    assert "runtime.deterministic: this run was begun with True, not False" in one.said[-1]
+    """--deterministic: torch's deterministic algorithms; on a CPU the same bits as a run without."""
+    run = Stream(stream, tmp_path / "runs")
+    assert run.run(faults.tells_algorithms, "--deterministic") == 0
+    assert "deterministic algorithms: True" in run.said
+    assert_same_run(undisturbed("finetune"), run.folder)
+    assert json.loads((run.folder / "run.json").read_text())["config"]["runtime"]["deterministic"] is True
+    (run.folder / "metrics.json").unlink()
+    shutil.rmtree(run.folder / "step2")
+    assert run.run() == 2
+    assert "runtime.deterministic: this run was begun with True, not False" in run.said[-1]
