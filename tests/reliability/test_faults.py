@@ -72,7 +72,7 @@ def test_loader_worker_dies(stream, undisturbed, tmp_path):
     assert run.said[-1].startswith("cvis: data loading: DataLoader worker (pid")
     assert "give fewer --workers, and run the same command again" in run.said[-1]
     assert run.run() == 0
-    assert any("resuming at iteration 2" in line for line in run.said)
+    assert any("resuming at iteration " in line for line in run.said)
     assert_same_run(undisturbed("finetune"), run.folder)
 
 
@@ -116,7 +116,10 @@ class Hungry(nn.Module):
         self.weight = nn.Parameter(torch.zeros(1))
         self.window, self.fits, self.error = window, fits, error
         self.tried: list[int | None] = []
-        self.segmenter = self.__dict__["segmenter"] = self
+
+    @property
+    def segmenter(self) -> Hungry:
+        return self
 
     def predict(self, video: Video) -> Tracks:
         self.tried.append(self.window)
