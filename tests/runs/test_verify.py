@@ -74,7 +74,7 @@ def test_edited_predictions_are_found(folder):
         perfect.append(Tracks(video.id, tuple(categories), (1.0,) * len(tracks), tuple(masks)))
     predictions = folder / "step2" / "predictions.json.gz"
     write_results(predictions, perfect)
-    assert any("steps[2]: mAP_all: " in line and "should be 100" in line for line in verify(folder).differences)
+    assert any("steps[2]: AP50: " in line and "should be 100.0" in line for line in verify(folder).differences)
     before = predictions.read_bytes()
     predictions.write_bytes(before[:-20])
     assert any("truncated" in line for line in verify(folder).differences)
