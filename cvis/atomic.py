@@ -10,6 +10,9 @@ from pathlib import Path
 
 from cvis.errors import UserError
 
+TEMPORARY = ".tmp"
+"""How the name of a file ends that is not complete yet; it begins with a dot and the name of the file to be."""
+
 
 @contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
@@ -25,11 +28,13 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY)
         os.close(handle)
         temporary = Path(name)
         temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files; these are results to share
         yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())  # a file system may find only now that it has no room, and power may fail
         os.replace(temporary, path)
     except OSError as error:
         reason = error.strerror or str(error)

@@ -18,6 +18,18 @@ class UserError(Exception):
     """One line that names the file or key, the field, the offending value and the remedy."""
 
 
+class Stopped(KeyboardInterrupt):
+    """A signal asked a run to stop, and it has, where nothing is lost; the text says where.
+
+    Attributes:
+        signum: SIGTERM or SIGINT; the command line exits with 128 more, as shells report it.
+    """
+
+    def __init__(self, signum: int, where: str) -> None:
+        super().__init__(where)
+        self.signum = signum
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Something wrong in a file: where it is, what was found there, why that is wrong, and what to do about it."""

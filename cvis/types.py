@@ -87,6 +87,7 @@ class Clip:
     sizes: Tensor  # [B, 2] int64, height and width before padding
     targets: tuple[Targets, ...]  # B
     names: tuple[str, ...]  # B, "<video name>[<frame>,<frame>]", for messages
+    skipped: tuple[str, ...] = ()  # why others are not in it: a line for each
 
     def to(self, device, non_blocking: bool = False) -> Clip:
         """The same batch on another device; ``non_blocking``: do not wait for pinned memory to be read."""
@@ -98,4 +99,4 @@ class Clip:
 
     def _each(self, move: Callable[[Tensor], Tensor]) -> Clip:
         targets = tuple(Targets(move(t.category_ids), move(t.masks)) for t in self.targets)
-        return Clip(move(self.frames), move(self.sizes), targets, self.names)
+        return Clip(move(self.frames), move(self.sizes), targets, self.names, self.skipped)

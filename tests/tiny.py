@@ -8,9 +8,22 @@ from cvis.engine.config import Config
 from cvis.engine.resolve import resolve
 from cvis.testing.stream import COLOURS, FRAMES, HEIGHT, WIDTH, make_stream
 
-__all__ = ["CLASSES", "COLOURS", "FRAMES", "HEIGHT", "WIDTH", "make_data", "settings"]
+__all__ = ["CLASSES", "COLOURS", "FRAMES", "HEIGHT", "SMALL", "WIDTH", "make_data", "settings"]
 
 CLASSES = tuple(COLOURS)[:4]
+SMALL = (
+    "runtime.device=cpu",
+    "runtime.loggers=[]",
+    "runtime.checkpoint_every=2",
+    "schedule.batch_size=2",
+    "schedule.base.iterations=6",
+    "schedule.incremental.iterations=4",
+    "sampling.short_sides=[32]",
+    "segmenter.num_queries=6",
+    "segmenter.criterion.num_points=64",
+    "segmenter.test.short_side=32",
+)
+"""Settings of a run of seconds."""
 
 
 def make_data(root: Path, train_videos: int = 12, test_videos: int = 4) -> Path:
@@ -20,18 +33,4 @@ def make_data(root: Path, train_videos: int = 12, test_videos: int = 4) -> Path:
 
 def settings(scenario: Path, runs: Path, learner: str = "finetune", *overrides: str, **more) -> Config:
     """A resolved configuration that trains in well under a second a step."""
-    small = (
-        f"runtime.runs={runs}",
-        "runtime.device=cpu",
-        "runtime.loggers=[]",
-        "runtime.checkpoint_every=2",
-        "schedule.batch_size=2",
-        "schedule.base.iterations=6",
-        "schedule.incremental.iterations=4",
-        "sampling.short_sides=[32]",
-        "segmenter.num_queries=6",
-        "segmenter.criterion.num_points=64",
-        "segmenter.test.short_side=32",
-        *overrides,
-    )
-    return resolve(str(scenario), learner, overrides=small, **more)
+    return resolve(str(scenario), learner, overrides=(f"runtime.runs={runs}", *SMALL, *overrides), **more)

@@ -34,10 +34,11 @@ from cvis.cli import (
     segmenters,
     steps,
     sweep,
+    verify,
     visualize,
 )
 from cvis.cli.output import examples
-from cvis.errors import UserError, printable
+from cvis.errors import Stopped, UserError, printable
 
 PLUGIN_ERROR = 1
 USER_ERROR = 2
@@ -46,6 +47,7 @@ COMMANDS = {
     run: "Run a learner through a stream of classes.",
     score: "Score a results file, without a model.",
     explain: "Say where AP is lost, and where forgotten AP went.",
+    verify: "Check that a run's numbers are those of its predictions.",
     export: "Write predictions as the servers take them.",
     compare: "Compare finished runs in a table.",
     steps: "Follow finished runs along the stream, per class too.",
@@ -87,6 +89,8 @@ class Guarded(TyperGroup):
             if ctx.params["debug"]:
                 traceback.print_exc()
             raise _say(f"cvis: {error}", USER_ERROR) from error
+        except Stopped as error:
+            raise _say(f"cvis: {error}; the same command goes on from there", 128 + error.signum) from error
         except KeyboardInterrupt as error:
             resumes = "; the same command resumes" if ctx.invoked_subcommand == "run" else ""
             raise _say(f"cvis: interrupted{resumes}", INTERRUPTED) from error

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib
 import platform
 import shutil
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -29,6 +33,14 @@ REQUIRED = {  # import name -> name on PyPI
 }
 CLIP_REPOSITORY = "timm/vit_base_patch32_clip_224.openai"
 CLIP_URL = f"https://huggingface.co/{CLIP_REPOSITORY}/resolve/main/open_clip_model.safetensors"
+SHUT_OUT = 3
+SECOND_LOCK = f"""
+import fcntl, sys
+try:
+    fcntl.flock(open(sys.argv[1], "r+b"), fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    sys.exit({SHUT_OUT})
+"""
 NEEDED_GB = 1.0  # of free disk: a synthetic run with its checkpoints and the shared step-0 model
 
 
@@ -36,13 +48,16 @@ def doctor(
     online: Annotated[
         bool, typer.Option("--online", help="Also ask the server for the CLIP weights (nothing is downloaded).")
     ] = False,
+    runs: Annotated[
+        Path, typer.Option(help="Folder where runs will be written: its free disk and its locks are examined.")
+    ] = Path("runs"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Report versions, device, mmcv's operators, CLIP weights, data sets and free disk.
+    """Report versions, device, mmcv's operators, CLIP weights, data sets, free disk and whether file locks work.
 
     Exit code 1 if something that every run needs is missing.
     """
-    content = examine(online)
+    content = examine(online, runs)
     if as_json:
         emit_json(content)
     else:
@@ -51,7 +66,7 @@ def doctor(
         raise typer.Exit(1)
 
 
-def examine(online: bool = False) -> dict[str, Any]:
+def examine(online: bool = False, runs: Path = Path("runs")) -> dict[str, Any]:
     """Everything the doctor knows, as JSON's own types; ``missing`` lists what stops a run, with its remedy."""
     from cvis import __version__
     from cvis.files import cache_dir
@@ -60,7 +75,7 @@ def examine(online: bool = False) -> dict[str, Any]:
     absent = [name for name, version in versions.items() if not version]
     missing = [f"{name}: is not installed; run: pip install {REQUIRED[name]}" for name in absent]
     missing += [reason for name in ("cv2", "torch") if versions[name] and (reason := _import_error(name))]
-    here = Path.cwd()
+    here = _existing(runs)
     free_gb = round(shutil.disk_usage(here).free / 1e9, 2)
     if free_gb < NEEDED_GB:
         missing.append(f"{here}: {free_gb:.2f} GB free; a run needs {NEEDED_GB:g} GB, free space")
@@ -72,6 +87,7 @@ def examine(online: bool = False) -> dict[str, Any]:
         "data": _try(_data),
         "cache": str(cache_dir()),
         "disk": {"path": str(here), "free_gb": free_gb},
+        "locks": {"path": str(here), "problem": locks_problem(here)},
         "missing": missing,
     }
 
@@ -154,6 +170,29 @@ def _data() -> dict[str, Any]:
     return {**here, **{name: {"error": f"does not load: {OFFERED.reason(name)}"} for name in broken}}
 
 
+def _existing(runs: Path) -> Path:
+    """The folder, or the nearest one above it that there is."""
+    path = runs.absolute()
+    return next(folder for folder in (path, *path.parents) if folder.is_dir())
+
+
+def locks_problem(folder: Path) -> str | None:
+    """Why two processes could write one run below ``folder``; None: a lock keeps the second one out.
+
+    The second one is a process of its own: over NFS a lock does not shut out the process that has it.
+    """
+    remedy = "write to a local disk (--runs), or mount it with locks (NFS: without nolock or local_lock)"
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".cvis-lock-") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            second = subprocess.run([sys.executable, "-c", SECOND_LOCK, file.name], capture_output=True, timeout=30)
+    except OSError as error:
+        return f"do not work at {folder} ({error.strerror}): {remedy}"
+    if second.returncode != SHUT_OUT:
+        return f"at {folder} do not keep a second process out: {remedy}"
+    return None
+
+
 def _show(content: dict[str, Any]) -> None:
     rows: list[list[str | Cell]] = [
         [name, version or Cell("missing", style="red")] for name, version in content["versions"].items()
@@ -168,6 +207,7 @@ def _show(content: dict[str, Any]) -> None:
         rows.append([name, found or f"not found; set CVIS_DATA to the folder that holds {name}"])
     rows.append(["cache", content["cache"]])
     rows.append(["free disk", f"{content['disk']['free_gb']:.1f} GB at {content['disk']['path']}"])
+    rows.append(["file locks", content["locks"]["problem"] or "keep a second process out"])
     show_table(["part", "found"], rows, left=2)
     for reason in content["missing"]:
         typer.echo(f"missing: {reason}")

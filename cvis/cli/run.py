@@ -45,6 +45,16 @@ def run(
         int | None, typer.Option(help="Processes that load data. Default: as many as keep a GPU busy; on a CPU none.")
     ] = None,
     launcher: Annotated[str | None, typer.Option(help="none, pytorch (torchrun) or slurm.")] = None,
+    on_bad_frame: Annotated[
+        str | None,
+        typer.Option(
+            help="error, or skip: where a frame of a training video cannot be read, another clip is shown, and counted "
+            "in the results. Default: error."
+        ),
+    ] = None,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="The same bits again; on a GPU as far as torch can (it warns).")
+    ] = False,
     loggers: Annotated[
         list[str],
         typer.Option(
@@ -62,7 +72,7 @@ def run(
     """Run a learner through a stream of classes: train, evaluate and store every step.
 
     The same command again resumes: from the last finished step, and inside a step from the last checkpoint,
-    to the same numbers as an uninterrupted run.
+    to the same numbers as an uninterrupted run. Ctrl-C and SIGTERM make such a checkpoint and stop.
     """
     from cvis.engine.config import dump
     from cvis.engine.resolve import resolve
@@ -74,6 +84,8 @@ def run(
         "runtime.device": device,
         "runtime.workers": workers,
         "runtime.launcher": launcher,
+        "runtime.on_bad_frame": on_bad_frame,
+        "runtime.deterministic": deterministic or None,
         "runtime.loggers": loggers_of(loggers),
     }
     chosen = seeds_of(seed, seeds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,6 +32,7 @@ class ClipSampling:
         short_sides: one is drawn per clip as the length of the shorter side, pixels.
         max_size: bound of the longer side, pixels.
         flip: probability of a horizontal flip, per clip.
+        skip_unreadable: where a frame cannot be read, show another video in its place, and say so.
 
     Raises:
         UserError: a value is out of range.
@@ -41,6 +43,7 @@ class ClipSampling:
     short_sides: tuple[int, ...] = (360, 480)
     max_size: int = 1333
     flip: float = 0.5
+    skip_unreadable: bool = False
 
     def __post_init__(self) -> None:
         bounds = {
@@ -63,6 +66,7 @@ class Sample:
     category_ids: Tensor  # [N] int64, data-set ids (or NO_OBJECT)
     masks: Tensor  # [N, T, H, W] bool
     name: str  # "<video name>[<frame>,<frame>]"
+    skipped: tuple[str, ...] = ()  # why those before it were not shown: a line for each
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,9 @@ class ClipDataset(Dataset[Sample]):
 
     Tracks marked ``iscrowd`` are no targets. A video without targets is left out; ``len`` counts the others.
 
+    With ``skip_unreadable`` a clip with a frame that cannot be read is one of the next video instead, drawn by the same
+    seed. The clips that can be read stay what they were.
+
     Raises:
         UserError: no video has a target.
     """
@@ -107,11 +114,21 @@ class ClipDataset(Dataset[Sample]):
         """The clip of video ``index`` that ``seed`` draws.
 
         Raises:
-            UserError: a frame's file is missing or unreadable.
+            UserError: a frame's file is missing or unreadable; with ``skip_unreadable``, one of every video.
         """
         index, seed = key
-        source, how = self._sources[index], self.sampling
-        video = source.video
+        skipped: list[str] = []
+        for source in (*self._sources[index:], *self._sources[:index]):
+            try:
+                return self._sample(source, seed, tuple(skipped))
+            except UserError as error:
+                if not self.sampling.skip_unreadable:
+                    raise UserError(f"{error}, or leave such clips out: --on-bad-frame skip") from error
+                skipped.append(str(error))
+        raise UserError(f"training data: no video can be shown, the first because of {skipped[0]}")
+
+    def _sample(self, source: _Source, seed: int, skipped: tuple[str, ...]) -> Sample:
+        video, how = source.video, self.sampling
         rng = np.random.default_rng(seed)
         times = _draw_times(rng, source.shown, len(video), how)
         view = draw_view(rng, video.height, video.width, how.short_sides, how.max_size, how.flip)
@@ -122,6 +139,7 @@ class ClipDataset(Dataset[Sample]):
             category_ids=targets.category_ids,
             masks=targets.masks,
             name=f"{video.name}[{','.join(map(str, times))}]",
+            skipped=skipped,
         )
 
 
@@ -176,6 +194,7 @@ def collate(samples: Sequence[Sample]) -> Clip:
         sizes=sizes,
         targets=tuple(Targets(s.category_ids, _pad(s.masks, height, width)) for s in samples),
         names=tuple(sample.name for sample in samples),
+        skipped=tuple(reason for sample in samples for reason in sample.skipped),
     )
 
 
@@ -202,13 +221,18 @@ def make_loader(dataset: ClipDataset, sampler: ClipSampler, workers: int = 0, pi
         batch_sampler=sampler,
         num_workers=workers,
         collate_fn=collate,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_settle_worker,
         pin_memory=pin_memory,
         generator=torch.Generator(),  # without it every pass would draw from torch's global generator
     )
 
 
-def _one_thread(_worker: int) -> None:
-    """A worker is one core's work; more threads would only fight with the training process."""
+def _settle_worker(_worker: int) -> None:
+    """A worker is one core's work; more threads would only fight with the training process.
+
+    What a terminal or a cluster sends to all processes is for the training process, which still needs its workers.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

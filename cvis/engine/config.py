@@ -15,8 +15,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from cvis.scenario.spec import SplitName
 from cvis.scenario.visibility import OtherClassPolicy, Visibility
 
-NO_EFFECT_ON_RESULTS = ("data", "runs", "workers", "checkpoint_every", "loggers")
-"""Runtime keys that may differ between a run and its resumption."""
+MAY_DIFFER = ("data", "runs", "workers", "checkpoint_every", "loggers", "on_bad_frame")
+"""Runtime keys that may differ between a run and its resumption: they change no result, or are counted in it."""
 
 Whole = Annotated[int, BeforeValidator(lambda v: int(v) if isinstance(v, float) and v.is_integer() else v)]  # 300.0 too
 Count = Annotated[Whole, Field(ge=1)]
@@ -103,6 +103,8 @@ class Runtime(Part):
     amp: Literal["auto", "bf16", "off"] = "auto"  # auto: bf16 on a GPU that has it, off on CPU
     workers: Annotated[Whole, Field(ge=0)] | None = None  # data-loading processes. None: on CUDA one per CPU, at most 8
     checkpoint_every: Count = 200  # iterations between checkpoints inside a step
+    on_bad_frame: Literal["error", "skip"] = "error"  # in training; skip: another clip in its place, counted in results
+    deterministic: bool = False  # only algorithms that give the same bits again, where torch has one
     launcher: Literal["none", "pytorch", "slurm"] = "none"  # pytorch: torchrun
     loggers: Annotated[list[Logger], Field(strict=False)] = ["tensorboard"]
 
@@ -143,7 +145,8 @@ def fingerprint(values: Mapping[str, Any]) -> dict[str, Any]:
             know yet have their defaults.
     """
     relevant = {key: value for key, value in values.items() if key != "scenario"}  # the stream's checksum is compared
-    relevant["runtime"] = {k: v for k, v in values["runtime"].items() if k not in NO_EFFECT_ON_RESULTS}
+    runtime = {"deterministic": Runtime().deterministic, **values["runtime"]}
+    relevant["runtime"] = {k: v for k, v in runtime.items() if k not in MAY_DIFFER}
     relevant["schedule"] = {**Schedule().model_dump(), **values.get("schedule", {})}
     for part in ("learner", "segmenter"):  # the same file may be named from another folder
         relevant[part] = {**values[part], "type": short_name(values[part].get("type", ""))}

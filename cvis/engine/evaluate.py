@@ -1,15 +1,23 @@
-"""Predict every test video and score the step."""
+"""Predict every test video."""
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Iterable
 
 import torch
 from mmengine.dist import all_gather_object, get_dist_info
 
+from cvis.engine import stop
 from cvis.engine.progress import progress
+from cvis.errors import Stopped, UserError
 from cvis.learners import Learner
 from cvis.types import Tracks, Video
+
+logger = logging.getLogger("cvis")
+OUT_OF_MEMORY = re.compile("out of memory|can't allocate memory", re.IGNORECASE)
+"""What torch says on a GPU, and on a CPU."""
 
 
 def predict_videos(learner: Learner, videos: Iterable[Video], label: str, amp: bool) -> list[Tracks]:
@@ -18,6 +26,10 @@ def predict_videos(learner: Learner, videos: Iterable[Video], label: str, amp: b
     Args:
         label: what the progress display calls this work.
         amp: compute in bf16.
+
+    Raises:
+        Stopped: a signal came, after the video that it met.
+        UserError: a frame is missing or damaged, or memory does not suffice for a video.
     """
     rank, world_size = get_dist_info()
     videos = list(videos)
@@ -28,7 +40,45 @@ def predict_videos(learner: Learner, videos: Iterable[Video], label: str, amp: b
     autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=amp)
     with torch.inference_mode(), autocast, progress(label, len(share)) as update:
         for video in share:
-            predictions.append(learner.predict(video))
+            if stop.received():
+                break
+            predictions.append(_predict(learner, video))
             update("")
+    if stopping := stop.asked():  # before the tracks are put together: some are missing
+        raise Stopped(stopping, f"{label}: stopped; the training before it is saved")
     by_id = {tracks.video_id: tracks for part in all_gather_object(predictions) for tracks in part}
     return [by_id[video.id] for video in videos]
+
+
+def _predict(learner: Learner, video: Video) -> Tracks:
+    """The tracks of a video; where memory runs out, in smaller windows, of this video alone.
+
+    Raises:
+        UserError: memory does not suffice for windows of one frame either.
+    """
+    segmenter = learner.segmenter
+    whole = segmenter.window
+    try:
+        while True:
+            try:
+                return learner.predict(video)
+            except (MemoryError, RuntimeError) as error:  # the latter: of torch, on a GPU and on a CPU
+                if not (isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error))):
+                    raise
+            # Out here the traceback, which holds on to tensors, is gone.
+            if not segmenter.window or segmenter.window == 1:
+                raise UserError(
+                    f"video {video.name}: {len(video)} frames: out of memory in evaluation; free some, or use a "
+                    "machine with more, and run the same command again: what is trained is saved"
+                )
+            segmenter.window //= 2
+            torch.cuda.empty_cache()
+            logger.warning(
+                "video %s: out of memory in evaluation; again in windows of %d frames, of which the last bits of its "
+                "scores may depend",
+                video.name,
+                segmenter.window,
+            )
+    finally:
+        if segmenter.window != whole:
+            segmenter.window = whole

@@ -20,11 +20,12 @@ import torch
 from mmengine.dist import barrier, get_rank, get_world_size
 from mmengine.visualization import Visualizer
 
-from cvis.engine import checkpoint
+from cvis.engine import checkpoint, stop
 from cvis.engine.config import Config, Names, dump, fingerprint
 from cvis.engine.environment import (
     derive_seed,
     describe_environment,
+    determinism,
     peak_memory_mb,
     seed_everything,
     select_device,
@@ -51,7 +52,14 @@ from cvis.segmenters import SEGMENTERS, InitReport, build_segmenter, load_init
 from cvis.segmenters.contract import QueryGroups
 
 logger = logging.getLogger("cvis")
-INSIDE_STEP = {"learner": dict, "iteration": int, "train_s": float, "optimizer": dict, "schedulers": list, "rng": dict}
+INSIDE_STEP = {
+    "learner": dict,
+    "iteration": int,
+    "train_s": float,
+    "optimizer": dict,
+    "schedulers": list,
+    "rng": (dict, list),
+}
 """What a checkpoint inside a step holds."""
 TRACKED = ("mAP_all", "mAP_seen", "mAP_base", "mAP_new", "AP50", "AR1", "AR10")
 """What trackers get of each step's test, beside the losses."""
@@ -89,6 +97,7 @@ def run(config: Config, command: str | None = None) -> Path:
 
     Raises:
         UserError: anything wrong with the configuration, the data or the disk.
+        Stopped: SIGTERM or Ctrl-C came; what was done is saved.
     """
     check_pair(config.learner["type"], SEGMENTERS.find(str(config.segmenter.get("type"))))  # leaves no folder behind
     device = select_device(config.runtime.device, config.runtime.launcher)
@@ -97,7 +106,8 @@ def run(config: Config, command: str | None = None) -> Path:
     values = config.model_dump(mode="json")
     scenario = scenario_of(values)
     folder = run_folder(values, scenario.name)
-    with locked(folder) if get_rank() == 0 else nullcontext():
+    lock = locked(folder) if get_rank() == 0 else nullcontext()
+    with lock, stop.deferred(), determinism(config.runtime.deterministic):
         return _run(config, scenario, folder, device, amp, command)
 
 
@@ -178,7 +188,7 @@ def _do_step(this: Run, task: Task) -> dict[str, Any]:
     if this.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(this.device)
     begin_task(this.learner, task, this.config, this.device)
-    train_s = _learn(this, task, folder)
+    train_s, skipped = _learn(this, task, folder)
     end_task(this.learner, task, this.config)
 
     begun = time.monotonic()
@@ -199,6 +209,7 @@ def _do_step(this: Run, task: Task) -> dict[str, Any]:
             old=task.old_classes,
             new=task.new_classes,
         ),
+        "skipped_clips": skipped,
         "train_s": train_s,
         "eval_s": time.monotonic() - begun,
         "peak_mem_mb": peak_memory_mb(this.device),
@@ -224,8 +235,11 @@ def _do_step(this: Run, task: Task) -> dict[str, Any]:
     return metrics
 
 
-def _learn(this: Run, task: Task, folder: StepFolder) -> float:
-    """Train, or take the shared step-0 model, or continue from the last checkpoint; returns seconds.
+def _learn(this: Run, task: Task, folder: StepFolder) -> tuple[float, int]:
+    """Train, or take the shared step-0 model, or continue from the last checkpoint.
+
+    Returns:
+        The seconds of training, and how many clips were replaced for a bad frame.
 
     A shared step 0 is plain training of the segmenter, whichever learner came first: what a method adds to its
     losses must not leak into the others' starting point.
@@ -237,7 +251,7 @@ def _learn(this: Run, task: Task, folder: StepFolder) -> float:
         checkpoint.load_state(this.learner.segmenter, stored["state"], zero.file)
         this.writer.update(step0={"key": zero.key, "reused": True})
         logger.info("step 0: shared model %s", zero.key)
-        return stored["train_s"]
+        return stored["train_s"], 0
     trainee = FineTune(this.learner.segmenter) if shares_step0 else this.learner
     last = checkpoint.load(folder.checkpoint, **INSIDE_STEP) if folder.checkpoint.is_file() else None
     if last is not None:
@@ -245,13 +259,14 @@ def _learn(this: Run, task: Task, folder: StepFolder) -> float:
         logger.info("step %d: resuming at iteration %d", task.index, last["iteration"])
     phase = this.config.schedule.phase(task.is_base, this.stream.is_merged, len(this.scenario))
     begun = time.monotonic()
-    train_step(trainee, task, phase, this.config, this.device, this.amp, folder.checkpoint, this.visualizer, last)
+    place = (folder.checkpoint, this.visualizer, last)
+    skipped = train_step(trainee, task, phase, this.config, this.device, this.amp, *place)
     train_s = time.monotonic() - begun + (last["train_s"] if last else 0.0)
     if shares_step0:
-        if get_rank() == 0:
+        if get_rank() == 0 and not skipped:  # nobody is to share what was trained on other clips than it says
             zero.save(this.learner.segmenter, train_s)
         this.writer.update(step0={"key": zero.key, "reused": False})
-    return train_s
+    return train_s, skipped
 
 
 def _write_queries(this: Run) -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import all_reduce, get_dist_info, get_rank
+from mmengine.dist import all_gather_object, all_reduce, get_dist_info, get_rank
+from mmengine.optim.scheduler import _ParamScheduler
 from mmengine.visualization import Visualizer
 from torch import Tensor
+from torch.optim import Optimizer
 
 from cvis.data.clips import ClipDataset, ClipSampler, ClipSampling, make_loader
-from cvis.engine import checkpoint
+from cvis.engine import checkpoint, stop
 from cvis.engine.config import Config, Phase
 from cvis.engine.environment import (
     count_workers,
@@ -30,12 +34,13 @@ from cvis.engine.losses import total_loss
 from cvis.engine.optim import build_optimizer, build_schedulers
 from cvis.engine.progress import progress
 from cvis.engine.tasks import check_entries, entries
-from cvis.errors import UserError
+from cvis.errors import Stopped, UserError
 from cvis.learners import Learner
 from cvis.scenario import Task, audit
 from cvis.types import Clip
 
 TRACK_EVERY = 10  # iterations
+logger = logging.getLogger("cvis")
 
 
 def train_step(
@@ -48,7 +53,7 @@ def train_step(
     last: Path,
     visualizer: Visualizer,
     resume_from: dict[str, Any] | None = None,
-) -> None:
+) -> int:
     """Train ``learner`` on ``task`` for ``phase.iterations`` iterations, or for what is left of them.
 
     Args:
@@ -56,15 +61,20 @@ def train_step(
         last: file of the checkpoint inside the step.
         resume_from: its content, already loaded into the learner.
 
+    Returns:
+        How many clips, in all processes, were replaced because a frame could not be read (``on_bad_frame=skip``).
+
     Raises:
+        Stopped: a signal came; the iteration that it met is finished and saved.
         UserError: nothing to train on, no parameter to train, a loss that cannot be trained, a loss or gradient that
             is not finite, state made inside ``loss``, a full disk.
         AnnotationLeak: a clip shows annotations that the step must not see.
     """
     begun, iterations = time.monotonic(), phase.iterations
     start, train_s = (resume_from["iteration"], resume_from["train_s"]) if resume_from else (0, 0.0)
+    skipped = _of_this_process(resume_from.get("skipped", 0)) if resume_from else 0
     if start >= iterations:
-        return
+        return _sum(skipped)
     runtime, schedule = config.runtime, config.schedule
     groups = learner.param_groups()
     if not groups:
@@ -83,9 +93,10 @@ def train_step(
     if resume_from:
         _restore(resume_from, optimizer, schedulers, device, last)
 
-    with progress(f"step {task.index} train", iterations, start) as update:
+    with progress(f"step {task.index} train", iterations, start) as update, _plain_loader_errors():
         for iteration, clip in enumerate(clips, start):
             where = f"step {task.index}, iteration {iteration}"
+            skipped += _told_skipped(clip, where)
             audit([targets.category_ids for targets in clip.targets], task, clip.names, learner.replays)
 
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=amp):
@@ -110,33 +121,64 @@ def train_step(
                 scheduler.step()
 
             done = iteration + 1
-            if get_rank() == 0 and (done % runtime.checkpoint_every == 0 or done == iterations):
+            stopping = stop.asked()
+            if stopping or done % runtime.checkpoint_every == 0 or done == iterations:
                 check_entries(learner, made, "loss")  # what is saved must be what a resumed run makes anew
-                checkpoint.save(last, {
+                _save(last, {
                     "iteration": done,
                     "train_s": train_s + time.monotonic() - begun,
                     "learner": learner.state_dict(),
                     "optimizer": optimizer.state_dict(),
                     "schedulers": [scheduler.state_dict() for scheduler in schedulers],
-                    "rng": rng_state(device),
-                })  # fmt: skip
+                }, {"rng": rng_state(device), "skipped": skipped})  # fmt: skip
+            if stopping:
+                raise Stopped(stopping, f"step {task.index}: stopped after iteration {done} of {iterations}, saved")
+    return _sum(skipped)
 
 
-def _restore(content: dict[str, Any], optimizer: Any, schedulers: list[Any], device: torch.device, file: Path) -> None:
+def _told_skipped(clip: Clip, where: str) -> int:
+    for reason in clip.skipped:
+        logger.warning("%s: another clip in place of one with a bad frame: %s", where, reason)
+    return len(clip.skipped)
+
+
+def _save(last: Path, content: dict[str, Any], own: dict[str, Any]) -> None:
+    """The first process writes ``content``, which is equal in all of them, and of each its ``own``."""
+    of_all = all_gather_object(own)
+    if get_rank() == 0:
+        checkpoint.save(last, {**content, **{key: [process[key] for process in of_all] for key in own}})
+
+
+def _restore(
+    content: dict[str, Any], optimizer: Optimizer, schedulers: list[_ParamScheduler], device: torch.device, file: Path
+) -> None:
     """What a checkpoint inside a step holds beside the learner."""
     try:
         optimizer.load_state_dict(content["optimizer"])
         for scheduler, state in zip(schedulers, content["schedulers"], strict=True):
             scheduler.load_state_dict(state)
-        restore_rng_state(content["rng"], device)
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        restore_rng_state(_of_this_process(content["rng"]), device)
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise UserError(f"{file}: does not fit this run ({reason:.200}); delete it to train that step again") from error
 
 
+def _of_this_process(saved: Any) -> Any:
+    """Its entry of what a checkpoint keeps of each process; older ones keep one value, the first one's."""
+    return saved[get_rank()] if isinstance(saved, list) else saved
+
+
+def _sum(count: int) -> int:
+    """Over all processes."""
+    total = torch.tensor(count)
+    all_reduce(total, "sum")
+    return int(total)
+
+
 def clip_sampling(config: Config) -> ClipSampling:
     """How training clips are drawn."""
-    return ClipSampling(**{**config.sampling.model_dump(), "short_sides": tuple(config.sampling.short_sides)})
+    values = {**config.sampling.model_dump(), "short_sides": tuple(config.sampling.short_sides)}
+    return ClipSampling(**values, skip_unreadable=config.runtime.on_bad_frame == "skip")
 
 
 def training_clips(
@@ -159,18 +201,29 @@ def training_clips(
         world_size=world_size,
     )
     workers = count_workers(config.runtime.workers, device, config.runtime.launcher)
-    return _with_plain_errors(make_loader(clips, sampler, workers, pin_memory=device.type == "cuda"))
+    return iter(make_loader(clips, sampler, workers, pin_memory=device.type == "cuda"))
 
 
-def _with_plain_errors(loader: Iterable[Clip]) -> Iterator[Clip]:
-    """A worker process wraps its traceback around a user's mistake; take the one line out again."""
+@contextmanager
+def _plain_loader_errors() -> Iterator[None]:
+    """A worker process wraps its traceback around a user's mistake; take the one line out again.
+
+    One that dies does not say so where it is waited for: torch raises wherever the training happens to be.
+    """
     try:
-        yield from loader
+        yield
     except UserError as error:
         text = str(error).strip()
         if not text.startswith("Caught "):
             raise
         raise UserError(text.splitlines()[-1].partition("UserError: ")[2]) from error
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise UserError(
+            f"data loading: {str(error).splitlines()[0]:.150}; memory, or shared memory, may have run out: give fewer "
+            "--workers, and run the same command again: it goes on from the last checkpoint"
+        ) from error
 
 
 def check_loss(total: Tensor, losses: dict[str, Tensor], where: str, clips: Iterable[str]) -> None:

@@ -113,7 +113,17 @@ def _group(
         rows = _told_apart([_row(seeds, cells(seeds)) for seeds in _split(same, lambda run: run.method).values()])
         bounds_last = sorted(rows, key=lambda row: row.upper_bound)
         blocks.append(Block(protocol, differs, ranked(bounds_last, better)))
-    return Group(runs[0].scenario, runs[0].segmenter, tuple(blocks), columns, metric)
+    return Group(runs[0].scenario, runs[0].segmenter, tuple(blocks), columns, metric, notes=_skipped(runs))
+
+
+def _skipped(runs: Sequence[RunResult]) -> tuple[str, ...]:
+    """What ``--on-bad-frame skip`` did to runs; older ones lack the key."""
+    counts = ((run, sum(step.get("skipped_clips") or 0 for step in run.steps)) for run in runs)
+    return tuple(
+        f"{run.name}, seed {run.seed}: {count} training clips with an unreadable frame were replaced by others."
+        for run, count in counts
+        if count
+    )
 
 
 def _row(runs: Sequence[RunResult], cells: dict[str, Statistic]) -> Row:

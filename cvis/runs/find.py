@@ -53,7 +53,7 @@ def load_runs(paths: Iterable[Path | str]) -> Store:
     runs: dict[tuple[object, ...], RunResult] = {}
     cells: dict[tuple[object, ...], RunResult] = {}
     left_out, set_apart = [], []
-    for path in _candidates(paths):
+    for path in candidates(paths):
         try:
             run = _unfinished(RunFolder(path)) if path.is_dir() else read_run(path)
         except UserError as error:
@@ -72,7 +72,7 @@ def load_runs(paths: Iterable[Path | str]) -> Store:
     return Store(tuple(runs.values()), tuple(left_out), tuple(set_apart))
 
 
-def _candidates(paths: Iterable[Path | str]) -> Iterator[Path]:
+def candidates(paths: Iterable[Path | str]) -> Iterator[Path]:
     """``metrics.json`` of whole runs, and the folders of runs that have none yet; each once."""
     seen = set()
     for given in map(Path, paths):

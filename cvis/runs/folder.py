@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cvis.atomic import write_text
+from cvis.atomic import TEMPORARY, write_text
 from cvis.errors import UserError
 from cvis.runs.paths import SCHEMA, RunFolder, StepFolder
 from cvis.runs.record import config_of, read_json
+
+logger = logging.getLogger("cvis")
 
 
 def run_folder(config: dict[str, Any], scenario_name: str) -> Path:
@@ -26,6 +29,9 @@ def run_folder(config: dict[str, Any], scenario_name: str) -> Path:
 def locked(folder: Path) -> Iterator[None]:
     """Keep a second process out of a run's folder; the lock goes with the process, however it ends.
 
+    Half-written files of one that was killed are removed: nobody else is writing here. Where the file system has no
+    locks, the run goes on with a warning.
+
     Raises:
         UserError: another process works in the folder, or it cannot be made.
     """
@@ -37,8 +43,13 @@ def locked(folder: Path) -> Iterator[None]:
     with handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise UserError(f"{folder}: another process is at work on this run; wait for it, or use --name") from error
+        except OSError as error:
+            said = "this file system has no locks (%s): never start this run twice at a time, or choose another --runs"
+            logger.warning(f"%s: {said}", folder, error.strerror)
+        for unfinished in folder.rglob(f".*{TEMPORARY}"):
+            unfinished.unlink(missing_ok=True)
         yield
 
 

@@ -49,10 +49,13 @@ class Segmenter(nn.Module, ABC):
         classes: data-set category ids, in the order in which they were added.
         backbone: what :meth:`freeze_backbone` freezes; a model without one of that name overrides the method.
         weights: URLs of pre-trained weights, by the name that ``--init`` gives them.
+        window: how many frames of a video :meth:`predict` takes at a time, if it takes less memory with fewer of them;
+            where memory runs out, evaluation halves it for that video.
         new_weights: prefixes of weights that a checkpoint need not hold, or may hold for nothing: of other classes.
     """
 
     new_weights: ClassVar[tuple[str, ...]] = ()
+    window: int | None = None
 
     def __init__(self) -> None:
         super().__init__()

@@ -68,6 +68,7 @@ def test_the_commands_are_these():
         "run",
         "score",
         "steps",
+        "verify",
         "visualize",
         "compare",
         "sweep",

@@ -103,6 +103,7 @@ def test_a_method_that_came_first_does_not_change_the_shared_step_zero(stream, f
 
 
 def test_a_gradient_that_is_not_finite_names_its_clips(stream, tmp_path):
+    """A gradient that is not finite: stops before it does harm, and names the clips."""
     plugin = tmp_path / "steep.py"
     plugin.write_text(
         textwrap.dedent("""
@@ -219,6 +220,7 @@ def test_two_processes_train_one_run(stream, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_in_one_process_stops_both(stream, tmp_path):
+    """A loss that is not finite, in one of two processes: both stop before it does harm, and name loss and clips."""
     script = tmp_path / "one_explodes.py"
     script.write_text(
         textwrap.dedent(f"""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -92,6 +93,14 @@ class Mask2Former(QueryGroups, ClipTracks):
         self._memory_format = torch.channels_last if channels_last else torch.contiguous_format
         for kernel in (parameter for parameter in self.parameters() if parameter.dim() == 4):
             kernel.data = kernel.data.contiguous(memory_format=self._memory_format)
+
+    @property
+    def window(self) -> int:  # type: ignore[override]  # a value of the configuration's, not a plain attribute
+        return self.inference.window
+
+    @window.setter
+    def window(self, frames: int) -> None:
+        self.inference = replace(self.inference, window=frames)
 
     def extract(self, frames: Tensor, sizes: Tensor | None = None) -> Maps:
         """Normalise, pad, and run the backbone frame by frame.
