@@ -99,7 +99,7 @@ class RunWriter:
         for path in folder.glob("*/") if writes else ():
             if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
                 raise UserError(
-                    f"{path}: is a link to {path.resolve()}, and a run writes in its own folder only; copy it"
+                    f"{path}: is a link to {path.resolve()}, and a run writes in its own folder only; put a copy there"
                 )
         before = read_json(self.folder.record)
         if any(folder.glob("step*/*")):

@@ -40,8 +40,9 @@ def each(mutations: list[Mutation]):
 
 
 @pytest.fixture(autouse=True)
-def _counted(record_property):
-    record_property("mutations", 1)
+def _counted(request, record_property):
+    if "mutation" in request.fixturenames:
+        record_property("mutations", 1)
 
 
 def called(*arguments: object) -> str:
