@@ -95,7 +95,7 @@ class Mask2Former(QueryGroups, ClipTracks):
             kernel.data = kernel.data.contiguous(memory_format=self._memory_format)
 
     @property
-    def window(self) -> int:  # type: ignore[override]  # a value of the configuration's, not a plain attribute
+    def window(self) -> int:
         return self.inference.window
 
     @window.setter
