@@ -26,4 +26,5 @@ learners = dict(
         train_no_object=False,
         text_encoder=dict(model="tiny", pretrained="random"),  # no download; results say so
     ),
+    anchor=dict(num_prompts=8, deltas=[0.0], train_no_object=False),  # it names objects by other means
 )

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from cvis.learners.analytic import STATISTICS, AnalyticHead, Statistic
 from cvis.learners.base import Learner
 from cvis.learners.registry import LEARNERS
 from cvis.learners.settings import Count, Real, Weight
@@ -57,6 +58,9 @@ class Eclipse(Learner):
             or stay ``at_minus_10`` as in the released code. There each of them takes e^-10, so that a score falls with
             the number of classes (a logit of -5 beside no-object at -5.66 and 39 others: 0.56, not 0.66), and can be
             an answer of its own, if a weak one. Of no effect on the sigmoids of ``sigmoid_focal``.
+        analytic_head: multiply every score by what the frozen features say of the class, see
+            :class:`~cvis.learners.analytic.AnalyticHead`. Not ECLIPSE's; it changes nothing in training.
+        analytic_statistics, analytic_ridge, analytic_temperature: of that head.
     """
 
     requires = (QueryGroups,)
@@ -75,6 +79,10 @@ class Eclipse(Learner):
         lr_mult: Weight = 1.0,
         answers: Literal["video", "group"] = "video",
         other_classes: Literal["left_out", "at_minus_10"] = "left_out",
+        analytic_head: bool = False,
+        analytic_statistics: Annotated[Sequence[Statistic], Field(min_length=1)] = STATISTICS,
+        analytic_ridge: Annotated[Weight, Field(gt=0)] = 0.0025,
+        analytic_temperature: Annotated[Weight, Field(gt=0)] = 0.1,
     ) -> None:
         super().__init__(segmenter)
         self.num_prompts, self.deltas = num_prompts, tuple(deltas)
@@ -83,9 +91,16 @@ class Eclipse(Learner):
         self.class_weight, self.lr_mult = class_weight, lr_mult
         self.answers, self.other_classes = answers, other_classes
         self.own_step0 = classification == "sigmoid_focal"  # its step-0 model is another than everybody's
+        self.analytic: AnalyticHead | None = None
+        if analytic_head:
+            self.label = f"{type(self).__name__} with analytic head"
+            channels = self.segmenter.map_channels()
+            self.analytic = AnalyticHead(channels, analytic_statistics, analytic_ridge, analytic_temperature)
 
     def begin_task(self, task: Task) -> None:
         """Freeze everything, then grow by the step's group and class head, initialised; once, before training."""
+        if self.analytic is not None:
+            self.analytic.grow(len(task.new_classes))
         if task.is_base:
             self.segmenter.add_classes(task.new_classes)
             return
@@ -124,15 +139,23 @@ class Eclipse(Learner):
             losses = self.segmenter.criterion(outputs, clip.targets, classify, self.class_weight)
         return {**losses, **self._extra_losses([layer.state for layer in layers])}
 
+    def end_task(self, task: Task) -> None:
+        if self.analytic is not None:
+            self.analytic.learn(task, self.segmenter)
+
     def predict(self, video: Video) -> Tracks:
         """The best answers of all groups; before there is a second group, those of plain training."""
-        if len(self.segmenter.groups) == 1 and self.classification == "softmax_ce":
+        if len(self.segmenter.groups) == 1 and self.classification == "softmax_ce" and self.analytic is None:
             return self.segmenter.predict(video)
         return self.segmenter.predict(video, self._read)
 
     def _read(self, memory: Memory) -> list[Answers]:
         outputs = self.segmenter.decode_groups(memory)
         scores = [self.scores(output.logits[0], group) for group, output in enumerate(outputs)]
+        if self.analytic is not None:
+            inside = [self.segmenter.with_masks(memory, [output])[0].masks[0] > 0 for output in outputs]
+            named = self.analytic.probabilities(memory, torch.cat(inside)).split([len(rows) for rows in scores])
+            scores = [rows * named.to(rows) for rows, named in zip(scores, named, strict=True)]
         embeddings = [output.mask_embeddings[0] for output in outputs]
         if self.answers == "video":
             return [Answers(torch.cat(scores), torch.cat(embeddings))]

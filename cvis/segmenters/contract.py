@@ -29,7 +29,7 @@ from cvis.errors import UserError
 from cvis.segmenters.groups import QueryGroup
 from cvis.segmenters.heads import ClassHeads
 from cvis.segmenters.outputs import Answers, Maps, Memory, Output, ProposedTracks, QueryOutput, Residual
-from cvis.types import Clip, Targets, Tracks, Video
+from cvis.types import Clip, Targets, Track, Tracks, Video
 
 Classify = Callable[[Tensor, Tensor, float], Tensor]
 """A classification loss: (logits [B, N, K+1], target columns [B, N] int64, weight of no-object) -> scalar."""
@@ -213,6 +213,18 @@ class AlignedQueries(ClassSlots):
     @abstractmethod
     def proposals(self, output: Output, memory: Memory, size: Sequence[int]) -> list[ProposedTracks]:
         """The tracks that an answer proposes in each clip; ``size``: height and width of the clips, with padding."""
+
+    @abstractmethod
+    def video_features(self, video: Video) -> Memory:
+        """What :meth:`predict` reads of a whole video, B = 1."""
+
+    @abstractmethod
+    def track_masks(self, video: Video, tracks: Sequence[Track], memory: Memory) -> Tensor:
+        """Which share of each pixel of the mask features each of N annotated tracks covers: [N, T, h, w] in [0, 1]."""
+
+    @abstractmethod
+    def map_channels(self) -> list[int]:
+        """Of a memory's maps: its levels, and the mask features last."""
 
     @abstractmethod
     def predict(self, video: Video, read: Callable[[Memory], Sequence[Answers]] | None = None) -> Tracks:

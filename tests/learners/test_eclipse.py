@@ -8,7 +8,6 @@ import torch
 from compared_runs import assert_same_run
 from interrupted import Killed, die_at
 from mmengine.config import Config
-from PIL import Image
 from tiny import settings
 
 from cvis.engine.run import run
@@ -19,7 +18,7 @@ from cvis.learners.eclipse import Eclipse
 from cvis.scenario import Task
 from cvis.segmenters.outputs import Residual
 from cvis.segmenters.registry import build_segmenter
-from cvis.types import Clip, Targets, Video
+from cvis.types import Clip, Targets
 
 STEPS = ((7, 3, 12), (40, 41), (50,))
 PROMPTS = 4
@@ -49,15 +48,6 @@ def make_clip(step: int) -> Clip:
     masks[:, :, 4:20, 6:30] = True
     target = Targets(torch.tensor([STEPS[step][0]]), masks)
     return Clip(frames, torch.tensor([[32, 48]] * 2), (target, target), ("a", "b"))
-
-
-@pytest.fixture
-def video(tmp_path) -> Video:
-    frames = torch.randint(0, 256, (3, 32, 48, 3), dtype=torch.uint8).numpy()
-    paths = [tmp_path / f"{index}.png" for index in range(3)]
-    for path, frame in zip(paths, frames, strict=True):
-        Image.fromarray(frame).save(path)
-    return Video(4, "v", 32, 48, tuple(paths))
 
 
 def own_parameters(step: int, mask_head: bool = True, no_object: bool = True) -> set[str]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
+from pycocotools import mask as coco_mask
 from torch import Tensor
 
 from cvis.data.frames import read_frames, resized
@@ -15,7 +17,7 @@ from cvis.data.rle import encode
 from cvis.errors import UserError
 from cvis.segmenters.mask2former.decoder import mask_logits, resize
 from cvis.segmenters.outputs import Answers, Memory
-from cvis.types import RLE, Tracks, Video
+from cvis.types import RLE, Track, Tracks, Video
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,19 @@ class Inference:
             if (height, width) != images.shape[1:3]:
                 images = np.stack([cv2.resize(image, (width, height)) for image in images])
             yield torch.from_numpy(images).permute(0, 3, 1, 2)
+
+    def coverage(self, video: Video, tracks: Sequence[Track], memory: Memory) -> Tensor:
+        """The share of each pixel of the mask features that each of N annotated tracks covers: [N, T, h, w]."""
+        height, width = self.size(video.height, video.width)
+        covered = torch.zeros(len(tracks), len(video), *memory.mask_features.shape[-2:])
+        for row, track in zip(covered, tracks, strict=True):
+            for frame, rle in zip(row, track.segmentations, strict=True):
+                if rle is not None:
+                    mask = torch.from_numpy(coco_mask.decode(rle)).float()[None, None]
+                    padded = torch.zeros(1, 1, *memory.size)
+                    padded[..., :height, :width] = F.interpolate(mask, (height, width), mode="area")
+                    frame.copy_(F.interpolate(padded, frame.shape, mode="area")[0, 0])
+        return covered.to(memory.mask_features.device)
 
     def tracks(
         self,

@@ -27,7 +27,7 @@ from cvis.segmenters.mask2former.points import pixel_centres
 from cvis.segmenters.openmmlab import quiet
 from cvis.segmenters.outputs import Answers, Maps, Memory, Output, ProposedTracks, QueryOutput, Residual, select_layers
 from cvis.segmenters.registry import SEGMENTERS
-from cvis.types import NO_OBJECT, Clip, Targets, Tracks, Video
+from cvis.types import NO_OBJECT, Clip, Targets, Track, Tracks, Video
 
 
 @SEGMENTERS.register_module(name="mask2former")
@@ -281,6 +281,12 @@ class Mask2Former(QueryGroups, ClipTracks):
             torch.cat([window.mask_features for window in windows], dim=1),
             windows[0].size,
         )
+
+    def track_masks(self, video: Video, tracks: Sequence[Track], memory: Memory) -> Tensor:
+        return self.inference.coverage(video, tracks, memory)
+
+    def map_channels(self) -> list[int]:
+        return [self.class_heads.dim] * (self.pixel_decoder.num_outs + 1)
 
     def grow(self, num_classes: int, init: str = "default", head: nn.Module | None = None) -> None:
         """See :meth:`ClassHeads.add`."""

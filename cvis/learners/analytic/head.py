@@ -1,0 +1,105 @@
+"""The analytic head: what frozen features say of a track, by ridge regression on the moments of all classes so far."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+
+import torch
+from mmengine.dist import get_rank, get_world_size
+from pycocotools import mask as coco_mask
+from torch import Tensor, nn
+
+from cvis.learners.analytic.pooling import Statistic, describe, length_of
+from cvis.learners.analytic.ridge import ClassMoments
+from cvis.scenario import Task
+from cvis.segmenters.contract import QueryGroups
+from cvis.segmenters.outputs import Memory
+from cvis.types import Track
+
+
+class AnalyticHead(nn.Module):
+    """Class probabilities of tracks from features that never change, by a classifier that cannot forget.
+
+    What it knows of a class are moments of the descriptions of its annotated tracks, frame by frame, taken once, after
+    the step that brings it. The features are the pixel decoder's, so the head is of use to methods that train nothing
+    before the queries after step 0.
+
+    Args:
+        channels: of the maps of a :class:`~cvis.segmenters.outputs.Memory`, in the order of :func:`maps_of`.
+        statistics: see :func:`~cvis.learners.analytic.pooling.describe`.
+        ridge: more than 0, see :func:`~cvis.learners.analytic.ridge.ridge_classifier`.
+        temperature: of the softmax over the regressed values.
+    """
+
+    weights: Tensor  # [F, K] double precision
+    bias: Tensor  # [K]
+
+    def __init__(
+        self, channels: Sequence[int], statistics: Sequence[Statistic], ridge: float, temperature: float
+    ) -> None:
+        super().__init__()
+        self.statistics, self.ridge, self.temperature = tuple(statistics), ridge, temperature
+        self.moments = ClassMoments(length_of(channels, statistics))
+        self._solve()
+
+    def grow(self, num_classes: int) -> None:
+        """Room for that many more classes; they are answered like no class before :meth:`learn`."""
+        self.moments.grow(num_classes)
+        self._solve()
+
+    @torch.no_grad()
+    def learn(self, task: Task, segmenter: QueryGroups) -> None:
+        """Take the moments of the step's new classes; each process looks at its share of the videos."""
+        column = {category: index for index, category in enumerate(segmenter.classes)}
+        counts = torch.zeros_like(self.moments.samples)
+        for track in _tracks_of(task, task.train.all_tracks):
+            counts[column[track.category_id]] += sum(_shown(track))
+        before = copy.deepcopy(self.moments)
+        for video in task.train.videos[get_rank() :: get_world_size()]:
+            tracks = _tracks_of(task, task.train.tracks[video.id])
+            if tracks:
+                memory = segmenter.video_features(video)
+                described = self.describe(memory, segmenter.track_masks(video, tracks, memory))
+                seen = torch.tensor([_shown(track) for track in tracks])
+                columns = torch.tensor([column[track.category_id] for track in tracks])[:, None].expand_as(seen)
+                self.moments.add(described[seen.to(described.device)], columns[seen].to(described.device), counts)
+        self.moments.merge(before)
+        self._solve()
+
+    def probabilities(self, memory: Memory, masks: Tensor) -> Tensor:
+        """Of every class for each of N tracks, mean over the frames in which its mask is not empty: [N, K].
+
+        softmax((x @ weights + bias) / temperature); equal for all classes if the mask is empty in every frame.
+
+        Args:
+            masks: [N, T, h, w] in [0, 1] at the size of the mask features.
+        """
+        values = self.describe(memory, masks).to(self.weights) @ self.weights + self.bias
+        seen = (masks.amax((-2, -1)) > 0)[..., None]
+        frames = (values / self.temperature).softmax(-1).where(seen, 0)
+        share = frames.sum(1) / seen.sum(1).clamp(min=1)
+        return share.where(seen.any(1), 1 / values.shape[-1])
+
+    def describe(self, memory: Memory, masks: Tensor) -> Tensor:
+        """[N, T, F] of the tracks of one video (B = 1)."""
+        return describe(maps_of(memory), masks, self.statistics)
+
+    def _solve(self) -> None:
+        weights, bias = self.moments.classifier(self.ridge)
+        self.register_buffer("weights", weights)
+        self.register_buffer("bias", bias)
+
+
+def maps_of(memory: Memory) -> list[Tensor]:
+    """The maps [T, C, h, w] of one video, the mask features last."""
+    return [level[0] for level in (*memory.levels, memory.mask_features)]
+
+
+def _tracks_of(task: Task, tracks: Iterable[Track]) -> list[Track]:
+    return [track for track in tracks if track.category_id in task.new_classes and not track.iscrowd]
+
+
+def _shown(track: Track) -> list[bool]:
+    """Frame by frame; a mask of no pixel shows nothing."""
+    return [rle is not None and int(coco_mask.area(rle)) > 0 for rle in track.segmentations]

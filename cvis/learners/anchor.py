@@ -1,0 +1,98 @@
+"""ANCHOR, a method of our own: isolated prompts find objects, a classifier that cannot forget names them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from cvis.learners.crisp import Crisp
+from cvis.learners.crisp_parts.semantic import Codebook
+from cvis.learners.registry import LEARNERS
+from cvis.learners.settings import Weight
+from cvis.segmenters import Segmenter
+from cvis.segmenters.outputs import Answers, Memory
+
+
+@LEARNERS.register_module(name="anchor")
+class Anchor(Crisp):
+    """ANalytic Class Hypotheses by Order-invariant Regression: prompts per step, and one analytic head for all steps.
+
+    Training is CRISP's without semantic prompts: each step adds a group of prompts, from principal directions of the
+    older queries, and trains nothing else. After it the analytic head takes the moments of the step's classes; see
+    :class:`~cvis.learners.analytic.AnalyticHead`. No video is stored. At test all groups work together:
+
+        score(q, c) = p_q(c) * m_q^mask_power * (s_q(c) if c is of q's group, else foreign * max_c' s_q(c'))
+
+    with s the probabilities that q's group gives its own classes, p the analytic head's and m the mean probability
+    inside q's mask. So a query may find an object of another step's class, if a weaker hypothesis. Of two tracks that
+    are one object, each class keeps the better, see :func:`without_duplicates`.
+
+    Args:
+        crisp: the settings of :class:`~cvis.learners.crisp.Crisp`.
+        foreign: what a query's best own score is worth for the classes of other groups; 0: nothing.
+        mask_power: 0: how sure a query is of its mask does not count.
+        same_object: the IoU above which two tracks are one object; 1: none are.
+        codebook: CRISP's; ``none``: no semantic prompts, so no text encoder.
+    """
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        foreign: Annotated[Weight, Field(le=1)] = 0.5,
+        mask_power: Weight = 1.0,
+        same_object: Annotated[Weight, Field(le=1)] = 0.6,
+        codebook: Codebook = "none",
+        analytic_head: Literal[True] = True,
+        **crisp: Any,
+    ) -> None:
+        super().__init__(segmenter, codebook=codebook, analytic_head=analytic_head, **crisp)
+        self.label = "ANCHOR"
+        self.foreign, self.mask_power, self.same_object = foreign, mask_power, same_object
+
+    def _read(self, memory: Memory) -> list[Answers]:
+        assert self.analytic is not None  # see __init__
+        outputs = self.segmenter.decode_groups(memory)
+        own = torch.cat([self.scores(output.logits[0], group) for group, output in enumerate(outputs)])
+        masks = torch.cat([self.segmenter.with_masks(memory, [output])[0].masks[0] for output in outputs])
+        found = hypotheses(own, self.foreign) * mask_confidence(masks)[:, None] ** self.mask_power
+        scores = found * self.analytic.probabilities(memory, masks > 0).to(found)
+        embeddings = torch.cat([output.mask_embeddings[0] for output in outputs])
+        return [Answers(without_duplicates(scores, masks > 0, self.same_object), embeddings)]
+
+
+def hypotheses(own: Tensor, foreign: float) -> Tensor:
+    """Scores [n, K] with ``foreign`` times a query's best in place of -inf, the classes that are not its group's.
+
+    >>> hypotheses(torch.tensor([[0.5, 0.25, -torch.inf]]), 0.5).tolist()
+    [[0.5, 0.25, 0.25]]
+    """
+    return own.where(own > -torch.inf, foreign * own.amax(-1, keepdim=True)) if foreign else own
+
+
+def mask_confidence(masks: Tensor) -> Tensor:
+    """Mean of sigmoid(logit) over the pixels with a positive logit, of masks [n, T, h, w]; 0 for an empty mask: [n].
+
+    Mask2Former's own factor for images.
+    """
+    inside = (masks > 0).flatten(1)
+    return (masks.flatten(1).float().sigmoid() * inside).sum(1) / inside.sum(1).clamp(min=1)
+
+
+def without_duplicates(scores: Tensor, masks: Tensor, same_object: float) -> Tensor:
+    """Scores [n, K] with -inf where a better score of the class belongs to a track that is the same object.
+
+    Two tracks [n, T, h, w] (bool) are the same object if their IoU over all frames is above ``same_object``. A track
+    that itself yields to a better one still counts (YOLACT's fast NMS: all pairs at once); of equal scores the first
+    stays.
+    """
+    flat = masks.flatten(1).float()
+    shared = flat @ flat.T
+    area = shared.diagonal()
+    same = shared > same_object * (area[:, None] + area - shared)
+    order = torch.arange(len(scores), device=scores.device)
+    earlier = (order[:, None] < order)[..., None]  # [b, a, 1]: b comes before a
+    better = (scores[:, None] > scores) | ((scores[:, None] == scores) & earlier)  # [b, a, K]
+    return scores.masked_fill((better & same[..., None]).any(0), -torch.inf)

@@ -1,0 +1,220 @@
+"""The analytic head: the closed form, what it stores, that no order of steps changes it, and what it does to scores."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from compared_runs import assert_same_run
+from interrupted import Killed, die_at
+from pycocotools import mask as coco_mask
+from sklearn.linear_model import Ridge
+from test_eclipse import STEPS, make_learner, make_task
+from tiny import settings
+
+from cvis.engine.run import run
+from cvis.learners.analytic import STATISTICS
+from cvis.learners.analytic.pooling import PARTS, SHAPE, boxes_of, describe, length_of
+from cvis.learners.analytic.ridge import ClassMoments
+from cvis.types import Track, Video
+
+COUNTS = (5, 9, 3, 7)
+
+
+def samples() -> tuple[torch.Tensor, torch.Tensor]:
+    """24 samples of 4 classes; one feature never changes, another is far from zero."""
+    generator = torch.Generator().manual_seed(0)
+    columns = torch.arange(4).repeat_interleave(torch.tensor(COUNTS))
+    x = torch.randn(24, 6, generator=generator, dtype=torch.float64) + columns[:, None]
+    x[:, 4] = 2.5
+    x[:, 5] = 100 + x[:, 5]
+    return x, columns
+
+
+def moments_of(parts: list[list[int]], lengths: int = 6) -> ClassMoments:
+    """Classes in steps, each of one or more classes; columns are in the order of arrival, as in a segmenter."""
+    x, columns = samples()
+    moments = ClassMoments(lengths)
+    arrived: list[int] = []
+    for step in parts:
+        moments.grow(len(step))
+        arrived += step
+        counts = torch.zeros(len(arrived), dtype=torch.int64)
+        for place, column in enumerate(arrived):
+            counts[place] = COUNTS[column] if column in step else 0
+        for column in step:
+            of_class = x[columns == column]
+            for some in of_class.split(4):  # video by video
+                moments.add(some, torch.full((len(some),), arrived.index(column)), counts)
+    return moments
+
+
+def test_the_closed_form_is_sklearns_ridge():
+    x, columns = samples()
+    weights, bias = moments_of([[0, 1, 2, 3]]).classifier(ridge=0.07)
+    each = np.array([1 / (4 * COUNTS[c]) for c in columns])
+    mean = (each[:, None] * x.numpy()).sum(0)
+    scale = np.sqrt((each[:, None] * (x.numpy() - mean) ** 2).sum(0))
+    scale[4] = 1
+    plain = Ridge(alpha=0.07).fit((x.numpy() - mean) / scale, np.eye(4)[columns], sample_weight=each)
+    expected = plain.predict((x.numpy() - mean) / scale)
+    assert np.abs((x @ weights + bias).numpy() - expected).max() < 1e-9
+    assert not weights[4].any()
+
+
+@pytest.mark.parametrize("parts", [[[3], [1], [0], [2]], [[2, 0], [3, 1]], [[1, 2, 3], [0]]])
+def test_any_order_and_any_partition_give_the_same_head(parts):
+    x, _ = samples()
+    weights, bias = moments_of([[0, 1, 2, 3]]).classifier(ridge=0.0025)
+    other, other_bias = moments_of(parts).classifier(ridge=0.0025)
+    back = [[c for step in parts for c in step].index(column) for column in range(4)]
+    assert ((x @ other + other_bias)[:, back] - (x @ weights + bias)).abs().max() < 1e-10
+
+
+def test_a_class_without_samples_is_answered_zero_and_changes_nothing():
+    x, _ = samples()
+    with_all = moments_of([[0, 1], [2, 3]])
+    weights, bias = with_all.classifier(0.1)
+    with_all.grow(1)
+    more, more_bias = with_all.classifier(0.1)
+    assert torch.equal(more[:, :4], weights)
+    assert torch.equal(more_bias[:4], bias)
+    assert not (x @ more + more_bias)[:, 4].any()
+    nothing, no_bias = ClassMoments(6).classifier(0.1)
+    assert nothing.shape == (6, 0)
+    assert no_bias.shape == (0,)
+
+
+def test_processes_add_up(monkeypatch):
+    """Each adds its share to what all had; the sum is that of one process with all."""
+    x, columns = samples()
+    counts = torch.tensor(COUNTS)
+    whole, one, two = ClassMoments(6), ClassMoments(6), ClassMoments(6)
+    for moments in (whole, one, two):
+        moments.grow(4)
+        moments.add(x[:2], columns[:2], counts)  # of an earlier time
+    before = ClassMoments(6)
+    before.grow(4)
+    before.load_state_dict(whole.state_dict())
+    whole.add(x[2:], columns[2:], counts)
+    one.add(x[2::2], columns[2::2], counts)
+    two.add(x[3::2], columns[3::2], counts)
+    added = [getattr(two, name) - buffer for name, buffer in before.named_buffers()]
+    monkeypatch.setattr("cvis.learners.analytic.ridge.all_reduce", lambda mine: mine.add_(added.pop(0)))
+    one.merge(before)
+    for name, buffer in whole.named_buffers():
+        assert torch.allclose(getattr(one, name).double(), buffer.double(), rtol=1e-14)
+
+
+def test_descriptions_are_the_formula():
+    generator = torch.Generator().manual_seed(1)
+    maps = [torch.rand(2, 3, 4, 6, generator=generator) + 100, torch.rand(2, 5, 8, 12, generator=generator)]
+    masks = torch.zeros(2, 2, 8, 12)
+    masks[0, :, 2:6, 4:10] = torch.rand(2, 4, 6, generator=generator)
+    masks[1, 1, 0:8, 0:12] = 1  # the second track is not in the first frame
+    found = describe(maps, masks, ["mean", "deviation"]).double()
+    for n, t in ((0, 0), (0, 1), (1, 1)):
+        means, deviations = [], []
+        for f, step in zip(maps, (2, 1), strict=True):
+            m = masks[n, t].double().unfold(0, step, step).unfold(1, step, step).mean((-1, -2))
+            for channel in f[t].double():
+                mean = (m * channel).sum() / m.sum()
+                means.append(mean)
+                deviations.append(((m * (channel - mean) ** 2).sum() / m.sum()).sqrt())
+        expected = torch.stack([*means, *deviations])
+        assert (found[n, t] - expected).abs().max() < 1e-4
+    assert not found[1, 0].any()
+
+
+def test_parts_and_shape_of_what_can_be_said_by_hand():
+    features = torch.stack([torch.full((16, 16), 3.0), torch.arange(16.0).expand(16, 16)])[None]
+    mask = torch.zeros(1, 1, 16, 16)
+    mask[0, 0, 4:12, 2:10] = 1
+    mask[0, 0, 4:8, 2:6] = 0  # an L: the upper left quarter is missing
+    assert boxes_of(mask).tolist() == [[[2, 4, 10, 12]]]
+    found = describe([features], mask, ["parts", "shape"])[0, 0]
+    parts, shape = found[: 2 * PARTS**2].view(2, PARTS, PARTS), found[2 * PARTS**2 :].view(SHAPE, SHAPE)
+    assert parts[0, :2, :1].eq(0).all()  # outside; cells at the border see some of the mask
+    assert parts[0, 2:, 1:].eq(3).all()
+    assert torch.allclose(parts[1, 3], torch.tensor([2.5, 4.5, 6.5, 8.5]))  # centres of the cells' pixels
+    assert shape[:3, :3].eq(0).all()
+    assert shape[5:-1, 1:-1].eq(1).all()
+    assert shape[-1, 1:-1].eq(0.875).all()  # of two samples in a pixel, one lies a quarter of a pixel from the border
+    assert length_of([2], STATISTICS) == 2 + 2 + 2 * PARTS**2 + SHAPE**2
+
+
+def tracked_video(video: Video) -> list[Track]:
+    """Two tracks of the first step's classes; the second is there in the last frame only."""
+    mask = np.zeros((32, 48), np.uint8, order="F")
+    mask[4:20, 6:30] = 1
+    rle = coco_mask.encode(mask)
+    return [
+        Track(1, video.id, STEPS[0][0], (rle, rle, rle), (384.0,) * 3),
+        Track(2, video.id, STEPS[0][1], (None, None, rle), (0.0, 0.0, 384.0)),
+    ]
+
+
+def test_coverage_is_the_share_of_each_pixel(video):
+    segmenter = make_learner(0).segmenter
+    memory = segmenter.video_features(video)
+    covered = segmenter.track_masks(video, tracked_video(video), memory)
+    assert covered.shape == (2, 3, 8, 12)
+    expected = torch.zeros(8, 12)
+    expected[1:5, 2:7] = 1
+    expected[1:5, 1] = expected[1:5, 7] = 0.5
+    assert torch.equal(covered[0], expected.expand(3, 8, 12))
+    assert not covered[1, :2].any()
+
+
+def test_scores_are_multiplied_and_the_rest_is_eclipses(video):
+    learner, plain = make_learner(3, analytic_head=True), make_learner(3)
+    assert learner.label == "Eclipse with analytic head"
+    tracks = tracked_video(video)
+    train = SimpleNamespace(videos=[video], tracks={video.id: tracks}, all_tracks=tracks)
+    task = make_task(0)
+    learner.end_task(type(task)(0, task.new_classes, (), train, hidden=0))
+    assert learner.analytic.moments.samples.tolist() == [3, 1, 0, 0, 0, 0]
+    with torch.inference_mode():
+        memory = learner.segmenter.video_features(video)
+        (found,), (before,) = learner._read(memory), plain._read(memory)
+        outputs = plain.segmenter.decode_groups(memory)
+        masks = torch.cat([plain.segmenter.with_masks(memory, [each])[0].masks[0] > 0 for each in outputs])
+        named = learner.analytic.probabilities(memory, masks)
+    assert torch.allclose(named.sum(-1), torch.ones(len(named), dtype=named.dtype))
+    answered = before.scores > -torch.inf
+    assert torch.equal(found.scores > -torch.inf, answered)
+    assert torch.allclose(found.scores[answered], (before.scores * named)[answered].float())
+    assert torch.equal(found.mask_embeddings, before.mask_embeddings)
+
+
+def test_a_mask_of_nothing_names_no_class(video):
+    learner = make_learner(2, analytic_head=True)
+    memory = learner.segmenter.video_features(video)
+    named = learner.analytic.probabilities(memory, torch.zeros(1, 3, 8, 12))
+    assert torch.equal(named, torch.full((1, 5), 0.2, dtype=torch.float64))
+
+
+def test_memory_grows_by_a_vector_a_class(video):
+    learner = make_learner(1, analytic_head=True)
+    size = sum(buffer.numel() for buffer in learner.analytic.buffers())
+    length = len(learner.analytic.moments.second)
+    learner.begin_task(make_task(1))
+    grown = sum(buffer.numel() for buffer in learner.analytic.buffers()) - size
+    assert grown == len(STEPS[1]) * (2 * length + 2)  # of moments and weights, and a count and a bias
+
+
+def test_a_run_with_the_head_resumes_exactly_and_trains_as_without(stream, tmp_path, monkeypatch):
+    def configured(name: str, *more: str) -> dict:
+        return settings(stream, tmp_path / name, "eclipse", "learner.num_prompts=3", *more)
+
+    whole = run(configured("whole", "learner.analytic_head=true"))
+    without = run(configured("without"))
+    for step in range(3):
+        with_head = torch.load(whole / f"step{step}" / "model.pth", weights_only=True)["state"]
+        alone = torch.load(without / f"step{step}" / "model.pth", weights_only=True)["state"]
+        assert alone.keys() == {name for name in with_head if not name.startswith("analytic.")}
+        assert all(torch.equal(alone[name], with_head[name]) for name in alone)
+    die_at(monkeypatch, [(1, 3)])
+    with pytest.raises(Killed):
+        run(configured("broken", "learner.analytic_head=true"))
+    assert_same_run(whole, run(configured("broken", "learner.analytic_head=true")))
