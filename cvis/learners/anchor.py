@@ -42,7 +42,7 @@ class Anchor(Crisp):
         self,
         segmenter: Segmenter,
         foreign: Annotated[Weight, Field(le=1)] = 0.5,
-        mask_power: Weight = 1.0,
+        mask_power: Weight = 3.0,
         same_object: Annotated[Weight, Field(le=1)] = 0.6,
         codebook: Codebook = "none",
         analytic_head: Literal[True] = True,

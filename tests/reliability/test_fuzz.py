@@ -111,6 +111,7 @@ def refusal(error: UserError, path: Path) -> None:
 
 
 def test_annotations(folder, tried):
+    """Annotation files spoiled at random: one line that names file and field, or the same as without what was ignored."""
     path = folder / "spoiled.json"
 
     @bounded
@@ -139,6 +140,7 @@ def test_annotations(folder, tried):
 
 
 def test_results(folder, tried):
+    """Results files spoiled at random: one line, or the numbers of what is left."""
     path = folder / "spoiled.json"
     truth = read_ytvis(folder / "instances.json", None, cache=False)
 
@@ -163,6 +165,7 @@ def test_results(folder, tried):
 
 
 def test_metrics(folder, tried):
+    """metrics.json spoiled at random: one line, or a table."""
     path = write_run(folder) / "metrics.json"
     valid = json.loads(path.read_text())
 
@@ -183,7 +186,7 @@ def test_metrics(folder, tried):
 
 
 def test_masks(tried):
-    """What is accepted is what pycocotools makes of it; it would decode anything, and write past its buffer."""
+    """Masks at random: one line, or what pycocotools makes of them; it would decode anything, and write past its buffer."""
     counts = st.text("0123456789:;<=>?@PQRSTUVWXYZ[\\]^_`abco", max_size=8) | st.lists(st.integers(-2, 25), max_size=5)
     points = st.floats(-30, 30) | st.integers(-8, 12)
     polygons = st.lists(st.lists(points, min_size=5, max_size=9), min_size=1, max_size=2)

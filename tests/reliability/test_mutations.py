@@ -94,6 +94,7 @@ def test_what_is_valid_is_scored(valid):
 
 @each(mutated_annotations.MUTATIONS)
 def test_annotations(scores, valid, mutation):
+    """An annotation file that is spoiled (types, ids, masks, names, sizes): one line, or the same scores."""
     path = written(scores / "instances.json", mutation, annotations())
     numbers = check(mutation, path, lambda: scored(scores))
     assert numbers is None or numbers == valid
@@ -101,6 +102,7 @@ def test_annotations(scores, valid, mutation):
 
 @each(mutated_results.MUTATIONS)
 def test_results(scores, valid, mutation, monkeypatch):
+    """A results file that is spoiled (also endless blanks and entries, cut gzip): one line, or the same scores."""
     monkeypatch.setattr(json_stream, "LONGEST", 1 << 19)
     monkeypatch.setattr(json_stream, "CHUNK", 1 << 14)
     path = written(scores / "results.json", mutation, results())
@@ -110,6 +112,7 @@ def test_results(scores, valid, mutation, monkeypatch):
 
 @each(mutated_runs.SCENARIO)
 def test_scenarios(scores, mutation):
+    """A stream file that is spoiled: one line that names the field."""
     path = scores / "small.toml"
     new = mutation.change(STREAM)
     path.write_bytes(new)
@@ -120,6 +123,7 @@ def test_scenarios(scores, mutation):
 
 @each(mutated_runs.CONFIG)
 def test_configurations(tmp_path, mutation):
+    """A configuration that is spoiled: one line that names the file."""
     path = written(tmp_path / "mine.py", mutation, None)
     config = check(mutation, path, lambda: resolve("synthetic-20-4", "finetune", schedule=str(path)))
     assert config is None or config.schedule == resolve("synthetic-20-4", "finetune", schedule="default").schedule
@@ -127,6 +131,7 @@ def test_configurations(tmp_path, mutation):
 
 @each(mutated_runs.METRICS)
 def test_metrics(tmp_path, mutation):
+    """A metrics.json that is spoiled: one line, or a table with the same numbers and no markup."""
     path = write_run(tmp_path) / "metrics.json"
     written(path, mutation, json.loads(path.read_text()))
     shown = check(mutation, path, lambda: called("compare", path.parent, "--format", "html"))
@@ -135,6 +140,7 @@ def test_metrics(tmp_path, mutation):
 
 @each(mutated_runs.STEP)
 def test_metrics_of_a_step(run, mutation):
+    """A step's metrics.json that is spoiled: one line."""
     path = run / "step1" / "metrics.json"
     written(path, mutation, json.loads(path.read_text()))
     check(mutation, path, lambda: open_run(run).learned)
@@ -152,6 +158,7 @@ def run(stream, tmp_path) -> Path:
 
 @each(mutated_runs.RECORD)
 def test_records(run, mutation):
+    """A run.json that is spoiled: one line."""
     path = written(run / "run.json", mutation, json.loads((run / "run.json").read_text()))
 
     def read():
@@ -166,6 +173,7 @@ def test_records(run, mutation):
 
 @each(mutated_runs.OLD_CONFIG)
 def test_configurations_of_older_versions(run, mutation):
+    """A stranger's config.py: read as literals, never run; anything else is one line."""
     record = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps({**record, "config": fingerprint(record["config"])}))
     path = written(run / "config.py", mutation, None)
@@ -174,6 +182,7 @@ def test_configurations_of_older_versions(run, mutation):
 
 @each(mutated_binaries.CHECKPOINT)
 def test_checkpoints(tmp_path, mutation):
+    """A checkpoint that is spoiled, a program or a bomb: one line."""
     module = torch.nn.Linear(2, 2)
     path = tmp_path / "model.pth"
     content = {"state": {name: value.clone() for name, value in module.state_dict().items()}}
@@ -185,5 +194,6 @@ def test_checkpoints(tmp_path, mutation):
 
 @each(mutated_binaries.QUERIES)
 def test_queries(tmp_path, mutation):
+    """A file of queries that is spoiled: one line."""
     path = written(tmp_path / "queries.npz", mutation, None)
     check(mutation, path, lambda: read_queries(tmp_path))

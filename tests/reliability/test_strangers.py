@@ -84,6 +84,7 @@ READING = [
 
 
 def test_every_reading_command_leaves_its_code_alone(hostile, stream, tmp_path, trace):
+    """A stranger's run full of programs: every reading command reads it, and none of them runs."""
     places = {"RUN": hostile, "OUT": tmp_path / "out", "VIDEO": stream.parent / "test" / "v000"}
     read = 0
     for command in READING:
@@ -99,6 +100,7 @@ def test_every_reading_command_leaves_its_code_alone(hostile, stream, tmp_path, 
 
 
 def test_a_python_file_that_a_run_names_is_run_with_trust_alone(hostile, stream, tmp_path, trace):
+    """A run that names a Python file as its learner: `cvis predict` refuses it without --trust."""
     command = ["predict", str(hostile), str(stream.parent / "test" / "v000"), "--out", str(tmp_path / "o.json")]
     refused = CLI.invoke(app, command)
     assert refused.exit_code == 2
@@ -110,6 +112,7 @@ def test_a_python_file_that_a_run_names_is_run_with_trust_alone(hostile, stream,
 
 
 def test_the_package_whose_code_is_loaded_is_named(hostile, stream, monkeypatch, caplog):
+    """A run of a package's learner: `cvis predict` says whose code it runs."""
     monkeypatch.setattr(LEARNERS, "origin", lambda name: Origin(name, "their-package", "1.2"))
     edit(hostile / "run.json", lambda record: record["config"]["learner"].update(type="finetune"))
     CLI.invoke(app, ["predict", str(hostile), str(stream.parent / "test" / "v000"), "--device", "cpu"])
@@ -117,6 +120,7 @@ def test_the_package_whose_code_is_loaded_is_named(hostile, stream, monkeypatch,
 
 
 def test_a_checkpoint_that_is_a_program_is_refused(hostile, stream, trace):
+    """A model.pth that is a program: one line."""
     edit(hostile / "run.json", lambda record: record["config"]["learner"].update(type="finetune"))
     result = CLI.invoke(app, ["predict", str(hostile), str(stream.parent / "test" / "v000"), "--device", "cpu"])
     assert result.exit_code == 2
@@ -135,6 +139,7 @@ def test_a_checkpoint_that_is_a_program_is_refused(hostile, stream, trace):
     ],
 )
 def test_a_backbone_is_a_registered_one(config, says, trace):
+    """A backbone that spells a function or a checkpoint: refused by name."""
     config = {key: str(trace) if value == "TRACE" else value for key, value in config.items()}
     with pytest.raises(UserError, match=says):
         build_backbone(config)
@@ -143,6 +148,7 @@ def test_a_backbone_is_a_registered_one(config, says, trace):
 
 @pytest.mark.parametrize("part", ["segmenter", "schedule", "preset", "learner", "scenario"])
 def test_a_command_is_rebuilt_from_our_own_files_alone(hostile, finished, trace, part):
+    """A record that names a stranger's configuration: `cvis reproducibility` rebuilds no command from it."""
     record = json.loads((finished / "run.json").read_text())
     assert rebuilt_command(record, [0])
     path = os.path.relpath(hostile / "mine", Path("configs/schedules").resolve())
@@ -156,6 +162,7 @@ def test_a_command_is_rebuilt_from_our_own_files_alone(hostile, finished, trace,
 
 
 def test_a_lock_that_is_a_link_empties_no_other_file(tmp_path):
+    """A lock that is a link: the other file keeps its content."""
     precious = tmp_path / "precious"
     precious.write_text("mine")
     (tmp_path / "run").mkdir()
@@ -166,6 +173,7 @@ def test_a_lock_that_is_a_link_empties_no_other_file(tmp_path):
 
 
 def test_a_run_does_not_write_where_a_link_leads(tmp_path):
+    """A step folder that links elsewhere: the run refuses to go on in it."""
     (tmp_path / "precious").mkdir()
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "step0").symlink_to(tmp_path / "precious")
