@@ -111,7 +111,7 @@ def refusal(error: UserError, path: Path) -> None:
 
 
 def test_annotations(folder, tried):
-    """Annotation files spoiled at random: one line that names file and field, or the same as without what was ignored."""
+    """Annotation files spoiled at random: one line that names file and field, or the same content."""
     path = folder / "spoiled.json"
 
     @bounded
@@ -186,7 +186,7 @@ def test_metrics(folder, tried):
 
 
 def test_masks(tried):
-    """Masks at random: one line, or what pycocotools makes of them; it would decode anything, and write past its buffer."""
+    """Masks at random: one line, or what pycocotools makes of them, which would decode anything."""
     counts = st.text("0123456789:;<=>?@PQRSTUVWXYZ[\\]^_`abco", max_size=8) | st.lists(st.integers(-2, 25), max_size=5)
     points = st.floats(-30, 30) | st.integers(-8, 12)
     polygons = st.lists(st.lists(points, min_size=5, max_size=9), min_size=1, max_size=2)
