@@ -71,7 +71,7 @@ def wrong_name(name: str) -> str:
 
 
 def printable(message: str, limit: int = 2000) -> str:
-    """A message on one line, however long and whatever the values in it.
+    r"""A message on one line, however long and whatever the values in it.
 
     >>> printable("a.json:\n name: \x1b[2J")
     'a.json: name: \\x1b[2J'

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import ast
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -71,7 +70,7 @@ def read(report: Path) -> tuple[Counter[str], dict[str, str]]:
     counts: Counter[str] = Counter()
     outcomes: dict[str, str] = {}
     for case in ElementTree.parse(report).iter("testcase"):
-        test = f"{case.get('file') or _file(case.get('classname', ''))}::{re.sub(r'[[].*', '', case.get('name', ''))}"
+        test = f"{case.get('file') or _file(case.get('classname', ''))}::{case.get('name', '').partition('[')[0]}"
         outcome = next((tag for tag in ("failure", "error", "skipped") if case.find(tag) is not None), "passed")
         if outcomes.get(test, "passed") == "passed":
             outcomes[test] = outcome

@@ -47,7 +47,6 @@ SMALL = (
 )
 SMALLER = {  # a shipped model can be so small that a check of it takes seconds
     "mask2former_tiny": (
-        "segmenter.num_queries=6",
         "segmenter.decoder.layers=2",
         "segmenter.pixel_decoder.layers=1",
         "segmenter.criterion.num_points=64",

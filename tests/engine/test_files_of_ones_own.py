@@ -33,16 +33,16 @@ def test_a_run_of_files_is_made_resumed_opened_and_swept(stream, tmp_path, monke
 
     folder = run(configured())
     assert folder == tmp_path / "runs" / "tiny" / "MyModel" / "MyMethod" / "seed0"
-    assert load_trained(folder).classes == {1: "red", 2: "green", 3: "blue", 4: "grey"}
+    assert load_trained(folder, trust=True).classes == {1: "red", 2: "green", 3: "blue", 4: "grey"}
     first = json.loads((folder / "metrics.json").read_text())
 
     monkeypatch.chdir(tmp_path / "below")
     with pytest.raises(UserError, match=r"my_model.py: no such file; there is no .*/below/my_model.py, give path/to"):
-        load_trained(folder)
+        load_trained(folder, trust=True)
     (folder / "metrics.json").unlink()
     shutil.rmtree(folder / "step2")
     assert run(configured(above="../")) == folder
-    assert load_trained(folder).step == 2
+    assert load_trained(folder, trust=True).step == 2
     assert json.loads((folder / "metrics.json").read_text())["final"] == first["final"]
 
     rows = [Row(name="mine", learner="../my_method.py:MyMethod", settings=["learner.weight=2"])]

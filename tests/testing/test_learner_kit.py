@@ -32,6 +32,7 @@ OURS = [
     "balconpas",
     "eclipse",
     "crisp",
+    "anchor",
 ]
 
 
