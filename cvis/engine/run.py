@@ -52,14 +52,9 @@ from cvis.segmenters import SEGMENTERS, InitReport, build_segmenter, load_init
 from cvis.segmenters.contract import QueryGroups
 
 logger = logging.getLogger("cvis")
-INSIDE_STEP = {
-    "learner": dict,
-    "iteration": int,
-    "train_s": float,
-    "optimizer": dict,
-    "schedulers": list,
-    "rng": (dict, list),
-}
+INSIDE_STEP: dict[str, type | tuple[type, ...]] = {
+    "learner": dict, "iteration": int, "train_s": float, "optimizer": dict, "schedulers": list, "rng": (dict, list),
+}  # fmt: skip
 """What a checkpoint inside a step holds."""
 TRACKED = ("mAP_all", "mAP_seen", "mAP_base", "mAP_new", "AP50", "AR1", "AR10")
 """What trackers get of each step's test, beside the losses."""
