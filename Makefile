@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUNS ?= runs/demo
 # After fine-tuning, which trains the step 0 that all share. The upper bound takes longest, so it goes first.
-DEMO_LEARNERS ?= joint mib comformer combo balconpas pseudo replay eclipse crisp
+DEMO_LEARNERS ?= joint mib comformer combo balconpas pseudo replay eclipse crisp anchor
 # A quarter of the full schedule at step 0, less afterwards: some ten minutes on two cores. DEMO_ARGS= runs all of it.
 DEMO_ARGS ?= --set schedule.base.iterations=1000 --set schedule.incremental.iterations=60
 # Learners at a time, one thread each: two threads for one learner would be slower than two learners side by side.
