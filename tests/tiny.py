@@ -8,7 +8,7 @@ from cvis.engine.config import Config
 from cvis.engine.resolve import resolve
 from cvis.testing.stream import COLOURS, FRAMES, HEIGHT, WIDTH, make_stream
 
-__all__ = ["CLASSES", "COLOURS", "FRAMES", "HEIGHT", "SMALL", "WIDTH", "make_data", "settings"]
+__all__ = ["CLASSES", "COLOURS", "FRAMES", "HEIGHT", "SMALL", "SMALL_MODEL", "WIDTH", "make_data", "settings"]
 
 CLASSES = tuple(COLOURS)[:4]
 SMALL = (
@@ -24,6 +24,21 @@ SMALL = (
     "segmenter.test.short_side=32",
 )
 """Settings of a run of seconds."""
+SMALL_MODEL = dict(
+    type="mask2former",
+    backbone=dict(type="ConvBackbone", widths=(8, 16, 16, 16)),
+    in_channels=(8, 16, 16, 16),
+    strides=(2, 4, 8, 16),
+    dim=32,
+    num_queries=6,
+    levels=2,
+    pixel_decoder=dict(layers=1, heads=4, points=2, feedforward=32),
+    decoder=dict(layers=2, heads=4, feedforward=32),
+    criterion=dict(num_points=64),
+    test=dict(short_side=32),
+    size_divisor=16,
+)
+"""A Mask2Former that is built in no time."""
 
 
 def make_data(root: Path, train_videos: int = 12, test_videos: int = 4) -> Path:

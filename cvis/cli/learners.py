@@ -5,12 +5,15 @@ from __future__ import annotations
 import inspect
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cvis.cli.new import ListsByDefault, write_package
 from cvis.cli.output import Cell, broken, emit_json, examples, show_table
+
+if TYPE_CHECKING:
+    from cvis.learners.registry import LearnerInfo
 
 app = typer.Typer(
     cls=ListsByDefault,
@@ -47,7 +50,7 @@ def list_(
         emit_json(asdict(found[0]) if name else [asdict(info) for info in found])
         return
     if name is not None:
-        _one(name)
+        _show(found[0])
         return
     rows: list[list[str | Cell]] = []
     for info in found:
@@ -73,13 +76,12 @@ def new(
     typer.echo(f"{folder}\npip install -e {folder}\npytest {folder}\ncvis run synthetic-20-4 --learner {name}")
 
 
-def _one(name: str) -> None:
-    from cvis.learners.registry import describe_learner, find_learner
+def _show(info: LearnerInfo) -> None:
+    from cvis.learners import find_learner
 
-    info = describe_learner(name)
     package = f", {info.package} {info.version}" if info.version else ""  # a file has none
     typer.echo(f"{info.name}{package}\n")
-    typer.echo(inspect.getdoc(find_learner(name)) or "It says nothing of itself.")
+    typer.echo(inspect.getdoc(find_learner(info.name)) or "It says nothing of itself.")
     typer.echo(f"\nNeeds of the segmenter: {', '.join(info.requires) or 'nothing'}.")
     if info.parameters:
         rows: list[list[str | Cell]] = [[f"learner.{key}", default] for key, default in info.parameters.items()]

@@ -25,13 +25,8 @@ def read_literals(path: Path) -> dict[str, Any]:
         return dict(_assigned(node) for node in ast.parse(read_bounded(path, LARGEST)).body)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}; {remedy}") from error
-    except (
-        ValueError,
-        TypeError,
-        SyntaxError,
-        RecursionError,
-        MemoryError,
-    ) as error:  # the last two: nested too deeply
+    # The last two: nested too deeply.
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
         where = f"line {error.args[0]}" if isinstance(error, _CodeError) else type(error).__name__
         raise UserError(f"{path}: {where}: is code, or nothing that can be read; it is not run; {remedy}") from error
 

@@ -10,6 +10,7 @@ from cvis.data.ytvis import read_ytvis
 from cvis.scenario import Task
 from cvis.segmenters import Segmenter
 from cvis.testing import check_learner
+from cvis.types import Tracks
 
 
 class Line(Segmenter):
@@ -26,7 +27,7 @@ class Line(Segmenter):
         self.register_parameter(f"of_step_{len(self.classes)}", nn.Parameter(torch.ones(num_classes)))
 
     def predict(self, video):
-        raise NotImplementedError
+        return Tracks(video.id, (), (), ())
 
 
 def test_the_penalty_is_half_the_fisher_times_the_squared_distance(tmp_path):

@@ -7,6 +7,7 @@ import itertools
 from dataclasses import replace
 
 import torch
+from tiny import SMALL_MODEL
 
 from cvis.data.videoset import VideoSet
 from cvis.learners.registry import build_learner
@@ -26,20 +27,6 @@ DISTILLERS = {
     "balconpas-memory": dict(type="balconpas", tracks_per_class=2),
     "pseudo": {},
 }
-SMALL = dict(
-    type="mask2former",
-    backbone=dict(type="ConvBackbone", widths=(8, 16, 16, 16)),
-    in_channels=(8, 16, 16, 16),
-    strides=(2, 4, 8, 16),
-    dim=32,
-    num_queries=6,
-    levels=2,
-    pixel_decoder=dict(layers=1, heads=4, points=2, feedforward=32),
-    decoder=dict(layers=2, heads=4, feedforward=32),
-    criterion=dict(num_points=64),
-    test=dict(short_side=32),
-    size_divisor=16,
-)
 EMPTY = VideoSet(tuple(Category(c, f"class {c}") for step in STEPS for c in step), (), {}, "")
 
 
@@ -49,7 +36,7 @@ def make_task(index: int, train: VideoSet = EMPTY) -> Task:
 
 def make_segmenter(**keys):
     torch.manual_seed(0)
-    return build_segmenter({**SMALL, **keys})
+    return build_segmenter({**SMALL_MODEL, **keys})
 
 
 def begin(learner, index: int, freeze: bool = True) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import dense_toy
 import pytest
 import torch
+from tiny import SMALL_MODEL
 from torch import nn
 
 from cvis.segmenters import SEGMENTERS
@@ -16,20 +17,6 @@ from cvis.testing import Failed, check_segmenter
 from cvis.testing.check import named, outcome, title
 from cvis.testing.segmenter import CHECKS
 from cvis.testing.specimen import Specimen
-
-SMALL = dict(
-    backbone=dict(type="ConvBackbone", widths=(8, 16, 16, 16)),
-    in_channels=(8, 16, 16, 16),
-    strides=(2, 4, 8, 16),
-    dim=32,
-    num_queries=6,
-    levels=2,
-    pixel_decoder=dict(layers=1, heads=4, points=2, feedforward=32),
-    decoder=dict(layers=2, heads=4, feedforward=32),
-    criterion=dict(num_points=64),
-    test=dict(short_side=32),
-    size_divisor=16,
-)
 
 
 @pytest.mark.parametrize("segmenter", ["mask2former_tiny", "dense_toy"])
@@ -43,7 +30,7 @@ class Dense(dense_toy.DenseToy):
 
 class Query(Mask2Former):
     def __init__(self):
-        super().__init__(**SMALL)
+        super().__init__(**{key: value for key, value in SMALL_MODEL.items() if key != "type"})
 
 
 class Floats(Dense):
