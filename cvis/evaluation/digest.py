@@ -155,18 +155,20 @@ class Digest:
             raise UserError(f"{path}: not a digest, or damaged: its arrays do not fit each other; make it again")
 
     @cached_property
-    def _ranks(self) -> np.ndarray:
+    def ranks(self) -> np.ndarray:
+        """int [N], places among the detections of the own video and class, from 0."""
         return places(blocks(self.video, self.category))
 
     @cached_property
-    def _outcomes(self) -> Outcomes:
+    def outcomes(self) -> Outcomes:
+        """What became of the detections by the official matching."""
         gt_ignored = outside(self.gt_area) | self.gt_crowd[:, None]
         return match(blocks(self.video, self.category), outside(self.area), self.pairs, gt_ignored, self.gt_crowd)
 
     def _curves(self, chosen: np.ndarray, gt_chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         counted = ~outside(self.gt_area[gt_chosen]) & ~self.gt_crowd[gt_chosen][:, None]
-        outcomes = Outcomes(self._outcomes.matched[chosen], self._outcomes.ignored[chosen])
-        return accumulate(self.score[chosen], self._ranks[chosen], outcomes, counted.sum(axis=0))
+        outcomes = Outcomes(self.outcomes.matched[chosen], self.outcomes.ignored[chosen])
+        return accumulate(self.score[chosen], self.ranks[chosen], outcomes, counted.sum(axis=0))
 
 
 def ordered(
