@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from cvis.cli.output import examples
+from cvis.cli.output import examples, status
 from cvis.cli.tables import FORMAT_HELP, AsJson, Out, Strict, choose_format, deliver, demand, finish, formats
 from cvis.evaluation.measures import COLUMNS, METRICS, STEP_METRICS
 
 EXAMPLES = examples(
     "cvis compare runs",
     "cvis compare runs/synthetic-20-4 --metric mAP --metric FR --baseline finetune",
+    "cvis compare runs/synthetic-20-4 --bootstrap --baseline finetune --metric mAP --metric FR",
     "cvis compare runs --with-published --out table.tex",
     "cvis compare --published ytvis2019-20-4 --format md",
     "cvis compare runs --per-step --metric APs --metric APm --metric APl",
@@ -44,6 +45,14 @@ def compare(
         str | None,
         typer.Option(help="Also the differences to this learner, paired by seed, with a 95 % interval.", metavar="ROW"),
     ] = None,
+    bootstrap: Annotated[
+        bool,
+        typer.Option(
+            "--bootstrap",
+            help="Also 95 % intervals over test videos: of every number, of its difference to the baseline, and of "
+            "each row's place. Seconds a run.",
+        ),
+    ] = False,
     with_published: Annotated[
         bool, typer.Option("--with-published", help="Also what papers printed for these streams, set apart.")
     ] = False,
@@ -67,6 +76,8 @@ def compare(
     if not runs and not published:
         raise typer.BadParameter("is missing; give the folder that `cvis run --runs` wrote to", param_hint="RUNS")
     store = load_runs(runs or [])
+    if per_step and bootstrap:
+        raise typer.BadParameter("is of the last step's table; leave out --per-step", param_hint="--bootstrap")
     if per_step:
         tables = {name: along_steps(store.runs, name) for name in metric or STEP_METRICS[:1]}
     else:
@@ -83,5 +94,10 @@ def compare(
         from cvis.report.baseline import with_baseline
 
         groups = with_baseline(groups, baseline)
+    if bootstrap:
+        from cvis.report.over_videos import with_videos
+
+        with status("reading") as tell:
+            groups = with_videos(groups, store.runs, tell=tell)
     deliver(ResultTables(groups, store.left_out, store.set_apart), chosen, out)
     finish(store, strict)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -26,6 +27,19 @@ def examples(*commands: str) -> str:
 def broken(error: str | None) -> Cell:
     """Why what a package offers cannot be had, in its place in a list."""
     return Cell(f"broken: {error}", style="red")
+
+
+@contextmanager
+def status(work: str) -> Iterator[Callable[[str], None]]:
+    """On a terminal a line that says what is being done: gives a function that is told it. Elsewhere nothing."""
+    if not sys.stderr.isatty():
+        yield lambda what: None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+
+    with Console(stderr=True).status(work) as line:
+        yield lambda what: line.update(escape(what))
 
 
 def emit_json(value: Any) -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cvis.cli.output import examples
+from cvis.cli.output import examples, status
 from cvis.cli.tables import Runs, Strict, demand, finish
 
 EXAMPLES = examples(
@@ -42,20 +39,7 @@ def report(
     store = load_runs(runs)
     demand(store, bool(store.runs), runs)
     options = Options(title or TITLE, 0 if no_videos else videos, data, with_published)
-    with _telling() as tell:
+    with status("reading") as tell:
         path = write_page(store, out, options, tell)
     typer.echo(path)
     finish(store, strict)
-
-
-@contextmanager
-def _telling() -> Iterator[Callable[[str], None]]:
-    """On a terminal a line that says what is being made; elsewhere nothing."""
-    if not sys.stderr.isatty():
-        yield lambda text: None
-        return
-    from rich.console import Console
-    from rich.markup import escape
-
-    with Console(stderr=True).status("reading") as status:
-        yield lambda text: status.update(escape(text))

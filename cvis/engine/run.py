@@ -191,6 +191,7 @@ def _do_step(this: Run, task: Task) -> dict[str, Any]:
     scores = VideoAP(this.scenario.test, this.scenario.classes)
     for predicted in tracks:
         scores.add(predicted)
+    digest = scores.digest()
     state = checkpoint.snapshot(this.learner.state_dict())
     stored = checkpoint.changed(state, this.saved)
     metrics = {
@@ -198,7 +199,7 @@ def _do_step(this: Run, task: Task) -> dict[str, Any]:
         "step": task.index,
         "text_encoder": this.text_encoder,
         **step_metrics(
-            scores.result(),
+            digest.result(),
             classes=this.scenario.classes,
             base=this.scenario.base_classes,
             old=task.old_classes,
@@ -217,6 +218,7 @@ def _do_step(this: Run, task: Task) -> dict[str, Any]:
         shown = {f"test/{name}": metrics[name] for name in TRACKED if metrics[name] is not None}
         this.visualizer.add_scalars(shown, step=task.index)
         write_results(folder.predictions, tracks)
+        digest.save(folder.digest)
         checkpoint.save(folder.model, {"state": stored})
         this.writer.write_step(metrics)
         folder.checkpoint.unlink(missing_ok=True)

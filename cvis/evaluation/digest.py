@@ -107,6 +107,10 @@ class Digest:
         pairs = joined([d.pairs for d in digests], [len(d.score) for d in digests])
         return replace(first, added=times > 0, **ordered(**tracks, pairs=pairs))
 
+    def equals(self, other: Digest) -> bool:
+        """Whether all arrays are the same, to the last bit."""
+        return all(np.array_equal(getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
+
     def save(self, path: Path | str) -> None:
         """Write the arrays, compressed and atomically.
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from cvis.evaluation.measures import heading
 from cvis.report.baseline import LEVEL, compared, unpaired
 from cvis.report.rows import Block, Group, PairedDifference, Row, Statistic, printed
 from cvis.report.value import Cell, Section, Table, numbers, texts, words
 from cvis.runs.protocol import describe
+
+if TYPE_CHECKING:
+    from cvis.evaluation.bootstrap import Interval
 
 LEGEND = (
     "Mean ± sample standard deviation over seeds, x100. Best in bold, second underlined, by the means as printed: "
@@ -18,6 +22,10 @@ RANDOM_NOTE = (
     "[random text encoder]: class names went through a text model with random weights, not through CLIP's; "
     "of them such a row knows which words they share, and nothing of what the words mean."
 )
+VIDEOS_NOTE = (
+    f"Over test videos: {LEVEL:.0%} intervals of the Bayesian bootstrap, the same draws of videos for all rows. They "
+    "say what would hold of these models on other videos of this kind; the deviations say what other seeds do."
+)
 
 
 def section(group: Group) -> Section:
@@ -25,10 +33,13 @@ def section(group: Group) -> Section:
     title = "  ".join(part for part in (group.scenario, group.segmenter, group.metric) if part)
     tables = [_results(block, group.columns) for block in group.blocks]
     tables += [_differences(block, block.baseline, group.columns) for block in group.blocks if block.baseline]
+    tables += [table for block in group.blocks for table in _over_videos(block, group.columns)]
     notes = list(group.notes)
     for block in group.blocks:
         notes += [f"{block.title}: {'; '.join(block.notes)}."] if block.notes else []
         notes += _baseline_notes(block, block.baseline) if block.baseline else []
+    if any(row.over_videos for block in group.blocks for row in block.rows):
+        notes.append(VIDEOS_NOTE)
     notes += random_note([row for block in group.blocks for row in block.rows])
     return Section(title, tuple(tables), tuple(notes))
 
@@ -85,15 +96,52 @@ def _differences(block: Block, baseline: Row, columns: Sequence[str]) -> Table:
     return Table(heads, tuple(rows), title=under, short=under, kind="difference")
 
 
+def _over_videos(block: Block, columns: Sequence[str]) -> list[Table]:
+    """Intervals over test videos of the rows' numbers, and of their differences to the baseline, if there is one."""
+    rows = [(row, row.over_videos) for row in block.rows if row.over_videos]
+    if not rows:
+        return []
+    under = f", under {', '.join(block.differs)}" if block.differs else ""
+    heads = (*words("learner"), *numbers(f"place by {heading(columns[0])}", *map(heading, columns)))
+    lines = [
+        texts(name(row), _place(over.place), *(_interval(over.intervals.get(c)) for c in columns)) for row, over in rows
+    ]
+    said = f"over test videos, {LEVEL:.0%} interval{under}"
+    tables = [Table(heads, tuple(lines), title=said, short=said, kind="difference")]
+    if block.baseline:
+        said = f"differences to {block.baseline.name} over test videos, {LEVEL:.0%} interval{under}"
+        lines = [
+            texts(name(row), *(_interval(over.gains.get(c), sign=True) for c in columns))
+            for row, over in rows
+            if over.gains
+        ]
+        heads = (*words("learner"), *numbers(*map(heading, columns)))
+        tables.append(Table(heads, tuple(lines), title=said, short=said, kind="difference"))
+    return tables
+
+
+def _place(place: tuple[int, int] | None) -> str:
+    """``2-4``: from the second to the fourth."""
+    return "-" if place is None else "-".join(dict.fromkeys(map(str, place)))
+
+
+def _interval(found: Interval | None, sign: bool = False) -> str:
+    """``+1.50 [0.23, 2.77]``; what is undefined in some draw has no interval."""
+    return _bounded(found.estimate, found.low, found.high, sign) if found else "-"
+
+
 def _gain(gain: PairedDifference, n: int) -> str:
     """``+1.50 [0.23, 2.77]``; without an interval for one pair."""
-    if gain.mean is None:
+    text = _bounded(gain.mean, gain.low, gain.high, sign=True)
+    return text if gain.n == n or gain.mean is None else f"{text} (n={gain.n})"
+
+
+def _bounded(value: float | None, low: float | None, high: float | None, sign: bool) -> str:
+    if value is None:
         return "-"
-    mean = printed(gain.mean)
-    text = mean if mean.startswith("-") else f"+{mean}"
-    if gain.low is not None and gain.high is not None:
-        text += f" [{printed(gain.low)}, {printed(gain.high)}]"
-    return text if gain.n == n else f"{text} (n={gain.n})"
+    text = printed(value)
+    text = f"+{text}" if sign and not text.startswith("-") else text
+    return text if low is None or high is None else f"{text} [{printed(low)}, {printed(high)}]"
 
 
 def _baseline_notes(block: Block, baseline: Row) -> list[str]:

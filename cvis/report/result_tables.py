@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from cvis.report import layout
 from cvis.report.baseline import compared, unpaired
-from cvis.report.rows import Block, Group, Row
+from cvis.report.rows import Block, Group, OverVideos, Row
 from cvis.report.value import Section
 from cvis.runs.find import LeftOut
 from cvis.runs.protocol import describe
@@ -24,7 +24,8 @@ class ResultTables:
     segmenter. ``differs``: the protocol keys in which the block differs from block 1. ``seeds``, ``run_ids``: separated
     by blanks, in one order. ``step``: of the stream, empty for metrics of the whole run. ``std``: over seeds, n - 1.
     ``rank``: 1 the best of the block, 2 the second, 0 others. ``difference`` to the row called ``baseline`` over
-    ``pairs`` seeds, with its 95 % interval.
+    ``pairs`` seeds, with its 95 % interval. ``videos_low``, ``videos_high``: the mean's 95 % interval over test videos,
+    and ``difference_videos_low``, .. of the difference.
 
     Attributes:
         left_out: runs that are no rows.
@@ -42,6 +43,7 @@ class ResultTables:
         *("scenario", "segmenter", "block", "differs", "source", "learner", "name", "init", "upper_bound"),
         *("seeds", "run_ids", "metric", "step", "mean", "std", "n", "rank"),
         *("baseline", "difference", "ci_low", "ci_high", "pairs", "note"),
+        *("videos_low", "videos_high", "difference_videos_low", "difference_videos_high"),
     )
 
     def sections(self) -> list[Section]:
@@ -70,7 +72,10 @@ class ResultTables:
                     "baseline": null | {"name", "rows": [{"name", "unpaired": [seed], "metrics": {metric: gain}}]}}
             row:   {"learner", "name", "source", "seeds", "run_ids", "init", "upper_bound", "text_encoder",
                     "metrics": {metric: {"mean", "std", "n"}},       std: sample deviation, null for one seed
-                    "ranks": {metric: 1 | 2}}                        the best and the second
+                    "ranks": {metric: 1 | 2},                        the best and the second
+                    "over_videos": null | {                          what other test videos would give: 95 % intervals
+                        "place": null | [low, high],                 of the row's place by the first metric
+                        "metrics", "gains": {metric: {"estimate", "low", "high"}}}}
             gain:  {"mean", "low", "high", "n"}                      row minus baseline over n pairs, 95 % interval
         """
         per_metric: dict[str, list[dict[str, Any]]] = {}
@@ -102,6 +107,10 @@ def _records(group: Group, index: int, block: Block, row: Row) -> Iterator[dict[
             gain = row.gains[column]
             record |= {"baseline": block.baseline.name, "difference": gain.mean, "pairs": gain.n}
             record |= {"ci_low": gain.low, "ci_high": gain.high}
+        if over := row.over_videos:
+            for key, intervals in (("videos", over.intervals), ("difference_videos", over.gains)):
+                if found := intervals.get(column):
+                    record |= {f"{key}_low": found.low, f"{key}_high": found.high}
         yield record
 
 
@@ -132,6 +141,15 @@ def _row(row: Row) -> dict[str, Any]:
         "text_encoder": row.text_encoder and asdict(row.text_encoder),
         "metrics": row.metrics(),
         "ranks": {name: cell.rank for name, cell in row.cells.items() if cell.rank},
+        "over_videos": row.over_videos and _over_videos(row.over_videos),
+    }
+
+
+def _over_videos(over: OverVideos) -> dict[str, Any]:
+    return {
+        "place": over.place and list(over.place),
+        "metrics": {name: found._asdict() for name, found in over.intervals.items()},
+        "gains": {name: found._asdict() for name, found in over.gains.items()},
     }
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cvis.runs.protocol import Differences
 from cvis.runs.result import TextEncoder, labelled
+
+if TYPE_CHECKING:
+    from cvis.evaluation.bootstrap import Interval
 
 Source = Literal["ours", "paper"]
 """``ours``: from a metrics.json. ``paper``: printed in one, and not run here."""
@@ -54,6 +57,15 @@ class PairedDifference:
 
 
 @dataclass(frozen=True)
+class OverVideos:
+    """What a row would be on other test videos: 95 % intervals; metrics that cannot be drawn anew are not in them."""
+
+    intervals: Mapping[str, Interval]
+    gains: Mapping[str, Interval]  # over the block's baseline
+    place: tuple[int, int] | None  # by the first metric, among the rows that are ranked
+
+
+@dataclass(frozen=True)
 class Row:
     """One learner, with one text encoder if it has any, under one protocol, over its seeds."""
 
@@ -68,6 +80,7 @@ class Row:
     source: Source = "ours"
     run_ids: tuple[str, ...] = ()  # of each seed
     gains: dict[str, PairedDifference] = field(default_factory=dict)  # over the block's baseline, in each column
+    over_videos: OverVideos | None = None
 
     @property
     def name(self) -> str:

@@ -37,6 +37,11 @@ class StepFolder:
         return self.path / "predictions.json.gz"
 
     @property
+    def digest(self) -> Path:
+        """What the evaluator knows of the predictions, without their masks: for intervals over videos."""
+        return self.path / "digest.npz"
+
+    @property
     def checkpoint(self) -> Path:
         """The state inside the step; removed when the step is finished."""
         return self.path / "last.pth"

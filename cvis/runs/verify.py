@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cvis.errors import UserError
-from cvis.evaluation import VideoAP, final_metrics, read_results, step_metrics
+from cvis.evaluation import Digest, VideoAP, final_metrics, read_results, step_metrics
 from cvis.runs.open import OpenRun, open_run, scenario_of
 from cvis.runs.protocol import differences, flat
 from cvis.runs.record import parse_json, read_bytes
@@ -119,8 +119,9 @@ def _check_predictions(verdict: Verdict, run: OpenRun, scenario: Scenario, index
     except UserError as error:
         verdict.differences.append(str(error))
         return
+    digest = scores.digest()
     derived = step_metrics(
-        scores.result(),
+        digest.result(),
         classes=scenario.classes,
         base=scenario.base_classes,
         old=[c for classes in learned[:index] for c in classes],
@@ -129,6 +130,15 @@ def _check_predictions(verdict: Verdict, run: OpenRun, scenario: Scenario, index
     numbers = _younger_left_out(run.result.steps[index], derived)
     where = f"{run.result.file}: steps[{index}]"
     verdict.compare(f"step {index}: its predictions, scored again", where, *numbers)
+    if (path := run.folder.step(index).digest).is_file():  # runs older than the file have none
+        try:
+            same = Digest.load(path).equals(digest)
+        except UserError as error:
+            verdict.differences.append(str(error))
+        else:
+            (verdict.agrees if same else verdict.differences).append(
+                f"step {index}: its digest, made again" if same else f"{path}: is not the digest of the predictions"
+            )
 
 
 def _younger_left_out(stored: Mapping[str, Any], derived: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -40,6 +40,7 @@ def test_an_honest_run_is_verified(folder):
         f"step {t}: its predictions, scored again" for t in range(3)
     ]
     assert len([line for line in run["agrees"] if "derived again" in line]) == 2
+    assert len([line for line in run["agrees"] if "its digest, made again" in line]) == 3
     assert {line.partition(":")[0] for line in run["not_checked"]} >= {"weights", "training"}
 
 
@@ -61,7 +62,11 @@ def test_every_edit_is_found(folder):
         edit(file, change)
         assert any(said in line for line in verify(folder).differences), said
         file.write_bytes(before)
-    assert not verify(folder).differences
+    digest = folder / "step1" / "digest.npz"
+    shutil.copy(folder / "step2" / "digest.npz", digest)
+    assert verify(folder).differences == [f"{digest}: is not the digest of the predictions"]
+    digest.unlink()
+    assert not verify(folder).differences  # runs older than the file
 
 
 def test_edited_predictions_are_found(folder):

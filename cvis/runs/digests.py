@@ -1,0 +1,34 @@
+"""The digests of a run's steps: what the evaluator knows of its predictions, without their masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cvis.evaluation import Digest, VideoAP, read_results
+from cvis.runs.open import OpenRun, open_run
+from cvis.scenario import Scenario
+
+
+def step_digests(path: Path, steps: Sequence[int]) -> list[Digest]:
+    """As the run stored them; of runs older than these files, from the predictions and the data set.
+
+    Args:
+        path: the folder of a finished run.
+
+    Raises:
+        UserError: a file is damaged; or there is none, and the predictions or the data set are missing.
+    """
+    run = open_run(path)
+    files = [run.folder.step(step).digest for step in steps]
+    if all(file.is_file() for file in files):
+        return [Digest.load(file) for file in files]
+    scenario = run.scenario()
+    return [_scored(run, scenario, step) for step in steps]
+
+
+def _scored(run: OpenRun, scenario: Scenario, step: int) -> Digest:
+    scores = VideoAP(scenario.test, scenario.classes)
+    for tracks in read_results(run.predictions(step), scenario.test):
+        scores.add(tracks)
+    return scores.digest()
