@@ -10,6 +10,7 @@ ever vanishes, as it would from a draw with replacement.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -74,9 +75,9 @@ def weighted_values(digest: Digest, weights: np.ndarray, metric: str = "mAP") ->
     return values
 
 
-def mean_over(values: np.ndarray, columns: np.ndarray | list[int]) -> np.ndarray:
+def mean_over(values: np.ndarray, columns: Sequence[int]) -> np.ndarray:
     """The mean over some classes [D]; those without ground truth are left out, NaN where none is left."""
-    chosen = values[:, columns]
+    chosen = values[:, list(columns)]
     defined = ~np.isnan(chosen[0])
     return chosen[:, defined].mean(axis=1) if defined.any() else np.full(len(values), np.nan)
 

@@ -51,7 +51,7 @@ def test_whole_weights_are_copies_of_videos():
                 wanted = [np.nan if numbers[name] is None else numbers[name] for numbers in per_class]
                 np.testing.assert_allclose(values[name][row], wanted, rtol=0, atol=1e-11)
                 total = expected.summary()[name]
-                mean = mean_over(values[name], list(range(len(per_class))))[row]
+                mean = mean_over(values[name], range(len(per_class)))[row]
                 np.testing.assert_allclose(mean, np.nan if total is None else total, rtol=0, atol=1e-11)
                 compared[name] += bool(total)
     assert min(compared[name] for name in ("mAP", "AP50", "AP75", "APs", "AR1", "AR10", "AR100", "ARs")) > 5
