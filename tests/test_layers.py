@@ -11,7 +11,19 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "cvis"
-LAYERS = ("data", "scenario", "segmenters", "learners", "evaluation", "runs", "engine", "testing", "report", "cli")
+LAYERS = (
+    "data",
+    "scenario",
+    "segmenters",
+    "learners",
+    "evaluation",
+    "runs",
+    "engine",
+    "executors",
+    "testing",
+    "report",
+    "cli",
+)
 FOUNDATION = {"types", "errors", "files", "atomic", "discovery", "validation", "plugins", "blame"}
 MAX_LINES = 350
 LIGHT = ("data", "evaluation", "runs", "report")

@@ -67,6 +67,10 @@ def run(
     settings: Annotated[
         list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override any key; repeatable.")
     ] = [],  # noqa: B006  # typer copies it
+    stop_after: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="STEP", help="End after this step; the same command without it goes on."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the configuration and stop.")] = False,
 ) -> None:
     """Run a learner through a stream of classes: train, evaluate and store every step.
@@ -106,7 +110,7 @@ def run(
     from cvis.engine.run import run as run_stream
 
     for config in configs:
-        typer.echo(run_stream(config, typed()))
+        typer.echo(run_stream(config, typed(), stop_after))
 
 
 def overrides_of(options: dict[str, Any]) -> list[str]:

@@ -83,12 +83,13 @@ class Run:
         return self.learner.describe().get("text_encoder")
 
 
-def run(config: Config, command: str | None = None) -> Path:
+def run(config: Config, command: str | None = None, stop_after: int | None = None) -> Path:
     """Run a learner through a stream; returns the run's folder, in which ``metrics.json`` then lies.
 
     Args:
         config: from :func:`cvis.engine.resolve.resolve`.
         command: what the user typed to make this run; kept in ``run.json``.
+        stop_after: the last step of this call; the run is then unfinished, and a call without it goes on.
 
     Raises:
         UserError: anything wrong with the configuration, the data or the disk.
@@ -103,11 +104,17 @@ def run(config: Config, command: str | None = None) -> Path:
     folder = run_folder(values, scenario.name)
     lock = locked(folder) if get_rank() == 0 else nullcontext()
     with lock, stop.deferred(), determinism(config.runtime.deterministic):
-        return _run(config, scenario, folder, device, amp, command)
+        return _run(config, scenario, folder, device, amp, command, stop_after)
 
 
 def _run(
-    config: Config, scenario: Scenario, folder: Path, device: torch.device, amp: bool, command: str | None
+    config: Config,
+    scenario: Scenario,
+    folder: Path,
+    device: torch.device,
+    amp: bool,
+    command: str | None,
+    stop_after: int | None,
 ) -> Path:
     identity = {
         "scenario": scenario.name,
@@ -119,7 +126,7 @@ def _run(
     }
     values = config.model_dump(mode="json")
     writer = RunWriter(folder, values, dump(config), identity, decisive=fingerprint, writes=get_rank() == 0)
-    if command is not None:
+    if command is not None and stop_after is None:
         writer.content.setdefault("command", command)  # the first one: a resumption may say less
     steps = finished_steps(writer.folder)
     stream = find_learner(config.learner["type"]).stream(scenario)
@@ -128,10 +135,17 @@ def _run(
             writer.update(status="done")
         logger.info("%s is complete already%s", folder, _mark(writer.content.get("text_encoder")))
         return folder
+    last = len(stream) - 1 if stop_after is None else min(stop_after, len(stream) - 1)
+    if len(steps) > last and stop_after is not None:
+        logger.info("%s: step %d is done", folder, last)
+        return folder
     this = _rebuild(config, scenario, stream, device, amp, writer, steps)
     with closing(this.visualizer):  # a tracker left open would take in the next run of this process
-        for task in stream[len(steps) :]:
+        for task in stream[len(steps) : last + 1]:
             steps.append(_do_step(this, task))
+    if last < len(stream) - 1:
+        logger.info("stopped after step %d of %d, as asked", last, len(stream) - 1)
+        return folder
     if get_rank() == 0:
         _write_queries(this)
     writer.write_run(_summary(this, steps))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cvis.engine.config import Config
+from cvis.engine.config import Config, Runtime
 from cvis.engine.resolve import resolve
 from cvis.errors import UserError
 from cvis.files import read_toml, shipped
@@ -48,6 +48,7 @@ class Planned:
     row: str  # its name, under a preset with that one's: what the run is called
     config: Config
     marks: dict[str, bool]  # heading -> marked
+    words: tuple[str, ...] = ()  # of the `cvis run` that makes it, behind these two
 
 
 def read_sweep(name_or_path: str) -> Sweep:
@@ -90,17 +91,19 @@ def plan(
     scenario = scenario or sweep.scenario
     _refuse_what_no_row_has(sweep, settings)
     _refuse_seeds(sweep, settings)
-    planned = []
-    for seed in seeds:
-        for row in sweep.rows:
-            learner = row.learner or sweep.learner
-            own = [*(text for text in settings if _has(learner, text)), f"runtime.seed={seed}", *row.settings]
-            try:
-                config = resolve(scenario, learner, overrides=own, name=_run_name(row, given.get("preset")), **given)
-            except UserError as error:
-                raise UserError(f"sweep {sweep.name}: row {row.name}: {error}") from error
-            marks = {heading: _value(config, key) is True for heading, key in sweep.marks.items()}
-            planned.append(Planned(config.names.run, config, marks))
+    rows = []
+    for row in sweep.rows:
+        learner, name = row.learner or sweep.learner, _run_name(row, given.get("preset"))
+        own = [*(text for text in settings if _has(learner, text)), *row.settings]
+        try:
+            config = resolve(scenario, learner, overrides=own, name=name, **given)
+        except UserError as error:
+            raise UserError(f"sweep {sweep.name}: row {row.name}: {error}") from error
+        marks = {heading: _value(config, key) is True for heading, key in sweep.marks.items()}
+        options = {"learner": learner, "name": name, **given}
+        words = [scenario, *(w for key, value in options.items() for w in (f"--{key}", value))]
+        rows.append(Planned(name, config, marks, (*words, *(w for text in own for w in ("--set", text)))))
+    planned = [_seeded(row, seed) for seed in seeds for row in rows]
     for heading, key in sweep.marks.items():
         if all(_value(item.config, key) is None for item in planned):
             raise UserError(f"sweep {sweep.name}: marks: {heading}: {key!r}: no row has this key; correct it")
@@ -123,6 +126,13 @@ def refuse_unbuildable(planned: Iterable[Planned]) -> None:
             build_learner(parts[0], build_segmenter(parts[1]))
         except UserError as error:
             raise UserError(f"row {item.row}: {error}") from error
+
+
+def _seeded(planned: Planned, seed: int) -> Planned:
+    config = planned.config
+    runtime = validate(Runtime, {**config.runtime.model_dump(), "seed": seed}, "runtime")
+    words = (*planned.words, "--seed", str(seed))
+    return replace(planned, config=config.model_copy(update={"runtime": runtime}), words=words)
 
 
 def _run_name(row: Row, preset: str | None) -> str:

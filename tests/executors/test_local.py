@@ -1,0 +1,132 @@
+"""Processes of this machine: order, failures, interruptions and what another process holds."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from toy_cells import TOY, starts
+
+from cvis.errors import UserError
+from cvis.executors import execute
+from cvis.executors.local import NEVER_BEGUN, _environments
+from cvis.executors.process import exit_code, last_lines
+from cvis.executors.profile import Profile, read_profile
+from cvis.executors.status import costs, measured_seconds, status_of
+
+
+def run(cells, jobs=2):
+    told = []
+    return execute("local", cells, Profile(jobs=jobs), told.append), told
+
+
+def test_cells_wait_for_what_they_need_and_fill_the_slots(toy):
+    first = toy("a/seed0/step0", seconds=0.3)
+    cells = [first, *(toy(f"{n}/seed0", after=first.name, seconds=0.3) for n in "abc")]
+    codes, _ = run(cells)
+    assert codes == {cell.name: 0 for cell in cells}
+    a, b, c = (starts(cell) for cell in cells[1:])
+    begun, again = a  # the cell of step 0 and the rest of its run share a folder
+    assert again - begun > 0.3
+    assert abs(again - b[0]) < 0.3 < c[0] - b[0]  # two at a time, the third when one is done
+    assert all(cell.is_done for cell in cells)
+    assert run(cells) == ({}, [])  # nothing is left to do
+
+
+def test_a_failure_stops_what_needs_it_and_nothing_else(toy):
+    first = toy("a/seed0/step0", "--fail")
+    cells = [first, toy("b/seed0", after=first.name), toy("c/seed0"), toy("d/seed0", "--fail")]
+    codes, told = run(cells)
+    assert codes == {first.name: 1, "b/seed0": NEVER_BEGUN, "c/seed0": 0, "d/seed0": 1}
+    assert "d/seed0: failed: broken: no such thing; mend it" in told
+    assert "b/seed0: not begun: it needs a/seed0/step0" in told
+    assert [status_of(cell).state for cell in cells] == ["failed", "waiting", "done", "failed"]
+    assert status_of(cells[3]).says == "broken: no such thing; mend it"
+    again = [toy("d/seed0", "--fail-once")]
+    assert run(again)[0] == {"d/seed0": 0}
+    assert len(starts(again[0])) == 2
+
+
+def test_what_another_process_works_on_is_waited_for(toy):
+    cell = toy("a/seed0")
+    cell.folder.mkdir(parents=True)
+    with (cell.folder / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert status_of(cell).state == "running"
+        threading.Timer(0.7, lambda: fcntl.flock(lock, fcntl.LOCK_UN)).start()
+        begun = time.time()
+        codes, _ = run([cell])
+    assert codes == {"a/seed0": 0}
+    assert starts(cell)[0] - begun > 0.6
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_cells_end_with_their_executor_and_go_on_with_the_next_one(toy, tmp_path, number):
+    """Interrupted it stops them; killed, Linux does: nothing holds a lock that the next attempt wants."""
+    driver = f"""
+import sys; sys.path[:0] = [{str(TOY.parent)!r}]
+from pathlib import Path
+from cvis.executors import process
+from cvis.executors.cells import Cell
+from cvis.executors.local import execute
+from cvis.executors.profile import Profile
+process.COMMAND = (sys.executable, "-c", "import sys, runpy; from cvis.executors.child import follow_parent; "
+    "follow_parent(); runpy.run_path(" + repr({str(TOY)!r}) + ", run_name='__main__')")
+cell = Cell("a/seed0", {toy("a/seed0", seconds=60).words!r}, Path({str(toy("a/seed0").folder)!r}),
+    Path({str(tmp_path / "logs" / "a-seed0.log")!r}), place=Path({str(tmp_path)!r}))
+execute([cell], Profile(), print)
+"""
+    cell = toy("a/seed0")
+    process = subprocess.Popen([sys.executable, "-c", driver], stdout=subprocess.DEVNULL)
+    while not starts(cell):
+        assert process.poll() is None
+        time.sleep(0.05)
+    time.sleep(0.3)
+    process.send_signal(number)
+    assert process.wait(20) != 0
+    begun = time.time()
+    while status_of(cell).state == "running" and exit_code(cell.log) is None and time.time() - begun < 5:
+        time.sleep(0.05)
+    codes, _ = run([cell])
+    assert codes == {"a/seed0": 0}
+    assert len(starts(cell)) == 2
+    if number == signal.SIGINT:
+        assert last_lines(cell.log, 3)[0] == "stopped"
+
+
+def test_each_slot_has_its_share(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6")
+    monkeypatch.setattr(os, "cpu_count", lambda: 12)
+    slots = _environments(Profile(jobs=3, gpus=1))
+    assert [slot["CUDA_VISIBLE_DEVICES"] for slot in slots.values()] == ["4", "5", "6"]
+    assert {slot["OMP_NUM_THREADS"] for slot in slots.values()} == {"4"}
+    with pytest.raises(UserError, match="gpus: 3 are visible here, not 2 jobs of 2; lower --jobs"):
+        _environments(Profile(jobs=2, gpus=2))
+
+
+def test_costs_are_of_finished_runs_of_the_row_or_its_neighbours(toy):
+    first = toy("a/seed0/step0")
+    done, other, foreign = toy("a/seed1"), toy("b/seed0"), toy("c/seed0")
+    run([done])
+    foreign = type(foreign)("c/seed0", (), foreign.folder.parents[2] / "elsewhere" / "c" / "seed0", foreign.log)
+    cells = [first, done, other, foreign]
+    assert costs(cells, measured_seconds(cells)) == [0.0, 100.0, 100.0, None]
+
+
+def test_profiles_are_checked(tmp_path):
+    file = tmp_path / "cluster.toml"
+    file.write_text('gpus = 1\npartition = "gpu"\n[slurm]\nconstraint = "a100"\n')
+    profile = read_profile(file, jobs=3)
+    assert (profile.jobs, profile.gpus, profile.slurm) == (3, 1, {"constraint": "a100"})
+    file.write_text("gpu = 1\n")
+    with pytest.raises(UserError, match=r"cluster\.toml: gpu: 1: no such key; did you mean 'gpus'"):
+        read_profile(file)
+    with pytest.raises(UserError, match="--executor lokal: no such executor; did you mean 'local'"):
+        execute("lokal", [], Profile(), print)

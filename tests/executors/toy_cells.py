@@ -1,0 +1,13 @@
+"""What toy cells leave behind."""
+
+from pathlib import Path
+
+from cvis.executors.cells import Cell
+
+TOY = Path(__file__).with_name("toy_cell.py")
+
+
+def starts(cell: Cell) -> list[float]:
+    """When its process was started, each time."""
+    path = cell.folder / "starts"
+    return [float(line) for line in path.read_text().splitlines()] if path.is_file() else []
