@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ class Cell:
         log: what it prints, of all attempts.
         after: the name of the cell that must be done before; empty if none.
         place: the working directory.
+        program: what takes the words.
     """
 
     name: str
@@ -27,6 +29,7 @@ class Cell:
     log: Path
     after: str = ""
     place: Path = Path()
+    program: tuple[str, ...] = (sys.executable, "-m", "cvis.executors.child")
 
     @property
     def stops_early(self) -> bool:

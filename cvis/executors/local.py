@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 from cvis.errors import UserError
 from cvis.executors.cells import Cell
-from cvis.executors.process import ended, is_locked, last_lines, start, stop
+from cvis.executors.process import LOOK_S, ended, is_locked, last_lines, start, stop
 from cvis.executors.profile import Profile
 
 if TYPE_CHECKING:
     from cvis.executors import Tell
 
-LOOK_S = 0.2
 NEVER_BEGUN = -1
 """Exit code of a cell that waits for one that failed."""
 
@@ -58,8 +57,7 @@ def execute(cells: Sequence[Cell], profile: Profile, tell: Tell) -> Mapping[str,
             time.sleep(LOOK_S)
     except BaseException:
         for cell, process in running.values():
-            stop(process)
-            ended(cell, process.returncode)
+            stop(cell, process)
         raise
     return codes
 

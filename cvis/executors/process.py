@@ -7,14 +7,14 @@ import os
 import re
 import signal
 import subprocess
-import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from cvis.executors.cells import Cell
 from cvis.runs.paths import RunFolder
 
-COMMAND = (sys.executable, "-m", "cvis.executors.child")
+LOOK_S = 0.2
 ENDED = "[ended with exit code {}]"
 LAST = re.compile(rb"\[ended with exit code (-?\d+)\]\s*\Z")
 
@@ -28,7 +28,7 @@ def start(cell: Cell, environment: Mapping[str, str] = {}) -> subprocess.Popen[b
     cell.log.parent.mkdir(parents=True, exist_ok=True)
     with cell.log.open("ab") as file:
         return subprocess.Popen(
-            [*COMMAND, *cell.words],
+            [*cell.program, *cell.words],
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
@@ -48,23 +48,29 @@ def run_to_its_end(cell: Cell, environment: Mapping[str, str] = {}) -> int:
     """Run a cell; its exit code. If this process is interrupted, the cell saves and stops first."""
     process = start(cell, environment)
     try:
-        code = process.wait()
+        wait(process)
     except BaseException:
-        stop(process)
-        ended(cell, process.returncode)
+        stop(cell, process)
         raise
-    ended(cell, code)
-    return code
+    ended(cell, process.returncode)
+    return process.returncode
 
 
-def stop(process: subprocess.Popen[bytes], patience_s: float = 60) -> None:
+def wait(process: subprocess.Popen[bytes]) -> None:
+    """Until it ends. ``Popen.wait`` would hold its lock meanwhile, and a signal's handler that stops it would hang."""
+    while process.poll() is None:
+        time.sleep(LOOK_S)
+
+
+def stop(cell: Cell, process: subprocess.Popen[bytes], patience_s: float = 60) -> None:
     """Let it save what it has; one that does not is killed, and goes on from its last checkpoint another time."""
     process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(patience_s)
-    except subprocess.TimeoutExpired:
+    late = time.monotonic() + patience_s
+    while process.poll() is None and time.monotonic() < late:
+        time.sleep(LOOK_S)
+    if process.poll() is None:
         process.kill()
-        process.wait()
+    ended(cell, -signal.SIGKILL if process.returncode is None else process.returncode)
 
 
 def last_lines(log: Path, count: int = 1) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cvis.errors import UserError
 from cvis.executors.cells import Cell
-from cvis.executors.process import ended, start, stop
+from cvis.executors.process import ended, start, stop, wait
 from cvis.executors.profile import Profile
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ class Job:
 
     def __call__(self) -> None:
         self.process = start(self.cell)
-        code = self.process.wait()
-        ended(self.cell, code)
+        wait(self.process)
+        ended(self.cell, code := self.process.returncode)
         if code:
             raise RuntimeError(f"{self.cell.name}: exit code {code}; see {self.cell.log}")
 
@@ -37,8 +37,7 @@ class Job:
         from submitit.helpers import DelayedSubmission
 
         if self.process is not None:
-            stop(self.process, PATIENCE_S)
-            ended(self.cell, self.process.returncode)
+            stop(self.cell, self.process, PATIENCE_S)
         return DelayedSubmission(Job(self.cell))
 
 

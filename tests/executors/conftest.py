@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
-from toy_cells import TOY
+from toy_cells import PROGRAM
 
-from cvis.executors import process
 from cvis.executors.cells import Cell
 
 
 @pytest.fixture
-def toy(tmp_path, monkeypatch):
+def toy(tmp_path):
     """Makes a cell: ``toy(name, *options, after="", seconds=0)``."""
-    monkeypatch.setattr(process, "COMMAND", (sys.executable, str(TOY)))
 
     def cell(name: str, *options: str, after: str = "", seconds: float = 0.0) -> Cell:
         folder = tmp_path / "runs" / "stream" / "model" / name.removesuffix("/step0")
         stop = ("--stop-after", "0") if name.endswith("/step0") else ()
         words = ("run", str(folder), str(seconds), *options, *stop)
-        return Cell(name, words, folder, tmp_path / "logs" / f"{name.replace('/', '-')}.log", after, tmp_path)
+        return Cell(name, words, folder, tmp_path / "logs" / f"{name.replace('/', '-')}.log", after, tmp_path, PROGRAM)
 
     return cell

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import threading
 import time
 
 import pytest
-from toy_cells import TOY, starts
+from toy_cells import starts
 
 from cvis.errors import UserError
 from cvis.executors import execute
@@ -67,23 +68,17 @@ def test_what_another_process_works_on_is_waited_for(toy):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_cells_end_with_their_executor_and_go_on_with_the_next_one(toy, tmp_path, number):
+def test_cells_end_with_their_executor_and_go_on_with_the_next_one(toy, number):
     """Interrupted it stops them; killed, Linux does: nothing holds a lock that the next attempt wants."""
-    driver = f"""
-import sys; sys.path[:0] = [{str(TOY.parent)!r}]
-from pathlib import Path
-from cvis.executors import process
-from cvis.executors.cells import Cell
+    slow = toy("a/seed0", seconds=60)
+    driver = """
+import pickle, sys
 from cvis.executors.local import execute
 from cvis.executors.profile import Profile
-process.COMMAND = (sys.executable, "-c", "import sys, runpy; from cvis.executors.child import follow_parent; "
-    "follow_parent(); runpy.run_path(" + repr({str(TOY)!r}) + ", run_name='__main__')")
-cell = Cell("a/seed0", {toy("a/seed0", seconds=60).words!r}, Path({str(toy("a/seed0").folder)!r}),
-    Path({str(tmp_path / "logs" / "a-seed0.log")!r}), place=Path({str(tmp_path)!r}))
-execute([cell], Profile(), print)
+execute([pickle.loads(bytes.fromhex(sys.argv[1]))], Profile(), print)
 """
     cell = toy("a/seed0")
-    process = subprocess.Popen([sys.executable, "-c", driver], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-c", driver, pickle.dumps(slow).hex()], stdout=subprocess.DEVNULL)
     while not starts(cell):
         assert process.poll() is None
         time.sleep(0.05)

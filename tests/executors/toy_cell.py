@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import signal
 import sys
 import time
 from pathlib import Path
 
+from cvis.executors.child import follow_parent
+
 
 def main() -> None:
+    follow_parent()
     folder, seconds = Path(sys.argv[2]), float(sys.argv[3])
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("a") as lock:
@@ -20,7 +24,8 @@ def main() -> None:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
         starts = len((folder / "starts").read_text().splitlines())
         print(f"step 0 train {starts}/400", flush=True)
-        time.sleep(seconds)
+        (folder / "pid").write_text(f"{os.getpid()} {os.getppid()}")
+        time.sleep(60 if "--slow-once" in sys.argv and starts == 1 else seconds)
         if "--fail" in sys.argv or ("--fail-once" in sys.argv and starts == 1):
             sys.exit("broken: no such thing; mend it")
         (folder / "step0").mkdir(exist_ok=True)

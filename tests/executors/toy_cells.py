@@ -1,10 +1,11 @@
 """What toy cells leave behind."""
 
+import sys
 from pathlib import Path
 
 from cvis.executors.cells import Cell
 
-TOY = Path(__file__).with_name("toy_cell.py")
+PROGRAM = (sys.executable, str(Path(__file__).with_name("toy_cell.py")))
 
 
 def starts(cell: Cell) -> list[float]:
