@@ -37,6 +37,15 @@ def test_an_interrupted_run_resumes_to_the_same_numbers(stream, finished, tmp_pa
     assert_same_run(finished, run(settings(stream, tmp_path)))
 
 
+def test_a_run_that_is_to_stop_after_a_step_goes_on_to_the_same_numbers(stream, finished, tmp_path):
+    for last in (0, 0, 1):
+        folder = run(settings(stream, tmp_path), "cvis run --stop-after", stop_after=last)
+        assert not (folder / "metrics.json").is_file()
+        assert [step.name for step in sorted(folder.glob("step*"))] == [f"step{i}" for i in range(last + 1)]
+    assert_same_run(finished, run(settings(stream, tmp_path), "cvis run"))
+    assert json.loads((folder / "run.json").read_text())["command"] == "cvis run"  # the one that makes the whole run
+
+
 def test_learners_find_the_same_mode_resumed_or_not(stream, tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(FineTune, "end_task", lambda self, task: seen.append(("end", self.training)))

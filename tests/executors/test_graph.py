@@ -1,0 +1,99 @@
+"""Which cells a table has, and what the command tells of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cvis.cli import app
+from cvis.engine.sweep import plan, read_sweep
+from cvis.executors.graph import cells_of
+
+TABLE = """scenario = "synthetic-20-4"
+learner = "finetune"
+[[rows]]
+name = "joint"
+learner = "joint"
+[[rows]]
+name = "plain"
+[[rows]]
+name = "crisp"
+learner = "crisp"
+[[rows]]
+name = "wide"
+settings = ["segmenter.num_queries=12"]
+"""
+
+
+@pytest.fixture
+def table(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "table.toml"
+    path.write_text(TABLE)
+    return path
+
+
+def cells(table, seeds=(0,)):
+    planned = plan(read_sweep(str(table)), seeds, ["runtime.runs=out"])
+    names = [Path("out/synthetic-20-4/mask2former_tiny", p.row, f"seed{p.config.runtime.seed}") for p in planned]
+    return cells_of(planned, names)
+
+
+def test_those_that_share_a_step_0_wait_for_the_one_that_makes_it(table):
+    found = {cell.name: cell for cell in cells(table, (0, 1))}
+    waits = {name: cell.after for name, cell in found.items()}
+    assert waits == {
+        "plain/seed0/step0": "",
+        "plain/seed1/step0": "",
+        "joint/seed0": "",  # trains on everything at once
+        "plain/seed0": "plain/seed0/step0",
+        "crisp/seed0": "plain/seed0/step0",
+        "wide/seed0": "",  # alone with its model
+        "joint/seed1": "",
+        "plain/seed1": "plain/seed1/step0",
+        "crisp/seed1": "plain/seed1/step0",
+        "wide/seed1": "",
+    }
+    words = "run synthetic-20-4 --learner crisp --name crisp --set runtime.runs=out --seed 1"
+    assert " ".join(found["crisp/seed1"].words) == words
+    assert found["plain/seed0/step0"].words == (*found["plain/seed0"].words, "--stop-after", "0")
+
+
+def test_a_step_0_that_one_of_them_has_made_is_not_made_again(table, tmp_path):
+    step = tmp_path / "out/synthetic-20-4/mask2former_tiny/crisp/seed0/step0"
+    step.mkdir(parents=True)
+    (step / "metrics.json").write_text("{}")
+    assert [cell.name for cell in cells(table)] == ["joint/seed0", "plain/seed0", "crisp/seed0", "wide/seed0"]
+    assert not any(cell.after or cell.is_done for cell in cells(table))
+
+
+def test_the_command_lists_them(table, tmp_path):
+    done = tmp_path / "out/synthetic-20-4/mask2former_tiny/plain/seed0"
+    done.mkdir(parents=True)
+    (done / "metrics.json").write_text(json.dumps({"steps": [{"train_s": 50, "eval_s": 10}]}))
+    words = ["sweep", str(table), "--runs", "out"]
+    result = CliRunner().invoke(app, [*words, "--status", "--json"])
+    listed = {item["run"]: item for item in json.loads(result.stdout)}
+    assert {name: item["state"] for name, item in listed.items()} == {
+        "joint/seed0": "waiting",
+        "plain/seed0": "done",
+        "crisp/seed0": "waiting",
+        "wide/seed0": "waiting",
+    }
+    result = CliRunner().invoke(app, [*words, "--plan", "--limit", "1"])
+    assert result.exit_code == 0, result.stderr
+    assert [line.split()[0] for line in result.stdout.splitlines()[1:-1]] == ["joint/seed0", "plain/seed0"]
+    assert "1 waiting, 1 done; left: 1 min 00 s one after the other" in result.stdout
+    result = CliRunner().invoke(app, [*words, "--plan", "--smoke", "--json"])
+    assert all("schedule.scale=0.01" in item["command"] for item in json.loads(result.stdout))
+    assert all("/out-smoke/" in item["folder"] for item in json.loads(result.stdout))
+
+
+def test_an_unknown_executor_starts_nothing(table, tmp_path):
+    result = CliRunner().invoke(app, ["sweep", str(table), "--runs", "out", "--executor", "slrum"])
+    assert result.exit_code == 2
+    assert "--executor slrum: no such executor; did you mean 'slurm'?" in result.stderr
+    assert not (tmp_path / "out").exists()
