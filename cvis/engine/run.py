@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from mmengine.dist import barrier, get_rank, get_world_size
 from mmengine.visualization import Visualizer
 
 from cvis.engine import checkpoint, stop
-from cvis.engine.config import Config, Names, dump, fingerprint
+from cvis.engine.config import Config, dump, fingerprint
 from cvis.engine.environment import (
     derive_seed,
     describe_environment,
@@ -34,6 +33,7 @@ from cvis.engine.environment import (
 from cvis.engine.evaluate import predict_videos
 from cvis.engine.launch import join_processes
 from cvis.engine.store import StepZero, init_identity, recipe
+from cvis.engine.summary import keep_queries, summary
 from cvis.engine.tasks import begin_task, end_task
 from cvis.engine.trackers import build_visualizer
 from cvis.engine.train import clip_sampling, train_step
@@ -45,11 +45,9 @@ from cvis.learners.registry import check_pair
 from cvis.runs.folder import RunWriter, locked, run_folder
 from cvis.runs.open import scenario_of
 from cvis.runs.paths import SCHEMA, StepFolder
-from cvis.runs.queries import write_queries
 from cvis.runs.record import finished_steps
 from cvis.scenario import Scenario, Task
 from cvis.segmenters import SEGMENTERS, InitReport, build_segmenter, load_init
-from cvis.segmenters.contract import QueryGroups
 
 logger = logging.getLogger("cvis")
 INSIDE_STEP: dict[str, type | tuple[type, ...]] = {
@@ -147,8 +145,8 @@ def _run(
         logger.info("stopped after step %d of %d, as asked", last, len(stream) - 1)
         return folder
     if get_rank() == 0:
-        _write_queries(this)
-    writer.write_run(_summary(this, steps))
+        keep_queries(this)
+    writer.write_run(summary(this, steps))
     writer.update(status="done", peak_mem_mb=max(s["peak_mem_mb"] for s in steps))
     final = final_metrics(steps)
     words = ", ".join(f"{name} {_number(final[name])}" for name in ("mAP", "AP50", "AR10", "FR", "forgetting"))
@@ -278,54 +276,6 @@ def _learn(this: Run, task: Task, folder: StepFolder) -> tuple[float, int]:
             zero.save(this.learner.segmenter, train_s)
         this.writer.update(step0={"key": zero.key, "reused": False})
     return train_s, skipped
-
-
-def _write_queries(this: Run) -> None:
-    """What plots of the queries are made from, in the order of the groups; a model without groups has none."""
-    segmenter = this.learner.segmenter
-    if not isinstance(segmenter, QueryGroups):
-        return
-    groups = [segmenter.group(index) for index in range(len(segmenter.groups))]
-    queries = torch.cat([group.queries.detach().float().cpu() for group in groups])
-    steps = [group.step for group in groups for _ in range(len(group))]
-    write_queries(this.writer.folder.path, queries.numpy(), np.asarray(steps, dtype=np.int64))
-
-
-def _summary(this: Run, steps: list[dict[str, Any]]) -> dict[str, Any]:
-    """The run's ``metrics.json``: everything a table is made from."""
-    config, scenario = this.config, this.scenario
-    return {
-        "schema": SCHEMA,
-        "scenario": scenario.name,
-        "learner": config.names.run,
-        "label": _label(config.names, this.learner),
-        "segmenter": config.names.segmenter,
-        "seed": this.seed,
-        "protocol": {
-            **scenario.protocol,
-            "split_sha256": scenario.split_sha256,
-            "scenario_hash": scenario.hash,
-            "freeze": config.protocol.freeze,
-            "init": config.protocol.init,
-            "preset": config.names.preset,
-            "schedule": config.schedule.model_dump(),
-            "sampling": config.sampling.model_dump(),
-            "segmenter": config.segmenter,
-        },
-        "classes": {str(c): scenario.categories[c] for c in scenario.classes},
-        "groups": [list(classes) for classes in scenario.classes_by_step],
-        "upper_bound": this.stream.is_merged,
-        "text_encoder": this.text_encoder,
-        "steps": steps,
-        "final": final_metrics(steps),
-    }
-
-
-def _label(names: Names, learner: Learner) -> str:
-    """What tables call the run: its name, and with it what the name of its method would hide."""
-    if learner.label is None:
-        return names.run
-    return learner.label if names.run == names.learner else f"{names.run}, {learner.label}"
 
 
 def _describe_init(report: InitReport) -> dict[str, Any]:

@@ -23,7 +23,4 @@ def follow_parent() -> None:
 
 if __name__ == "__main__":
     follow_parent()
-    from cvis.cli import main
-
-    sys.argv[0] = "cvis"
-    main()
+    os.execv(sys.executable, [sys.executable, "-m", "cvis", *sys.argv[1:]])  # which keeps what was asked of Linux
