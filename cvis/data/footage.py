@@ -37,11 +37,11 @@ def footage(paths: Sequence[Path], every: int = 1) -> Iterator[list[Video]]:
     with tempfile.TemporaryDirectory(prefix="cvis-") as folder:
         videos: list[Video] = []
         for number, path in enumerate(paths, start=1):
-            frames = _in_folder(path) if path.is_dir() else _decoded(path, Path(folder) / str(number), every)
+            frames = in_folder(path) if path.is_dir() else _decoded(path, Path(folder) / str(number), every)
             frames = frames[::every] if path.is_dir() else frames
             name = path.resolve().name if path.is_dir() else path.stem
             taken = any(video.name == name for video in videos)
-            height, width = _common_size(frames, path)
+            height, width = common_size(frames, path)
             videos.append(Video(number, f"{name}-{number}" if taken else name, height, width, tuple(frames)))
         yield videos
 
@@ -56,7 +56,12 @@ def natural(name: str) -> list[tuple[int, int | str]]:
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]
 
 
-def _in_folder(folder: Path) -> list[Path]:
+def in_folder(folder: Path) -> list[Path]:
+    """The frames of a folder, in natural order.
+
+    Raises:
+        UserError: it has none.
+    """
     frames = [p for p in folder.iterdir() if p.suffix.lower() in FRAMES and p.is_file() and not p.name.startswith(".")]
     if not frames:
         raise UserError(f"{folder}: has no frames; give a video file, or a folder with {', '.join(FRAMES)} files in it")
@@ -69,7 +74,7 @@ def _decoded(path: Path, folder: Path, every: int) -> list[Path]:
         raise UserError(f"{path}: does not exist; give a video file, or a folder of frames")
     folder.mkdir()
     files = []
-    for n, frame in enumerate(_decode(path)):
+    for n, frame in enumerate(decode(path)):
         if n % every:
             continue
         files.append(folder / f"{n:06d}.png")
@@ -80,8 +85,12 @@ def _decoded(path: Path, folder: Path, every: int) -> list[Path]:
     return files
 
 
-def _decode(path: Path) -> Iterator[np.ndarray]:
-    """RGB frames as they are meant to be seen: phones store them lying and note how to turn them."""
+def decode(path: Path) -> Iterator[np.ndarray]:
+    """The RGB frames of a video file as they are meant to be seen: phones store them lying and note how to turn them.
+
+    Raises:
+        UserError: it is not a video, or PyAV is missing.
+    """
     try:
         import av
     except ImportError as error:
@@ -99,7 +108,12 @@ def _decode(path: Path) -> Iterator[np.ndarray]:
         ) from error
 
 
-def _common_size(frames: Sequence[Path], source: Path) -> tuple[int, int]:
+def common_size(frames: Sequence[Path], source: Path) -> tuple[int, int]:
+    """Height and width that all frames of a video have.
+
+    Raises:
+        UserError: a frame cannot be read, or two differ; names ``source``.
+    """
     sizes = []
     for path in frames:
         try:
