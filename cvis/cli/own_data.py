@@ -1,4 +1,4 @@
-"""``cvis data import``, ``merge``, ``subset`` and ``stats``: data of the user's own, without code."""
+"""``cvis data frames``, ``import``, ``merge``, ``subset`` and ``stats``: data of the user's own, without code."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from cvis.data.videoset import VideoSet
 
 EXAMPLES = {
+    "frames": examples(
+        "cvis data frames film.mp4 --every 5 --out to-label", "cvis data frames a.mp4 b.mp4 --out to-label"
+    ),
     "import": examples(
         "cvis data import annotations.xml --frames film.mp4 --out my-videos",
         "cvis data import labelled --from labelme --out my-videos",
@@ -37,6 +40,18 @@ EXAMPLES = {
 Out = Annotated[Path, typer.Option(help="The folder to make: instances.json and JPEGImages.")]
 Copy = Annotated[bool, typer.Option("--copy", help="Copy frames. Default: links to where they are.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def frames(
+    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Video files.")],
+    out: Annotated[Path, typer.Option(help="The folder to make, with a folder of JPEGs for each video.")],
+    every: Annotated[int, typer.Option(help="Use every n-th frame only. YouTube-VIS has about 6 frames a second.")] = 1,
+) -> None:
+    """Take frames out of videos, to annotate them with a tool that wants pictures."""
+    from cvis.data.footage import extract
+
+    for name, count in extract(videos, out, every).items():
+        typer.echo(f"{out / name}: {count} frames")
 
 
 def import_(
@@ -132,7 +147,7 @@ def stats(
         _show(counted)
 
 
-COMMANDS = {"import": import_, "merge": merge, "subset": subset, "stats": stats}
+COMMANDS = {"frames": frames, "import": import_, "merge": merge, "subset": subset, "stats": stats}
 
 
 def draw_sheets(report: Report, folder: Path) -> list[Path]:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from cvis.atomic import atomic_folder
 from cvis.errors import UserError
 from cvis.types import Video
 
@@ -32,8 +33,7 @@ def footage(paths: Sequence[Path], every: int = 1) -> Iterator[list[Video]]:
         UserError: a path does not exist, is not a video or a folder of frames, has no frame, or has frames of
             different sizes.
     """
-    if every < 1:
-        raise UserError(f"--every {every}: must be a whole number of at least 1")
+    _check_every(every)
     with tempfile.TemporaryDirectory(prefix="cvis-") as folder:
         videos: list[Video] = []
         for number, path in enumerate(paths, start=1):
@@ -44,6 +44,50 @@ def footage(paths: Sequence[Path], every: int = 1) -> Iterator[list[Video]]:
             height, width = common_size(frames, path)
             videos.append(Video(number, f"{name}-{number}" if taken else name, height, width, tuple(frames)))
         yield videos
+
+
+def extract(paths: Sequence[Path], out: Path, every: int = 1) -> dict[str, int]:
+    """Write ``out/<video>/<frame's number>.jpg`` for video files, to be annotated; complete or not at all.
+
+    Args:
+        every: take only every n-th frame.
+
+    Returns:
+        The frames of every video.
+
+    Raises:
+        UserError: a path is not a video, two have one name, or ``out`` exists.
+    """
+    _check_every(every)
+    counts: dict[str, int] = {}
+    with atomic_folder(out) as folder:
+        for path in paths:
+            if path.stem in counts:
+                raise UserError(f"{path}: another video is called {path.stem} too; rename one")
+            if not path.is_file():
+                raise UserError(f"{path}: is no file; give a video file")
+            (folder / path.stem).mkdir()
+            counts[path.stem] = 0
+            for n, frame in enumerate(decode(path)):
+                if n % every == 0:
+                    write_jpeg(folder / path.stem / f"{n:06d}.jpg", frame)
+                    counts[path.stem] += 1
+    return counts
+
+
+def write_jpeg(path: Path, frame: np.ndarray) -> None:
+    """A frame, uint8 ``[H, W, 3]`` RGB, as a JPEG of quality 95.
+
+    Raises:
+        UserError: the file system refuses the write.
+    """
+    if not cv2.imwrite(str(path), frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95]):
+        raise UserError(f"{path}: cannot be written; free space, or choose another folder")
+
+
+def _check_every(every: int) -> None:
+    if every < 1:
+        raise UserError(f"--every {every}: must be a whole number of at least 1")
 
 
 def natural(name: str) -> list[tuple[int, int | str]]:

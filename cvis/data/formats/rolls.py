@@ -9,12 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-import cv2
-
-from cvis.data.footage import FRAMES, common_size, decode, in_folder
+from cvis.data.footage import FRAMES, common_size, decode, in_folder, write_jpeg
 from cvis.errors import UserError
-
-_QUALITY = 95  # of JPEG
 
 
 class Roll(Protocol):
@@ -99,7 +95,7 @@ class Film:
         raise UserError(f"{self.path}: has no frames; it is cut off or not a video: make or copy it again")
 
     def develop(self, frames: Sequence[Path]) -> None:
-        """Write these frames, JPEG of quality 95.
+        """Write these frames as JPEGs.
 
         Raises:
             UserError: the video ends before the last one, cannot be read, or the file system refuses the write.
@@ -109,10 +105,8 @@ class Film:
         last, length = max(wanted), 0
         for number, picture in enumerate(decode(self.path)):
             length += 1
-            if number in wanted and not cv2.imwrite(
-                str(wanted[number]), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
-            ):
-                raise UserError(f"{wanted[number]}: cannot be written; free space, or choose another folder")
+            if number in wanted:
+                write_jpeg(wanted[number], picture)
             if number == last:
                 return
         what = f"the annotations speak of it, but the video has {length} frames"
