@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -147,7 +148,13 @@ def stats(
         _show(counted)
 
 
-COMMANDS = {"frames": frames, "import": import_, "merge": merge, "subset": subset, "stats": stats}
+COMMANDS: dict[str, Callable[..., None]] = {
+    "frames": frames,
+    "import": import_,
+    "merge": merge,
+    "subset": subset,
+    "stats": stats,
+}
 
 
 def draw_sheets(report: Report, folder: Path) -> list[Path]:

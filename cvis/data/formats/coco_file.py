@@ -65,7 +65,8 @@ class CocoFile:
 def read_coco(source: Source, out: Collector) -> CocoFile:
     """Raises: UserError: it is not such a file; names the place."""
     path, raw = source.path, source.json
-    categories, images = {}, {}
+    categories: dict[int, int] = {}
+    images: dict[int, tuple[str, Any]] = {}
     for where, record in records(raw, "categories", path):
         given = need(record, "id", int, where)
         categories[given] = out.category(need(record, "name", str, where), where, given)

@@ -60,7 +60,8 @@ class Shape:
         if self.kind == "polygon":
             return [self.drawn.reshape(-1).tolist()]
         draw = box if self.kind == "box" else ellipse
-        return [draw(*self.drawn.tolist(), self.rotation)]
+        a, b, c, d = self.drawn.tolist()
+        return [draw(a, b, c, d, self.rotation)]
 
     def towards(self, other: Shape, frame: int) -> Shape:
         """The shape in a frame on the way to another one of its kind."""

@@ -107,13 +107,15 @@ def _polygon(shape: Any, points: list[list[float]], video: Video, where: str) ->
 
 
 def _rectangle(shape: Any, points: list[list[float]], video: Video, where: str) -> list[float]:
-    return box(*points[0], *points[1])
+    (x0, y0), (x1, y1) = points[:2]
+    return box(x0, y0, x1, y1)
 
 
 def _circle(shape: Any, points: list[list[float]], video: Video, where: str) -> list[float]:
     """A point in the middle, and one on the circle."""
+    x, y = points[0]
     radius = math.dist(points[0], points[1])
-    return ellipse(*points[0], radius, radius)
+    return ellipse(x, y, radius, radius)
 
 
 def _mask(shape: Any, points: list[list[float]], video: Video, where: str) -> RLE | None:

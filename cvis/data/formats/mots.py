@@ -93,9 +93,10 @@ def _lines(text: Path) -> Iterator[_Line]:
             raise UserError(
                 f"{text}: line {n}: {short(line)}: is not 'frame number class height width rle'; correct it"
             )
-        if int(words[0]) > _MOST_FRAMES:
-            raise UserError(f"{text}: line {n}: frame {words[0]}: is more than {_MOST_FRAMES}; correct it")
-        yield _Line(f"{text}: line {n}", *map(int, words[:5]), words[5])
+        frame, number, category, height, width = map(int, words[:5])
+        if frame > _MOST_FRAMES:
+            raise UserError(f"{text}: line {n}: frame {frame}: is more than {_MOST_FRAMES}; correct it")
+        yield _Line(f"{text}: line {n}", frame, number, category, height, width, words[5])
 
 
 FORMAT = Format("MOTS: a folder of 16-bit PNGs for each video, or a text file for each", accepts, read)

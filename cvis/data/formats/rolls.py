@@ -7,36 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import TypeAlias
 
 from cvis.data.footage import FRAMES, common_size, decode, in_folder, write_jpeg
 from cvis.errors import UserError
 
 
-class Roll(Protocol):
-    """Frames by what annotations call them; None: there is no such frame."""
-
-    path: Path
-
-    def nth(self, position: int) -> Path | None:
-        """Counted from 0."""
-
-    def numbered(self, number: int) -> Path | None:
-        """By the number at the end of its name: ``000012.jpg``, ``frame_12.png``."""
-
-    def numbers(self, last: int) -> Sequence[int]:
-        """The numbers that there are; of a video file, those up to ``last``."""
-
-    def named(self, stem: str) -> Path | None:
-        """By its name without what follows the last point."""
-
-    def size(self, frames: Sequence[Path]) -> tuple[int, int]:
-        """Height and width of these frames; a UserError if they differ."""
-
-
 @dataclass(frozen=True)
 class Folder:
-    """The pictures in a folder, in natural order."""
+    """The pictures in a folder, in natural order, by what annotations call them; None: there is no such frame."""
 
     path: Path
 
@@ -53,18 +32,23 @@ class Folder:
         return {n: file for file in self.files if (n := number_in(file.stem)) is not None}
 
     def nth(self, position: int) -> Path | None:
+        """Counted from 0."""
         return self.files[position] if position < len(self.files) else None
 
     def numbered(self, number: int) -> Path | None:
+        """By the number at the end of its name: ``000012.jpg``, ``frame_12.png``."""
         return self._by_number.get(number)
 
     def numbers(self, last: int) -> Sequence[int]:
+        """The numbers that there are; of a video file, those up to ``last``."""
         return sorted(self._by_number)
 
     def named(self, stem: str) -> Path | None:
+        """By its name without what follows the last point."""
         return self._by_name.get(stem)
 
     def size(self, frames: Sequence[Path]) -> tuple[int, int]:
+        """Height and width of these frames; a UserError if they differ."""
         return common_size(frames, self.path)
 
 
@@ -111,6 +95,9 @@ class Film:
                 return
         what = f"the annotations speak of it, but the video has {length} frames"
         raise UserError(f"{self.path}: frame {last}: {what}; give the video that was annotated")
+
+
+Roll: TypeAlias = Folder | Film
 
 
 def find_roll(root: Path, names: Sequence[str], alone: bool, folder: Path) -> Roll:
