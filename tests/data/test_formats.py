@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import foreign_files as foreign
@@ -19,6 +20,8 @@ from cvis.data.formats.shapes import box, ellipse, pasted
 from cvis.data.rle import read_segmentation
 from cvis.data.ytvis import read_ytvis
 from cvis.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def tracks(out: Path) -> dict[tuple[str, str, int], np.ndarray]:
@@ -175,6 +178,23 @@ def test_a_video_file_becomes_the_frames_that_are_wanted(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.xml", "out", "walk.mp4"]
 
 
+def test_the_recipe_for_a_format_works(tmp_path, monkeypatch):
+    recipe: dict = {}
+    code = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
+    exec(next(block for block in code if "def accepts" in block), recipe)
+    monkeypatch.setitem(FORMATS, "mine", recipe["FORMAT"])
+    lines = ["2 a car 1 1 9 1 9 9", "0 a car 1 1 5 1 5 5", "2 b dog 3 1 9 1 9 9"]
+    (tmp_path / "walk.mine").write_text("\n".join(lines))
+    made = import_data(tmp_path / "walk.mine", tmp_path / "out", None, foreign.frames(tmp_path, ("walk",)))
+    seen = {key[1]: [int(mask.sum()) for mask in masks] for key, masks in tracks(tmp_path / "out").items()}
+    assert made.format == "mine"
+    assert [video.frames[-1].stem for video in made.videos.videos] == ["00002"]
+    assert {name: [pixels > 0 for pixels in areas] for name, areas in seen.items()} == {
+        "car": [True, True],
+        "dog": [False, True],
+    }
+
+
 def test_shapes():
     assert np.allclose(np.array(box(0, 0, 4, 2, 90)).reshape(-1, 2), [(3, -1), (3, 3), (1, 3), (1, -1)])
     code, area = read_segmentation([ellipse(50, 40, 30, 20, 30)], 80, 100)
@@ -292,4 +312,3 @@ def test_what_is_asked_for_wrongly(tmp_path):
     Image.new("P", (5, 5)).save(path / "swim" / "00002.png")
     with pytest.raises(UserError, match=r"00002.png: 5x5: its frame is 30x20"):
         import_data(path, tmp_path / "o", None, frames)
-    assert set(FORMATS) == {"coco", "coco-video", "cvat", "davis", "labelme", "mots", "ytvis"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import foreign_files as foreign
 import numpy as np
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 from cvis.cli import app
 from cvis.data.datasets import DATASETS
+from cvis.data.formats import FORMATS
 from cvis.data.guess import guess
 from cvis.data.ytvis import read_ytvis
 
@@ -37,6 +39,12 @@ def own(tmp_path_factory):
         f"cvis data check {root / 'mine'} --pictures {root / 'mine'}-pictures",
     ]
     return root / "mine"
+
+
+def test_help_and_page_name_every_format():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "own_data.md").read_text()
+    for text in (call("data", "import", "--help").stdout, page):
+        assert all(name in text for name in FORMATS)
 
 
 def test_import_says_what_it_made_as_json(tmp_path):
