@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,7 +53,9 @@ def frames(
     """Take frames out of videos, to annotate them with a tool that wants pictures."""
     from cvis.data.footage import extract
 
-    for name, count in extract(videos, out, every).items():
+    with _busy("reading videos"):
+        counts = extract(videos, out, every)
+    for name, count in counts.items():
         typer.echo(f"{out / name}: {count} frames")
 
 
@@ -82,7 +86,8 @@ def import_(
     """
     from cvis.data.formats import import_data
 
-    made = import_data(path, out, from_, frames, every, copy, classes)
+    with _busy(f"reading {path}"):
+        made = import_data(path, out, from_, frames, every, copy, classes)
     skipped = [{"file": file, "what": what, "count": n} for (file, what), n in sorted(made.skipped.items())]
     if as_json:
         emit_json({"schema": 1, "from": made.format, "out": str(out), **_counts(made.videos), "skipped": skipped})
@@ -172,6 +177,19 @@ def draw_sheets(report: Report, folder: Path) -> list[Path]:
         except UserError as error:
             typer.echo(f"no picture of {part}: {escaped(str(error))}", err=True)
     return drawn
+
+
+@contextmanager
+def _busy(what: str) -> Iterator[None]:
+    """Something that moves, on a terminal only: films take minutes."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    with Console(stderr=True).status(Text(escaped(what))):
+        yield
 
 
 def _words(text: str | None) -> list[str]:

@@ -43,7 +43,7 @@ def read(source: Source, out: Collector) -> VideoSet:
         raise UserError(f"{source.path}: image: is CVAT for images, without tracks; export it as 'CVAT for video 1.1'")
     tasks = root.findall("meta/project/tasks/task") or root.findall("meta/task") or root.findall("meta/job")
     if not tasks:
-        raise UserError(f"{source.path}: meta: has no task, job or project; {AGAIN} as 'CVAT for video 1.1'")
+        raise UserError(f"{source.path}: meta: has no task, job or project; export it as 'CVAT for video 1.1'")
     tracks: dict[str | None, list[Element]] = {}
     for track in root.findall("track"):
         tracks.setdefault(track.get("task_id") if len(tasks) > 1 else None, []).append(track)
