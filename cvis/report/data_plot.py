@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 ROW = 0.16  # inches
 _SIZES = ("small", "medium", "large")
-_MOST_NUMBERS = 25  # classes; of more, the numbers in the map could not be read
+_MOST_BARS = 15
+_MOST_NUMBERS = 40  # classes; of more, the numbers in the map could not be read
 
 
 def plot_stats(stats: Stats, path: Path, title: str) -> None:
@@ -48,7 +49,7 @@ def _tracks(axes: Axes, classes: list[ClassStats]) -> None:
         axes.barh(rows, numbers, left=left, height=0.75, color=COLOURS[n], label=size)
         left += numbers
     axes.set_yticks(rows, [of.name for of in classes], fontsize=6)
-    axes.invert_yaxis()
+    axes.set_ylim(len(classes) - 0.5, -0.5)
     axes.set_xlabel("tracks")
     axes.grid(axis="x")
     axes.legend(frameon=False, fontsize=6)
@@ -56,24 +57,29 @@ def _tracks(axes: Axes, classes: list[ClassStats]) -> None:
 
 def _lengths(axes: Axes, stats: Stats) -> None:
     values, weights = list(stats.lengths), list(stats.lengths.values())
-    axes.hist(values, bins=min(20, max(1, len(values))), weights=weights, color=COLOURS[0], rwidth=0.9)
+    if len(values) <= _MOST_BARS:
+        axes.bar(range(len(values)), weights, color=COLOURS[0])
+        axes.set_xticks(range(len(values)), [str(value) for value in values])
+    else:
+        axes.hist(values, bins=_MOST_BARS, weights=weights, color=COLOURS[0], rwidth=0.9)
+    axes.yaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("frames of a video")
     axes.set_ylabel("videos")
     axes.grid(axis="y")
 
 
 def _together(axes: Axes, together: np.ndarray, names: list[str]) -> None:
-    shown = np.where(np.eye(len(names), dtype=bool), np.nan, together)
-    axes.imshow(shown, cmap=SEQUENTIAL, vmin=0, aspect="auto", interpolation="nearest")
+    shown = np.where((together > 0) & ~np.eye(len(names), dtype=bool), together, np.nan)
+    most = max(np.nanmax(shown, initial=0), 1)
+    axes.set_facecolor("#F2F2F2")
+    axes.imshow(shown, cmap=SEQUENTIAL, vmin=0, vmax=most, aspect="auto", interpolation="nearest")
     axes.set_xticks(range(len(names)), names, rotation=90, fontsize=6)
     axes.set_yticks(range(len(names)), names, fontsize=6)
     axes.tick_params(length=0)
     axes.set_title("videos that show both classes")
     if len(names) > _MOST_NUMBERS:
         return
-    middle = np.nanmax(shown, initial=0) / 2
     for (i, j), value in np.ndenumerate(shown):
         if value > 0:
-            axes.text(
-                j, i, f"{value:.0f}", ha="center", va="center", fontsize=5.5, color="w" if value < middle else "k"
-            )
+            dark = value < 0.6 * most
+            axes.text(j, i, f"{value:.0f}", ha="center", va="center", fontsize=5.5, color="w" if dark else "k")
