@@ -300,6 +300,7 @@ def test_what_is_asked_for_wrongly(tmp_path):
         ((path, tmp_path / "o", None, frames, 0), "--every 0"),
         ((path, tmp_path / "o", "mots", frames), "P: is no picture of such masks; those of MOTS have 16 bits"),
         ((path, tmp_path / "o", None, frames / "walk"), "has no folder of frames and no video file of the name 'swim'"),
+        ((path, tmp_path / "o", None, path), "masks/swim: has the masks; give the folder of the frames by --frames"),
         ((tmp_path / "gone", tmp_path / "o"), "gone: does not exist"),
         ((tmp_path / "a.zip", tmp_path / "o"), "is an archive"),
     ]:

@@ -45,6 +45,8 @@ def read_indexed(
         videos.setdefault(source.video_of(file), []).append(file)
     for name, files in videos.items():
         roll = out.roll(source.path, [name, Path(name).name], len(videos) == 1)
+        if roll.path.resolve() == files[0].parent.resolve():
+            raise UserError(f"{roll.path}: has the masks; give the folder of the frames by --frames")
         frames = [_known(roll.named(file.stem), file, roll.path) for file in files]
         video = out.video(name, frames, roll.size(frames), str(source.path))
         for t, file in enumerate(files):
