@@ -56,13 +56,15 @@ def _tracks(axes: Axes, classes: list[ClassStats]) -> None:
 
 
 def _lengths(axes: Axes, stats: Stats) -> None:
+    from matplotlib.ticker import MaxNLocator  # loaded only to draw
+
     values, weights = list(stats.lengths), list(stats.lengths.values())
     if len(values) <= _MOST_BARS:
         axes.bar(range(len(values)), weights, color=COLOURS[0])
         axes.set_xticks(range(len(values)), [str(value) for value in values])
     else:
         axes.hist(values, bins=_MOST_BARS, weights=weights, color=COLOURS[0], rwidth=0.9)
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("frames of a video")
     axes.set_ylabel("videos")
     axes.grid(axis="y")
