@@ -1,8 +1,9 @@
-"""Files appear complete or not at all."""
+"""Files and folders appear complete or not at all."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -49,6 +50,31 @@ def write_text(path: Path | str, text: str) -> None:
     """Write ``text`` to ``path`` atomically, UTF-8."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def atomic_folder(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary folder beside ``path``; rename it to ``path`` when the block ends well, remove it otherwise.
+
+    Raises:
+        UserError: ``path`` exists and is not an empty folder, or the file system refuses the write.
+    """
+    path = Path(path).expanduser()
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise UserError(f"{path}: exists already; choose the name of a new folder, or remove it")
+    temporary = None
+    try:
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=path.absolute().parent, prefix=f".{path.name}.", suffix=TEMPORARY))
+        temporary.chmod(0o777 & ~_umask())
+        yield temporary
+        os.replace(temporary, path)  # over an empty folder at most
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(f"{path}: cannot be written: {reason}; free space or choose another folder") from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _umask() -> int:

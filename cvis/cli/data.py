@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cvis.cli import own_data
 from cvis.cli.output import Cell, broken, emit_json, examples, show_table
 
 if TYPE_CHECKING:
@@ -19,17 +20,19 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="List data sets, check or split one, make the synthetic.",
+    help="List data sets, check or split one, bring your own.",
     epilog=examples(
-        "cvis data list", "cvis data check /data/ytvis2019 --dataset ytvis2019", "cvis data synth synthetic"
+        "cvis data list",
+        "cvis data check /data/ytvis2019",
+        "cvis data import annotations.xml --frames film.mp4 --out mine",
     ),
 )
 
 LIST = examples("cvis data list", "cvis data list --json")
 CHECK = examples(
-    "cvis data check /data/ytvis2019 --dataset ytvis2019",
+    "cvis data check /data/ytvis2019",
     "cvis data check /data/ovis --dataset ovis --json",
-    "cvis data check my-videos --dataset custom",
+    "cvis data check my-videos --pictures sheets",
 )
 SPLIT = examples(
     "cvis data split --ann /data/ytvis2019/train.json",
@@ -41,18 +44,28 @@ SYNTH = examples("cvis data synth synthetic", "cvis data synth tiny --seed 1 --t
 @app.command("check", epilog=CHECK)
 def check(
     root: Annotated[Path, typer.Argument(help="The data set's folder.")],
-    dataset: Annotated[str, typer.Option(help="Its name, such as ytvis2019; custom for one of your own.")],
+    dataset: Annotated[
+        str | None, typer.Option(help="Its name, such as ytvis2019. Default: told by its classes; custom if no other.")
+    ] = None,
+    pictures: Annotated[
+        Path | None, typer.Option(help="Draw annotated frames into this folder, a sheet a part.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check a data set: layout, ids, masks, and whether every frame opens. Exit code 1 if an error was found."""
     from cvis.data.check import check as check_data
+    from cvis.data.guess import guess
 
+    root = root.expanduser()
     with _progress() as update:
-        report = check_data(root, dataset, update)
+        report = check_data(root, dataset or guess(root), update)
+    drawn = own_data.draw_sheets(report, pictures) if pictures else []
     if as_json:
-        emit_json(report.to_json())
+        emit_json({**report.to_json(), "pictures": [str(path) for path in drawn]})
     else:
         _show(report)
+        for path in drawn:
+            typer.echo(path)
     if not report.ok:
         raise typer.Exit(1)
 
@@ -102,6 +115,10 @@ def synth(
 
     make_synthetic(root, seed, train_videos=train, test_videos=test)
     typer.echo(f"{root}: {train} train videos, {test} test videos, seed {seed}")
+
+
+for name, command in own_data.COMMANDS.items():
+    app.command(name, epilog=own_data.EXAMPLES[name])(command)
 
 
 @contextmanager

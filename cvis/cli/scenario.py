@@ -107,6 +107,10 @@ def make(
         test_frames=test_frames,
         **fields,
     )
+    if frames is None and not beside.is_dir():
+        typer.echo(
+            f"no folder {beside}: the stream can be shown and scored, but a run needs frames: --frames", err=True
+        )
     typer.echo(f"{path}\ncvis scenario show {path}")
 
 

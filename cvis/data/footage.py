@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from cvis.atomic import atomic_folder
 from cvis.errors import UserError
 from cvis.types import Video
 
@@ -32,18 +33,61 @@ def footage(paths: Sequence[Path], every: int = 1) -> Iterator[list[Video]]:
         UserError: a path does not exist, is not a video or a folder of frames, has no frame, or has frames of
             different sizes.
     """
-    if every < 1:
-        raise UserError(f"--every {every}: must be a whole number of at least 1")
+    _check_every(every)
     with tempfile.TemporaryDirectory(prefix="cvis-") as folder:
         videos: list[Video] = []
         for number, path in enumerate(paths, start=1):
-            frames = _in_folder(path) if path.is_dir() else _decoded(path, Path(folder) / str(number), every)
+            frames = in_folder(path) if path.is_dir() else _decoded(path, Path(folder) / str(number), every)
             frames = frames[::every] if path.is_dir() else frames
             name = path.resolve().name if path.is_dir() else path.stem
             taken = any(video.name == name for video in videos)
-            height, width = _common_size(frames, path)
+            height, width = common_size(frames, path)
             videos.append(Video(number, f"{name}-{number}" if taken else name, height, width, tuple(frames)))
         yield videos
+
+
+def extract(paths: Sequence[Path], out: Path, every: int = 1) -> dict[str, int]:
+    """Write ``out/<video>/<frame's number>.jpg`` for video files, to be annotated; complete or not at all.
+
+    Args:
+        every: take only every n-th frame.
+
+    Returns:
+        The frames of every video.
+
+    Raises:
+        UserError: a path is not a video, two have one name, or ``out`` exists.
+    """
+    _check_every(every)
+    counts: dict[str, int] = {}
+    with atomic_folder(out) as folder:
+        for path in paths:
+            if path.stem in counts:
+                raise UserError(f"{path}: another video is called {path.stem} too; rename one")
+            if not path.is_file():
+                raise UserError(f"{path}: is no file; give a video file")
+            (folder / path.stem).mkdir()
+            counts[path.stem] = 0
+            for n, frame in enumerate(decode(path)):
+                if n % every == 0:
+                    write_jpeg(folder / path.stem / f"{n:06d}.jpg", frame)
+                    counts[path.stem] += 1
+    return counts
+
+
+def write_jpeg(path: Path, frame: np.ndarray) -> None:
+    """A frame, uint8 ``[H, W, 3]`` RGB, as a JPEG of quality 95.
+
+    Raises:
+        UserError: the file system refuses the write.
+    """
+    if not cv2.imwrite(str(path), frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95]):
+        raise UserError(f"{path}: cannot be written; free space, or choose another folder")
+
+
+def _check_every(every: int) -> None:
+    if every < 1:
+        raise UserError(f"--every {every}: must be a whole number of at least 1")
 
 
 def natural(name: str) -> list[tuple[int, int | str]]:
@@ -56,7 +100,12 @@ def natural(name: str) -> list[tuple[int, int | str]]:
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]
 
 
-def _in_folder(folder: Path) -> list[Path]:
+def in_folder(folder: Path) -> list[Path]:
+    """The frames of a folder, in natural order.
+
+    Raises:
+        UserError: it has none.
+    """
     frames = [p for p in folder.iterdir() if p.suffix.lower() in FRAMES and p.is_file() and not p.name.startswith(".")]
     if not frames:
         raise UserError(f"{folder}: has no frames; give a video file, or a folder with {', '.join(FRAMES)} files in it")
@@ -69,7 +118,7 @@ def _decoded(path: Path, folder: Path, every: int) -> list[Path]:
         raise UserError(f"{path}: does not exist; give a video file, or a folder of frames")
     folder.mkdir()
     files = []
-    for n, frame in enumerate(_decode(path)):
+    for n, frame in enumerate(decode(path)):
         if n % every:
             continue
         files.append(folder / f"{n:06d}.png")
@@ -80,8 +129,12 @@ def _decoded(path: Path, folder: Path, every: int) -> list[Path]:
     return files
 
 
-def _decode(path: Path) -> Iterator[np.ndarray]:
-    """RGB frames as they are meant to be seen: phones store them lying and note how to turn them."""
+def decode(path: Path) -> Iterator[np.ndarray]:
+    """The RGB frames of a video file as they are meant to be seen: phones store them lying and note how to turn them.
+
+    Raises:
+        UserError: it is not a video, or PyAV is missing.
+    """
     try:
         import av
     except ImportError as error:
@@ -99,7 +152,12 @@ def _decode(path: Path) -> Iterator[np.ndarray]:
         ) from error
 
 
-def _common_size(frames: Sequence[Path], source: Path) -> tuple[int, int]:
+def common_size(frames: Sequence[Path], source: Path) -> tuple[int, int]:
+    """Height and width that all frames of a video have.
+
+    Raises:
+        UserError: a frame cannot be read, or two differ; names ``source``.
+    """
     sizes = []
     for path in frames:
         try:

@@ -76,6 +76,9 @@ def parse(raw: Any, file: Path | str, sha256: str, report: Report) -> VideoSet:
     if not isinstance(raw, dict):
         findings.error("", type(raw).__name__, "the file does not hold an object with videos and categories")
         return VideoSet((), (), {}, sha256)
+    if remedy := _coco_remedy(raw):
+        findings.error("images", f"{len(raw['images'])} images", "is a file of COCO, not of YouTube-VIS", remedy)
+        return VideoSet((), (), {}, sha256)
     categories = tuple(_categories(raw, findings))
     known_categories = {c.id for c in categories}
     videos = {video.id: video for video in _videos(raw, findings)}
@@ -85,6 +88,19 @@ def parse(raw: Any, file: Path | str, sha256: str, report: Report) -> VideoSet:
     _warn_of_empty(tracks, raw, findings)
     by_id = {i: tuple(sorted(annotated, key=lambda track: track.id)) for i, annotated in tracks.items()}
     return VideoSet(categories, tuple(videos[i] for i in sorted(videos)), by_id, sha256)
+
+
+def _coco_remedy(raw: Mapping) -> str:
+    """What to do with a file of COCO, whose annotations are of single images; empty if it is none."""
+    annotations = raw.get("annotations")
+    first = annotations[0] if isinstance(annotations, list) and annotations else {}
+    if not isinstance(raw.get("images"), list) or not isinstance(first, dict) or "segmentations" in first:
+        return ""
+    if "videos" not in raw:
+        return (
+            "make each image a video of one frame: cvis data import --from coco; or of several: cvis data pseudo-videos"
+        )
+    return "make it one by cvis data import --from coco-video" if "image_id" in first else ""
 
 
 def _records(raw: Mapping, name: str, findings: _Findings, remedy: str = _AGAIN) -> Iterator[tuple[str, dict]]:

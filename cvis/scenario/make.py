@@ -16,6 +16,7 @@ from cvis.scenario.build import build
 from cvis.scenario.load import custom_files, read_data
 from cvis.scenario.order import learning_order
 from cvis.scenario.spec import parse_spec
+from cvis.scenario.stream import Scenario
 
 
 def make_scenario(
@@ -43,7 +44,8 @@ def make_scenario(
         ``out``.
 
     Raises:
-        UserError: ``out`` exists, an input does not, or the stream cannot be built.
+        UserError: ``out`` exists, an input does not, the stream cannot be built, a step has no test video, or a frame
+            does not exist (looked for only where the folder of the frames is known).
     """
     out = Path(out)
     if out.suffix != ".toml":
@@ -72,9 +74,33 @@ def make_scenario(
     annotated, test = read_data(spec, custom_files(spec, folder, str(out)))
     classes = learning_order(spec.order, annotated, str(out), spec.exclude)
     content["order"] = _listed(classes, annotated)
-    build(parse_spec(content, str(out)), annotated, test, str(out))
+    scenario = build(parse_spec(content, str(out)), annotated, test, str(out))
+    _refuse_untested(scenario, split, out)
+    _refuse_missing(annotated, test, out)
     write_text(out, _toml(content))
     return out
+
+
+def _refuse_untested(scenario: Scenario, split: str, out: Path) -> None:
+    """A step that nothing tests would be found out after all of the training."""
+    untested = set(scenario.classes_without_test)
+    for task in scenario:
+        if untested.issuperset(task.new_classes):
+            names = [scenario.categories[c] for c in task.new_classes]
+            raise UserError(
+                f"{out}: step {task.index}: {names}: no test video shows its classes (split {split!r}); annotate "
+                "more videos of them, put them into one step with others, or choose --split frames (or same, to try)"
+            )
+
+
+def _refuse_missing(train: VideoSet, test: VideoSet | None, out: Path) -> None:
+    frames = [frame for part in (train, test) if part for video in part.videos for frame in video.frames]
+    if not frames[0].is_absolute():  # nobody said where they are
+        return
+    missing = [frame for frame in frames if not frame.is_file()]
+    if missing:
+        what = f"this frame does not exist ({len(missing)} of {len(frames)} are missing)"
+        raise UserError(f"{out}: frames: {missing[0]}: {what}; copy them there, or give their folder by --frames")
 
 
 def _order(order: str) -> str | list[str]:

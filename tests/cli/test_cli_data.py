@@ -97,7 +97,12 @@ def test_a_made_stream_shows_its_steps(made, tmp_path, monkeypatch):
 def test_visibility_is_an_option_of_show(made, tmp_path):
     path = tmp_path / "s.toml"
     source = ["--ann", made / "train.json", "--frames", made / "train" / "JPEGImages", "--split", "same"]
-    assert call("scenario", "make", *source, "--base", 39, "--inc", 1, "--out", path).exit_code == 0
+    assert call("scenario", "make", *source, "--base", 39, "--inc", 1, "--out", path).stderr == ""
+    unseen = call(
+        "scenario", "make", *source[:2], "--split", "same", "--base", 39, "--inc", 1, "--out", tmp_path / "t.toml"
+    )
+    assert (unseen.exit_code, len(unseen.stderr.splitlines())) == (0, 1)
+    assert "a run needs frames: --frames" in unseen.stderr
     hidden = {}
     for mode in ("overlap", "disjoint"):
         result = call("scenario", "show", path, "--visibility", mode, "--json")

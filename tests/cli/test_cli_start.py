@@ -80,6 +80,11 @@ def test_the_commands_are_these():
         "data check",
         "data split",
         "data synth",
+        "data frames",
+        "data import",
+        "data merge",
+        "data stats",
+        "data subset",
         "learners list",
         "learners new",
         "segmenters list",
@@ -115,7 +120,17 @@ def test_every_option_of_an_example_exists(path):
 @pytest.mark.parametrize(
     "path",
     [
-        *("compare", "sweep", "score", "doctor", "scenario show", "scenario list", "data check", "data list"),
+        *(
+            "compare",
+            "sweep",
+            "score",
+            "doctor",
+            "scenario show",
+            "scenario list",
+            "data check",
+            "data list",
+            "data stats",
+        ),
         *("learners list", "segmenters list"),
     ],
 )

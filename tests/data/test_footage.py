@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cvis.data.footage import footage
+from cvis.data.footage import extract, footage
 from cvis.data.frames import read_frames
 from cvis.errors import UserError
 
@@ -63,6 +63,18 @@ def test_every_nth_frame(tmp_path):
         assert len(walk) == 2
         assert [path.name for path in frames.frames] == ["0.png", "3.png", "6.png"]
         assert np.abs(read_frames(walk.frames, 24, 40)[:, 20, 35, 0].astype(int) - [20, 230]).max() < 4
+
+
+def test_frames_to_annotate(tmp_path):
+    walk = video_file(tmp_path / "walk.mp4")
+    assert extract([walk], tmp_path / "out", every=3) == {"walk": 2}
+    files = sorted((tmp_path / "out" / "walk").iterdir())
+    assert [file.name for file in files] == ["000000.jpg", "000003.jpg"]
+    assert np.abs(read_frames(files, 24, 40)[:, 20, 35, 0].astype(int) - [20, 230]).max() < 4
+    for paths, says in [([walk, walk], "called walk too"), ([tmp_path], "is no file")]:
+        with pytest.raises(UserError, match=says):
+            extract(paths, tmp_path / "more")
+    assert not (tmp_path / "more").exists()
 
 
 def test_a_folder_is_sorted_as_people_count(tmp_path):

@@ -344,3 +344,14 @@ def test_real_videos_in_both_encodings_are_the_same():
         assert (track.video_id, track.category_id) == (annotation["video_id"], annotation["category_id"])
         assert list(track.areas) == annotation["areas"]
         assert [s["counts"].decode() for s in track.segmentations] == [s["counts"] for s in annotation["segmentations"]]
+
+
+@pytest.mark.parametrize(
+    ("videos", "remedy"), [({}, "--from coco; or .* pseudo-videos"), ({"videos": []}, "--from coco-video")]
+)
+def test_a_file_of_coco_is_known_as_such(tmp_path, videos, remedy):
+    raw = {**videos, "images": [{"id": 1}], "annotations": [{"id": 1, "image_id": 1}], "categories": []}
+    with pytest.raises(UserError, match=f"images: '1 images': is a file of COCO, not of YouTube-VIS; .*{remedy}"):
+        read_ytvis(write(tmp_path, raw), None)
+    raw.update(small(), annotations=[*small()["annotations"]])  # of YouTube-VIS, with a key that nobody knows
+    assert len(read_ytvis(write(tmp_path, raw), None)) == 2

