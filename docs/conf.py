@@ -1,4 +1,4 @@
-"""How Sphinx makes the site: `make docs`. The pages are the Markdown files; root is the repository, so that links hold."""
+"""How Sphinx makes the site (`make docs`) of the Markdown files; its root is the repository's, so that links hold."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#c2410c", "color-brand-content": "#b03a0a"},
     "dark_css_variables": {"color-brand-primary": "#fb923c", "color-brand-content": "#fdba74"},
 }
+MADE = {**PAGES, "base_map": lambda: framed(base_map())}
 MARK = re.compile(r"^<!-- from the code: (\w+) -->$", re.MULTILINE)
 FOLDER = re.compile(r"\]\(([\w./-]+)\)")
 DRAWING = re.compile(r"^!\[(.*)\]\((.*\.svg)\)$", re.MULTILINE)
@@ -49,8 +50,12 @@ def complete(app, docname, source) -> None:
         return f"]({link[1]}/README.md)" if (here / link[1]).is_dir() else link[0]
 
     text = FOLDER.sub(to_readme, source[0])
-    text = DRAWING.sub(lambda drawing: (here / drawing[2]).read_text(encoding="utf-8"), text)
-    source[0] = MARK.sub(lambda mark: {**PAGES, "base_map": base_map}[mark[1]](), text)
+    text = DRAWING.sub(lambda drawing: framed((here / drawing[2]).read_text(encoding="utf-8")), text)
+    source[0] = MARK.sub(lambda mark: MADE[mark[1]](), text)
+
+
+def framed(drawing: str) -> str:
+    return f'<div class="drawing">\n{drawing.strip()}\n</div>'
 
 
 def inline_math(self, node) -> None:

@@ -6,29 +6,30 @@ import re
 from pathlib import Path
 
 RECORD = Path(__file__).resolve().parents[1] / "REPRODUCIBILITY.md"
-COLOURS = {"ANCHOR": "#e4572e", "eclipse-analytic": "#f2a541", "eclipse": "#4c78d8", "replay": "#2aa198"}
+COLOURS = {"ANCHOR": "#e4572e", "Eclipse with analytic head": "#d99000", "eclipse": "#4c78d8", "replay": "#2aa198"}
 """Of the rows to look at; the others are grey."""
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 340, 44, 190, 14, 40
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 340, 34, 206, 14, 40
 
 
 def base_map() -> str:
     """mAP of the base classes after every step, mean over the seeds, of every learner."""
     rows = table("Mean mAP base")
     steps = max(len(values) for values in rows.values())
-    ends = spread({name: y(values[-1]) for name, values in rows.items()}, 13)
+    ends = spread({name: y(values[-1]) for name, values in rows.items()}, 15)
     parts = [f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(v)}" y2="{y(v)}" class="grid"/>' for v in range(0, 81, 20)]
     parts += [f'<text x="{LEFT - 8}" y="{y(v) + 4}" text-anchor="end">{v}</text>' for v in range(0, 81, 20)]
     parts += [
-        f'<text x="{x(s, steps)}" y="{HEIGHT - 18}" text-anchor="middle">step {s}</text>' for s in range(steps)
+        f'<text x="{x(s, steps)}" y="{HEIGHT - 16}" text-anchor="middle">{"step " * (not s)}{s}</text>'
+        for s in range(steps)
     ]
     for name, values in rows.items():
-        colour = COLOURS.get(name.partition(",")[0], "#8a8f98")
+        colour, width = (COLOURS[name], 2.6) if name in COLOURS else ("#8a8f98", 1.4)
         points = " ".join(f"{x(s, steps)},{y(value)}" for s, value in enumerate(values))
-        strong = "2.6" if name.partition(",")[0] in COLOURS else "1.4"
-        parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="{strong}"/>')
-        parts.append(f'<text x="{WIDTH - RIGHT + 10}" y="{ends[name] + 4}" fill="{colour}">{name[:30]}</text>')
+        parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="{width}"/>')
+        parts.append(f'<text x="{WIDTH - RIGHT + 8}" y="{ends[name] + 5}" fill="{colour}">{name}</text>')
     alt = "mAP of the base classes after every step of synthetic-20-4, for every learner"
-    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{alt}" class="figure">' + "".join(parts) + "</svg>"
+    head = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{alt}" class="figure">'
+    return head + "".join(parts) + "</svg>"
 
 
 def table(beginning: str) -> dict[str, list[float]]:
@@ -36,7 +37,16 @@ def table(beginning: str) -> dict[str, list[float]]:
     text = RECORD.read_text(encoding="utf-8")
     lines = text[text.index(f"\n{beginning}") :].split("\n|", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
     cells = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
-    return {re.sub(r" \[.*?\]", "", name): [float(value) for value in values] for name, *values in cells}
+    return {_label(name): [float(value) for value in values] for name, *values in cells}
+
+
+def _label(name: str) -> str:
+    """What a row is called in tables, in short.
+
+    >>> _label("comformer, CoMFormer (as published)"), _label("CoMBO (re-implementation from the paper)")
+    ('CoMFormer (as published)', 'CoMBO')
+    """
+    return re.sub(r" \[.*?\]| \(re-.*", "", name.rpartition(", ")[2])
 
 
 def spread(places: dict[str, float], apart: float) -> dict[str, float]:

@@ -126,13 +126,13 @@ def _described(name: str, kind: type, part: str, parameters: dict[str, inspect.P
     """A class: the paper in its module's docstring, its own docstring, its settings, the equations, the deviations."""
     doc = sections(inspect.getdoc(kind) or "")
     paper = (sys.modules[kind.__module__].__doc__ or "").strip().partition("\n\n")[0]
-    pages = [f"## `{name}`", f"{inline(paper)}", markdown(doc[""]), facts]
+    pages = [f"## `{name}`", f"{{.paper}}\n{inline(paper)}", markdown(doc[""]), facts]
     if parameters:
         rows = [
-            [f"`{part}.{key}`", "" if p.default is p.empty else f"`{cell(_plain(p.default))}`", inline(text)]
+            [f"`{key}`", "" if p.default is p.empty else f"`{cell(_plain(p.default))}`", inline(text)]
             for (key, p), text in zip(parameters.items(), explained(kind, parameters), strict=True)
         ]
-        pages.append(_table(["`--set`", "default", ""], rows))
+        pages.append(_table([f"`--set {part}.`", "default", ""], rows))
     for each, found in mentioned(inspect.getdoc(kind) or "", kind.__module__):
         if found not in kind.__mro__ and found.__module__.split(".")[:2] == kind.__module__.split(".")[:2]:
             pages.append(_folded(each, found))

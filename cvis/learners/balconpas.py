@@ -28,8 +28,8 @@ from cvis.types import Clip, Targets
 class BalConpas(Distiller):
     """Pseudo-labels, and the decoder's queries that match them stay where the old model had them, in all layers.
 
-    Queries are matched in the last layer, with all targets; those that get a track of an old class are kept: the loss is
-    :func:`~cvis.learners.distill.losses.feature_distance`, the pseudo-labels are
+    Queries are matched in the last layer, with all targets; those that get a track of an old class are kept. The loss
+    is :func:`~cvis.learners.distill.losses.feature_distance`, the pseudo-labels are
     :func:`~cvis.learners.distill.pseudo_labels.pseudo_tracks`.
 
     Args:
@@ -47,8 +47,8 @@ class BalConpas(Distiller):
 
     Deviations:
         - Tracks of clips take the place of segments of images.
-        - Without replay by default, so that it compares with methods that store nothing. The memory holds as many tracks
-          of every class; the paper's follows the share of the classes.
+        - Without replay by default, so that it compares with methods that store nothing. The memory holds as many
+          tracks of every class; the paper's follows the share of the classes.
         - ``replay_balance`` is ours.
         - The backbone is frozen after step 0, as for all learners; ``protocol.freeze=none`` trains it, as published.
     """

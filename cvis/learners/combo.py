@@ -48,12 +48,12 @@ class CoMBO(Distiller):
 
     Deviations:
         - Where the paper is silent: W1 begins as PyTorch's linear layers do and W2 at zero, so that a step begins with
-          the model before it.
-        - Likewise, refined queries pass the last decoder layer side by side with the original ones, inside the same masks
-          (of the layer before), and each set attends to itself alone.
-        - Likewise, both halves of HDHL read the answer of the refined queries, of the student as of the teacher (nothing
-          else would teach a refined query that it sees nothing), and all earlier prediction layers, too.
-        - Likewise, IKD compares the original queries after the last decoder layer, before the decoder's norm.
+          the model before it;
+        - refined queries pass the last decoder layer side by side with the original ones, inside the same masks (of the
+          layer before), and each set attends to itself alone;
+        - both halves of HDHL read the answer of the refined queries, of the student as of the teacher (nothing else
+          would teach a refined query that it sees nothing), and all earlier prediction layers, too;
+        - IKD compares the original queries after the last decoder layer, before the decoder's norm.
         - Tracks of clips take the place of segments of images.
         - The backbone is frozen after step 0, as for all learners; ``protocol.freeze=none`` trains it, as published.
     """

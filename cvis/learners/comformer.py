@@ -59,8 +59,8 @@ class CoMFormer(Distiller):
         - Tracks of clips take the place of segments of images.
         - Focal loss, soft masks and the halved learning rate are off unless asked for: the preset ``comformer_paper``
           sets what was published.
-        - With soft masks, mask logits are interpolated before the softmax over the queries, everywhere; points are drawn
-          where the logit is near zero, as without them.
+        - With soft masks, mask logits are interpolated before the softmax over the queries, everywhere; points are
+          drawn where the logit is near zero, as without them.
         - The backbone is frozen after step 0, as for all learners; ``protocol.freeze=none`` trains it, as published.
     """
 

@@ -72,8 +72,8 @@ class Crisp(Eclipse):
             has a step-0 model of its own and is not comparable, part for part, with learners that share theirs.
 
     Deviations:
-        - Paper and released code differ: the presets ``crisp_paper`` and ``crisp_code`` are the two readings, the default
-          is a mixture of them that shares step 0 with the other methods and starts contexts at CLIP's own scale.
+        - Paper and released code differ: the presets ``crisp_paper`` and ``crisp_code`` are the two readings, the
+          default is a mixture that shares step 0 with the other methods and starts contexts at CLIP's own scale.
         - ISC needs the pool of semantic prompts, not their injection, so it works without ARSP.
         - Nothing ties semantic prompt j to class j, here as in the paper and its code: a query takes the nearest.
         - ECLIPSE's deviations hold here, too.
