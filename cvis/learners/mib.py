@@ -29,7 +29,8 @@ from cvis.types import Clip
 class MiB(Distiller):
     """Unbiased cross entropy and unbiased distillation: "no object" may hide old classes, and hid the new ones.
 
-    The losses: :func:`~cvis.learners.distill.losses.unbiased_cross_entropy`,
+    The losses: :func:`~cvis.learners.distill.losses.unbiased_cross_entropy` of
+    :func:`~cvis.learners.distill.losses.unbiased_log_probabilities`,
     :func:`~cvis.learners.distill.losses.unbiased_distillation` and, if asked for,
     :func:`~cvis.learners.distill.losses.mask_distillation`.
 
