@@ -66,12 +66,18 @@ def cell(text: str) -> str:
 
 
 def mentioned(doc: str, home: str) -> Iterator[tuple[str, Any]]:
-    """Functions and classes that a docstring refers to, by their names; ``home`` is the module that it stands in."""
+    """Functions and classes that a docstring refers to, by their names.
+
+    Args:
+        home: the module in which it stands; a bare name that this has not is a word and nothing more.
+
+    Raises:
+        AttributeError: a path that leads nowhere.
+    """
     for path in dict.fromkeys(OBJECT.findall(doc)):
         module, _, name = path.rpartition(".")
-        if not hasattr(found := import_module(module or home), name):
-            raise ValueError(f"{home}: a docstring names {path}, which there is not")
-        yield name, getattr(found, name)
+        if module or hasattr(import_module(home), name):
+            yield name, getattr(import_module(module or home), name)
 
 
 def _blocks(doc: str) -> Iterator[str]:
