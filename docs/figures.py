@@ -15,7 +15,7 @@ def base_map() -> str:
     """mAP of the base classes after every step, mean over the seeds, of every learner."""
     rows = table("Mean mAP base")
     steps = max(len(values) for values in rows.values())
-    ends = spread({name: y(values[-1]) for name, values in rows.items()}, 15)
+    ends = spread({name: y(values[-1]) for name, values in rows.items()}, 13)
     parts = [f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(v)}" y2="{y(v)}" class="grid"/>' for v in range(0, 81, 20)]
     parts += [f'<text x="{LEFT - 8}" y="{y(v) + 4}" text-anchor="end">{v}</text>' for v in range(0, 81, 20)]
     parts += [
