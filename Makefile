@@ -10,17 +10,19 @@ DEMO_ARGS ?= --set schedule.base.iterations=1000 --set schedule.incremental.iter
 # Learners at a time, one thread each: two threads for one learner would be slower than two learners side by side.
 JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
 PYTEST_ARGS ?= -n 2
+SITE ?= build/site
 
 BIN := $(VENV)/bin
 DONE := $(VENV)/.done
 
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test lint docs clean
 
 help:
 	@echo "make setup   make $(VENV) and install cvis with the tested versions of constraints.txt"
 	@echo "make demo    set-up, then the synthetic 20-4 stream with every learner, the result table and a report page"
 	@echo "make test    set-up, then the tests"
 	@echo "make lint    set-up, then ruff and mypy"
+	@echo "make docs    set-up, then the documentation: $(SITE)/index.html (needs Python >= 3.11)"
 	@echo "make clean   remove $(VENV), $(RUNS) and the caches of the tools"
 
 setup: $(DONE)
@@ -31,7 +33,7 @@ setup: $(DONE)
 $(DONE): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("cvis needs Python >= 3.10, or say make PYTHON=python3.11" if sys.version_info < (3, 10) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,docs]'
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps --force-reinstall opencv-python-headless
 	@touch $@
 
@@ -57,6 +59,10 @@ lint: $(DONE)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# What the pages take from the code is read again each time; warnings, such as of links that lead nowhere, are errors.
+docs: $(DONE)
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -q -E -W --keep-going -c docs -d $(SITE)/.doctrees . $(SITE)
+
 clean:
-	rm -rf $(VENV) $(RUNS) .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) $(RUNS) $(SITE) .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find cvis tests -name __pycache__ -type d -prune -exec rm -rf {} +

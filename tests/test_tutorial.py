@@ -98,7 +98,7 @@ def test_what_is_installed_is_listed_with_its_package(site):
 
 
 def test_the_tutorial_ends_in_the_row_that_it_promises(site, stream):
-    code = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    code = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)  # all in one file, one behind the other
     for folder in (Path("spring"), site):  # installed with -e they are one
         (folder / "spring.py").write_text("".join(code))
     forget()
@@ -113,7 +113,7 @@ def test_the_tutorial_ends_in_the_row_that_it_promises(site, stream):
             said[words[0]] = cvis(*words)
     assert "Every weight is pulled back" in said["learners"]
     rows = [line.split()[0] for line in said["compare"].splitlines() if line]
-    assert {"finetune", "spring", "spring-weak"} <= set(rows)
+    assert {"finetune", "spring", "spring-weak", "SpringReplay", "Prototypes"} <= set(rows)
     assert COMMANDS[:3] == ["cvis learners new spring", "pip install -e spring", "pytest spring"]  # as done before
 
 

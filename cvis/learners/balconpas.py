@@ -28,7 +28,9 @@ from cvis.types import Clip, Targets
 class BalConpas(Distiller):
     """Pseudo-labels, and the decoder's queries that match them stay where the old model had them, in all layers.
 
-    Queries are matched in the last layer, with all targets; those that get a track of an old class are kept.
+    Queries are matched in the last layer, with all targets; those that get a track of an old class are kept. The loss
+    is :func:`~cvis.learners.distill.losses.feature_distance`, the pseudo-labels are
+    :func:`~cvis.learners.distill.pseudo_labels.pseudo_tracks`.
 
     Args:
         feature_weight: of the distance of queries, mean over matched queries and channels, summed over the layers.
@@ -42,6 +44,13 @@ class BalConpas(Distiller):
         replay_balance: the batch's other clips make up for that, so that no-object keeps its share of the loss; see
             :func:`replay_cross_entropy`.
         lr_mult: factor on the schedule's learning rate after step 0.
+
+    Deviations:
+        - Tracks of clips take the place of segments of images.
+        - Without replay by default, so that it compares with methods that store nothing. The memory holds as many
+          tracks of every class; the paper's follows the share of the classes.
+        - ``replay_balance`` is ours.
+        - The backbone is frozen after step 0, as for all learners; ``protocol.freeze=none`` trains it, as published.
     """
 
     def __init__(

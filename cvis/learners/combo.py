@@ -30,14 +30,7 @@ class CoMBO(Distiller):
     """Query conflict reduction, half-learning half-distillation, importance-based feature distillation.
 
     The paper's method; its code was not at hand. After step 0 the embeddings that queries begin from are frozen, and
-    so are the adapters of earlier steps. Where the paper is silent:
-
-    - W1 begins as PyTorch's linear layers do and W2 at zero, so that a step begins with the model before it;
-    - refined queries pass the last decoder layer side by side with the original ones, inside the same masks (of the
-      layer before), and each set attends to itself alone;
-    - both halves of HDHL read the answer of the refined queries, of the student as of the teacher (nothing else would
-      teach a refined query that it sees nothing), and all earlier prediction layers, too;
-    - IKD compares the original queries after the last decoder layer, before the decoder's norm.
+    so are the adapters of earlier steps.
 
     Args:
         rank: r of the adapters (:class:`Adapters`); 0: none.
@@ -52,6 +45,17 @@ class CoMBO(Distiller):
         min_score, min_overlap: see :func:`~cvis.learners.distill.pseudo_labels.pseudo_tracks`; the paper filters
             neither.
         lr_mult: factor on the schedule's learning rate after step 0.
+
+    Deviations:
+        - Where the paper is silent: W1 begins as PyTorch's linear layers do and W2 at zero, so that a step begins with
+          the model before it;
+        - refined queries pass the last decoder layer side by side with the original ones, inside the same masks (of the
+          layer before), and each set attends to itself alone;
+        - both halves of HDHL read the answer of the refined queries, of the student as of the teacher (nothing else
+          would teach a refined query that it sees nothing), and all earlier prediction layers, too;
+        - IKD compares the original queries after the last decoder layer, before the decoder's norm.
+        - Tracks of clips take the place of segments of images.
+        - The backbone is frozen after step 0, as for all learners; ``protocol.freeze=none`` trains it, as published.
     """
 
     label = "CoMBO (re-implementation from the paper)"

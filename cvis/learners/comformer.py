@@ -41,6 +41,10 @@ class CoMFormer(Distiller):
     The defaults are a variant that starts from the step-0 model of all methods. ``focal`` and ``soft_masks`` train
     another from the start: with either the method trains a step 0 of its own. Tables say which one a row is.
 
+    The losses: :func:`~cvis.learners.distill.losses.unbiased_distillation` with the weights of
+    :func:`~cvis.learners.distill.losses.adaptive_mean`, :func:`~cvis.learners.distill.losses.softmax_focal`, and the
+    targets of :func:`~cvis.learners.distill.pseudo_labels.pseudo_tracks`.
+
     Args:
         kd_weight: of the distillation; the released image configurations have 10 for many steps.
         adaptive: weight queries by (1 - q(no-object))^2; without it, their plain mean.
@@ -50,6 +54,14 @@ class CoMFormer(Distiller):
         soft_masks: queries share the pixels, see :class:`~cvis.segmenters.contract.AlignedQueries`, in all steps; the
             BCE of masks is -t log p alone, and matching maximises 2 p d / (p + d).
         lr_mult: factor on the schedule's learning rate after step 0.
+
+    Deviations:
+        - Tracks of clips take the place of segments of images.
+        - Focal loss, soft masks and the halved learning rate are off unless asked for: the preset ``comformer_paper``
+          sets what was published.
+        - With soft masks, mask logits are interpolated before the softmax over the queries, everywhere; points are
+          drawn where the logit is near zero, as without them.
+        - The backbone is frozen after step 0, as for all learners; ``protocol.freeze=none`` trains it, as published.
     """
 
     def __init__(

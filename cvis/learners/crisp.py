@@ -38,6 +38,10 @@ class Crisp(Eclipse):
     without ``arsp`` pulls the queries towards their classes' prompts, but injects nothing. (The released code stops
     with an error there, and no published row has ISC without ARSP.)
 
+    The parts: :func:`~cvis.learners.crisp_parts.semantic.match_prompts`,
+    :func:`~cvis.learners.crisp_parts.semantic.consistency_loss`, :func:`~cvis.learners.crisp_parts.pca.pca_queries` and
+    :func:`~cvis.learners.crisp_parts.correlation.correlation_loss`.
+
     Args:
         eclipse: the settings of :class:`~cvis.learners.eclipse.Eclipse`.
         arsp: adaptive residual semantic prompts: in training, each query's semantic prompt is added to the values
@@ -66,6 +70,13 @@ class Crisp(Eclipse):
         lambda_isc, lambda_ic: weights of the two losses (equation 7); the second holds for each layer.
         step0_ic: with ``ic``, train the base queries to be orthogonal (equation 4) in every layer. The method then
             has a step-0 model of its own and is not comparable, part for part, with learners that share theirs.
+
+    Deviations:
+        - Paper and released code differ: the presets ``crisp_paper`` and ``crisp_code`` are the two readings, the
+          default is a mixture that shares step 0 with the other methods and starts contexts at CLIP's own scale.
+        - ISC needs the pool of semantic prompts, not their injection, so it works without ARSP.
+        - Nothing ties semantic prompt j to class j, here as in the paper and its code: a query takes the nearest.
+        - ECLIPSE's deviations hold here, too.
 
     Raises:
         UserError: a value that is not possible, more prompts than ``pca_init`` or ``ic`` can have with so few base

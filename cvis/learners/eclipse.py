@@ -61,6 +61,14 @@ class Eclipse(Learner):
         analytic_head: multiply every score by what the frozen features say of the class, see
             :class:`~cvis.learners.analytic.AnalyticHead`. Not ECLIPSE's; it changes nothing in training.
         analytic_statistics, analytic_ridge, analytic_temperature: of that head.
+
+    Deviations:
+        - Tracks of clips take the place of segments of images.
+        - The classification loss is the softmax cross entropy of all methods here, so that step 0 is shared;
+          ``classification=sigmoid_focal`` is the published one.
+        - ``other_classes=left_out`` keeps new classes from taking probability of old ones; the released code has
+          ``at_minus_10``.
+        - Numbers of prompts and deltas are those with which CRISP's released code runs ECLIPSE on videos.
     """
 
     requires = (QueryGroups,)

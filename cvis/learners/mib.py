@@ -29,6 +29,11 @@ from cvis.types import Clip
 class MiB(Distiller):
     """Unbiased cross entropy and unbiased distillation: "no object" may hide old classes, and hid the new ones.
 
+    The losses: :func:`~cvis.learners.distill.losses.unbiased_cross_entropy` of
+    :func:`~cvis.learners.distill.losses.unbiased_log_probabilities`,
+    :func:`~cvis.learners.distill.losses.unbiased_distillation` and, if asked for,
+    :func:`~cvis.learners.distill.losses.mask_distillation`.
+
     Args:
         kd_weight: of the distillation of class probabilities, last layer, mean over queries. Published values for
             mask classification reach from 1 to 200.
@@ -39,6 +44,11 @@ class MiB(Distiller):
             probability changes.
         mask_kd_weight: of the distillation of masks; 0: none, as published for images.
         lr_mult: factor on the schedule's learning rate after step 0.
+
+    Deviations:
+        - A query takes the place of a pixel, and no-object that of the background.
+        - Only the last prediction layer is distilled; the classification loss is that of all layers.
+        - The backbone is frozen after step 0, as for all learners; ``protocol.freeze=none`` trains it, as published.
     """
 
     def __init__(

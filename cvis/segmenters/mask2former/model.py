@@ -46,10 +46,16 @@ class Mask2Former(QueryGroups, ClipTracks):
         criterion: arguments of :class:`Criterion`.
         test: arguments of :class:`Inference`.
         mean, std: of RGB in 0..255.
-        weights: URLs of known initial weights by name (``coco``, ``imagenet``), see :func:`load_init`.
+        weights: URLs of known initial weights by name (``coco``, ``imagenet``), see
+            :func:`~cvis.segmenters.init.load_init`.
         channels_last: keep maps with the channels innermost; on a CPU, 1x1 and depthwise convolutions and
             resizing are several times faster so.
         size_divisor: frames are padded with zeros, after normalisation, to a multiple of it.
+
+    Deviations:
+        - Classes grow step by step, and queries may come in groups; with one of each it is the published model.
+        - Deformable attention is pure torch, on a CPU and on a GPU.
+        - A video is decoded whole, whatever its length: only frames and masks pass in windows.
     """
 
     mean: Tensor
