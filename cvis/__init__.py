@@ -16,6 +16,9 @@ _PUBLIC = {
     "Task": "cvis.scenario",
     "load_scenario": "cvis.scenario",
     "VideoAP": "cvis.evaluation",
+    "load_runs": "cvis.notebook",
+    "predict": "cvis.notebook",
+    "run": "cvis.notebook",
 }
 __all__ = ["__version__", *_PUBLIC]
 

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "cvis"
-LAYERS = ("data", "scenario", "segmenters", "learners", "evaluation", "runs", "engine", "testing", "report", "cli")
+LAYERS = (
+    *("data", "scenario", "segmenters", "learners", "evaluation"),
+    *("runs", "engine", "testing", "report", "notebook", "cli"),
+)
 FOUNDATION = {"types", "errors", "files", "atomic", "discovery", "validation", "plugins", "blame"}
 MAX_LINES = 350
 LIGHT = ("data", "evaluation", "runs", "report")
@@ -102,6 +105,7 @@ def test_light_layers_never_name_torch():
     [
         ("cvis.evaluation", "torch mmengine mmcv mmdet typer numba"),
         ("cvis.data.check, cvis.runs, cvis.report", "torch"),
+        ("cvis.notebook", "torch matplotlib pandas"),
     ],
 )
 def test_light_layers_load_nothing_heavy(modules, heavy):

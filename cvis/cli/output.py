@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import typer
 
+from cvis.errors import UserError
 from cvis.report.formats.terminal import aligned
 from cvis.report.value import Cell, Column, Table, numbers, words
 
-__all__ = ["Cell", "broken", "emit_json", "examples", "show", "show_table"]
+__all__ = ["Cell", "broken", "check_score", "emit_json", "examples", "show", "show_table"]
 
 STYLES = {1: "bold", 2: "underline"}
 """Rank -> style on a terminal."""
@@ -26,6 +28,16 @@ def examples(*commands: str) -> str:
 def broken(error: str | None) -> Cell:
     """Why what a package offers cannot be had, in its place in a list."""
     return Cell(f"broken: {error}", style="red")
+
+
+def check_score(score: float) -> None:
+    """Refuse a ``--min-score`` that no prediction, or every one, could have.
+
+    Raises:
+        UserError: it is not between 0 and 1.
+    """
+    if not 0 <= score <= 1:
+        raise UserError(f"--min-score: {score:g}: is no score; give a number from 0 to 1")
 
 
 def emit_json(value: Any) -> None:
@@ -42,14 +54,20 @@ def show_table(headings: Sequence[str], rows: Iterable[Sequence[str | Cell]], le
 def show(table: Table, title: str = "") -> None:
     """Print a table: words flush left, numbers flush right.
 
-    On a terminal too narrow for it, the numbers continue in further tables below, each with the first columns of words.
+    On a terminal too narrow for it, the numbers continue in further tables below, each with the first columns of words;
+    so they do elsewhere, if the environment names a width.
     """
     if title:
         typer.secho(title, bold=sys.stdout.isatty())
-    if sys.stdout.isatty():
+    if has_width():
         _show_rich(table)
     else:
         typer.echo("\n".join(aligned(table)))
+
+
+def has_width() -> bool:
+    """Whether what is printed must fit: a terminal, or ``COLUMNS``."""
+    return sys.stdout.isatty() or "COLUMNS" in os.environ
 
 
 def _show_rich(table: Table) -> None:
