@@ -118,8 +118,8 @@ def test_dry_run_prints_a_config_that_can_be_read_back_its_sources_and_the_steps
         "num_prompts=2,  # segmenter mask2former_tiny",
     } <= {*lines}
     steps = [line.split()[1:] for line in lines if line.startswith("#")]
-    assert ["0", "2", "12", "30"] in steps
-    assert ["2", "1", "6", "400"] in steps
+    assert ["0", "2", "9", "30"] in steps
+    assert ["1", "1", "6", "400"] in steps
     assert lines[-1] == "# time: unknown; no run on this stream with this model was timed here"
 
 
@@ -127,7 +127,7 @@ def test_dry_run_refuses_a_stream_that_cannot_be_run(started, tmp_path):
     for stream, says in (
         ("synthetic-20-5x", "did you mean 'synthetic-20-5'?"),
         (str(tmp_path / "no.toml"), "no such scenario file"),
-        ("ytvis2019-20-4", "ytvis2019"),
+        ("ytvis2019-20-4", "YouTube-VIS 2019 is not complete there"),
     ):
         result = CliRunner().invoke(app, ["run", stream, "--learner", "finetune", "--dry-run", "--data", str(tmp_path)])
         assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
