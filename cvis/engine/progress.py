@@ -33,7 +33,7 @@ class Work:
         if not self.more and self.seconds == 0.0:
             return ""
         at_least = "more than " if self.seconds is None else ""
-        return f", run {at_least}{clock(here + self.more * pace + (self.seconds or 0.0))}"
+        return f", whole run {at_least}{clock(here + self.more * pace + (self.seconds or 0.0))}"
 
 
 @contextmanager

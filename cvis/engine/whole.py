@@ -52,7 +52,7 @@ def whole(config: Config, scenario: Scenario, stream: Scenario) -> Whole:
 def header(config: Config, scenario: Scenario, folder: Path, device: torch.device, amp: bool) -> str:
     """What is about to be run, on what, and where to."""
     threads = torch.get_num_threads()
-    place = torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu, {threads} threads"
+    place = torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu, threads: {threads}"
     names = config.names
     return (
         f"{names.run} with {names.segmenter} on {scenario.name}, seed {config.runtime.seed}: "
