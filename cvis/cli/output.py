@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -58,7 +60,7 @@ def show(table: Table, title: str = "") -> None:
     so they do elsewhere, if the environment names a width.
     """
     if title:
-        typer.secho(title, bold=sys.stdout.isatty())
+        typer.secho(fitted(title), bold=sys.stdout.isatty())
     if has_width():
         _show_rich(table)
     else:
@@ -68,6 +70,14 @@ def show(table: Table, title: str = "") -> None:
 def has_width() -> bool:
     """Whether what is printed must fit: a terminal, or ``COLUMNS``."""
     return sys.stdout.isatty() or "COLUMNS" in os.environ
+
+
+def fitted(text: str) -> str:
+    """Lines no longer than ``COLUMNS``; a terminal breaks them itself."""
+    if sys.stdout.isatty() or not has_width():
+        return text
+    width = shutil.get_terminal_size().columns
+    return "\n".join(textwrap.fill(line, width) for line in text.split("\n"))
 
 
 def _show_rich(table: Table) -> None:

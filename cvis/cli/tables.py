@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cvis.cli.output import has_width, show
+from cvis.cli.output import fitted, has_width, show
 from cvis.errors import UserError, did_you_mean, printable
 from cvis.report.formats import FORMATS, SUFFIXES, render
 from cvis.report.value import Document, all_notes
@@ -60,9 +60,9 @@ def _show(document: Document) -> None:
     for section in sections:
         for table in section.tables:
             show(table, "\n".join(filter(None, [section.title, table.title])))
-            typer.echo("".join(f"{note}\n" for note in table.notes))
+            typer.echo("".join(f"{fitted(note)}\n" for note in table.notes))
     for note in all_notes(sections):
-        typer.echo(note)
+        typer.echo(fitted(note))
 
 
 def demand(store: Store, found: bool, runs: Sequence[Path]) -> None:

@@ -13,7 +13,7 @@ def test_what_follows_a_step_takes_as_long_as_what_was_measured():
     run = Whole(iterations=(100, 50, 50), test_videos=8)
     first = run.training(0, [])
     assert first == Work("step 0 (1 of 3) train", more=100, seconds=None)
-    assert first.left(10.0, 0.5) == ", whole run more than 1:00"  # 10 s, 100 x 0.5 s, and tests of which nothing is known
+    assert first.left(10.0, 0.5) == ", whole run more than 1:00"  # 10 + 100 x 0.5 s, and tests of unknown length
     later = run.training(1, [{"eval_s": 7.0}])
     assert later == Work("step 1 (2 of 3) train", more=50, seconds=14.0)  # the test of this step and of the next
     assert later.left(10.0, 0.5) == ", whole run 0:49"

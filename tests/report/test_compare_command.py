@@ -144,9 +144,9 @@ def test_the_name_of_out_says_the_format(tmp_path):
     ("options", "says"),
     [
         (["--out", "."], "--out .: is a folder; give the name of a file"),
-        (["--format", "xls"], "--format xls: no such format; choose of csv, "),
+        (["--format", "xls"], "--format xls: no such format; choose one of csv, "),
         (["--format", "md", "--json"], "--format md: --json asks for another one"),
-        (["--baseline", "nix"], "--baseline nix: no row is called that; choose of finetune"),
+        (["--baseline", "nix"], "--baseline nix: no row is called that; choose one of finetune"),
     ],
 )
 def test_options_that_cannot_be(tmp_path, options, says):
@@ -252,6 +252,7 @@ def test_predict_refuses_a_folder_before_it_works(tmp_path):
 
 def test_piped_tables_are_as_wide_as_columns_says(tmp_path):
     write_run(tmp_path, "combo", label="CoMBO (re-implementation from the paper)")
+    write_run(tmp_path, "other", protocol={"init": "coco", "split_sha256": "b" * 40})
     wide = CliRunner().invoke(app, ["compare", str(tmp_path)])
     narrow = CliRunner().invoke(app, ["compare", str(tmp_path)], env={"COLUMNS": "60"})
     assert max(map(len, wide.stdout.splitlines())) > 100

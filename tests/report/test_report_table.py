@@ -110,7 +110,7 @@ def test_streams_have_tables_of_their_own(tmp_path):
 def test_chosen_metrics_are_the_columns_in_the_order_asked(tmp_path):
     write_run(tmp_path)
     assert table(tmp_path, ["FR", "mAP"]).columns == ("FR", "mAP")
-    with pytest.raises(UserError, match="--metric mAPP: no such metric; choose of mAP, "):
+    with pytest.raises(UserError, match="--metric mAPP: no such metric; did you mean 'mAP'"):
         table(tmp_path, ["mAPP"])
 
 

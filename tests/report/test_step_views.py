@@ -141,7 +141,7 @@ def test_sizes_stand_side_by_side_at_every_step(tmp_path):
 @pytest.mark.parametrize("view", [step_curves, tradeoff, per_step])
 def test_an_unknown_metric_names_the_known(tmp_path, view):
     write_stream(tmp_path)
-    with pytest.raises(UserError, match=r"--metric nope: .*choose of mAP_"):
+    with pytest.raises(UserError, match=r"--metric nope: .*choose one of mAP_"):
         view(runs_of(tmp_path), "nope")
 
 
