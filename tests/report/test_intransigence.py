@@ -60,7 +60,7 @@ def test_less_is_better_and_it_is_shown_when_asked_for(tmp_path):
     assert "intransigence" not in COLUMNS
     shown = CliRunner().invoke(app, ["compare", str(tmp_path), "--metric", "intransigence"]).stdout.splitlines()
     assert shown[1].split()[-1] == "intransigence"
-    assert {line.split()[0]: line.split()[-1] for line in shown[2:5]} == {
+    assert {line.split()[0]: line.split("  ")[-1].split()[0] for line in shown[2:5]} == {
         "stiff": "46.67",
         "supple": f"{EXPECTED:.2f}",
         "joint": "-",
