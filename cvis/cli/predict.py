@@ -119,8 +119,8 @@ def _show(
         sure = [c for c, score in zip(tracks.category_ids, tracks.scores, strict=True) if score >= min_score]
         counts = {trained.classes[c]: n for c, n in Counter(sure).most_common()}
         below = len(tracks.scores) - len(sure)
-        row = {"id": video.id, "name": video.name, "frames": len(video), "tracks": len(sure), "below": below}
-        rows.append({**row, "classes": counts})
+        seen = {"id": video.id, "name": video.name, "frames": len(video), "tracks": len(sure), "below": below}
+        rows.append({**seen, "classes": counts})
     if as_json:
         emit_json({"schema": 1, "step": trained.step, "min_score": min_score, "out": str(out), "videos": rows})
         return

@@ -236,7 +236,7 @@ def test_a_mask_that_does_not_fit_names_its_entry(files, options):
     ("options", "message"),
     [
         (["--videos", "some"], "--videos: 'some': no such choice; use one of all, with_gt"),
-        (["--min-score", "nan"], "--min-score: nan: not a finite number"),
+        (["--min-score", "nan"], "--min-score: nan: is no score"),
         (["--scenario", "ytvis2019-20-4", "--classes", "dog"], "--classes: not together with --scenario"),
         (["--scenario", "ytvis2019"], "'ytvis2019': no such scenario; did you mean"),
         (["--scenario", "none.toml"], "none.toml: no such scenario file"),
