@@ -16,6 +16,9 @@ _PUBLIC = {
     "Task": "cvis.scenario",
     "load_scenario": "cvis.scenario",
     "VideoAP": "cvis.evaluation",
+    "load_runs": "cvis.notebook",
+    "predict": "cvis.notebook",
+    "run": "cvis.notebook",
 }
 __all__ = ["__version__", *_PUBLIC]
 
@@ -24,3 +27,8 @@ def __getattr__(name: str) -> object:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'cvis' has no attribute {name!r}")
     return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    """For completion at a prompt, which would not see what is not loaded yet."""
+    return sorted({*globals(), *__all__})

@@ -6,12 +6,18 @@ line prints its text as one line and exits with code 2; nobody sees a traceback 
 
 from __future__ import annotations
 
+import difflib
+import os
 import unicodedata
+from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 from typing import Any, Literal
 
 REORDERING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}  # bidirectional classes of Unicode
 LONGEST_NAME = 1000  # characters
+MOST_NEIGHBOURS = 10_000  # of a path that does not exist, among which the one that was meant is looked for
 
 
 class UserError(Exception):
@@ -48,6 +54,35 @@ class Problem:
     def error(self) -> UserError:
         """The exception to raise; its only argument is this problem, so that a caller can list it."""
         return UserError(self)
+
+
+def near(name: object, known: Collection[str]) -> str | None:
+    """The one of the known names that was probably meant, whatever its case; None if none is like it."""
+    by_case = {other.lower(): other for other in known}
+    close = difflib.get_close_matches(str(name)[:100].lower(), by_case, n=1)
+    return by_case[close[0]] if close else None
+
+
+def did_you_mean(name: object, known: Collection[str]) -> str:
+    """A remedy for a name that is none of the known ones.
+
+    >>> did_you_mean("schedul", ["schedule", "runtime"]), did_you_mean("x", ["schedule", "runtime"])
+    ("did you mean 'schedule'?", 'choose one of schedule, runtime')
+    >>> did_you_mean("mpa", ["mAP", "FR"])
+    "did you mean 'mAP'?"
+    """
+    close = near(name, known)
+    return f"did you mean {close!r}?" if close else f"choose one of {', '.join(known)}" if known else "there is none"
+
+
+def did_you_mean_path(path: Path, otherwise: str) -> str:
+    """A remedy for a path that does not exist: the neighbour that its first wrong part is like, or ``otherwise``."""
+    wrong = next((part for part in (*reversed(path.parents), path) if not part.exists()), path)
+    try:
+        close = near(wrong.name, list(islice(os.listdir(wrong.parent), MOST_NEIGHBOURS)))
+    except OSError:
+        close = None
+    return f"did you mean {str(wrong.parent / close / path.relative_to(wrong))!r}?" if close else otherwise
 
 
 def short(value: Any, limit: int = 60) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from cvis.errors import UserError
+from cvis.errors import UserError, did_you_mean, near
 
+__all__ = ["did_you_mean", "explain", "validate"]
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -27,16 +27,6 @@ def validate(model: type[Model], values: Mapping[str, Any], where: str = "") -> 
         return model.model_validate(dict(values))
     except ValidationError as error:
         raise UserError(f"{where}: {explain(error, model)}" if where else explain(error, model)) from error
-
-
-def did_you_mean(name: object, known: Collection[str]) -> str:
-    """A remedy for a name that is none of the known ones.
-
-    >>> did_you_mean("schedul", ["schedule", "runtime"]), did_you_mean("x", ["schedule", "runtime"])
-    ("did you mean 'schedule'?", 'choose one of schedule, runtime')
-    """
-    close = difflib.get_close_matches(str(name)[:100], known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(known)}" if known else "there is none"
 
 
 def explain(error: ValidationError, kind: Any, name: str = "") -> str:
@@ -58,8 +48,8 @@ def explain(error: ValidationError, kind: Any, name: str = "") -> str:
         return f"{field}: no such key; {did_you_mean(path[-1], fields)}"
     if first["type"] == "literal_error":
         expected = first["ctx"]["expected"]  # 'a', 'b' or 'c'
-        close = difflib.get_close_matches(str(value)[:100], re.findall(r"'([^']+)'", expected), n=1)
-        return f"{field}: not possible; {f'did you mean {close[0]!r}?' if close else f'choose {expected}'}"
+        close = near(value, re.findall(r"'([^']+)'", expected))
+        return f"{field}: not possible; {f'did you mean {close!r}?' if close else f'choose {expected}'}"
     if _is_model(fits):
         return f"{field}: not possible; it is a group of keys: {', '.join(fits.model_fields)}"
     if path and path[-1] in fields and (remedy := fields[path[-1]].description):

@@ -55,3 +55,9 @@ def write_run(
     (folder / "run.json").write_text("{}")
     (folder / "metrics.json").write_text(json.dumps(content))
     return folder
+
+
+def write_row(root: Path, learner: str, **fields: Any) -> None:
+    """Two seeds of a learner with the same numbers: a row that may be ranked."""
+    for seed in (0, 1):
+        write_run(root, learner, seed, **fields)

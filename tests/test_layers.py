@@ -12,17 +12,8 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "cvis"
 LAYERS = (
-    "data",
-    "scenario",
-    "segmenters",
-    "learners",
-    "evaluation",
-    "runs",
-    "engine",
-    "executors",
-    "testing",
-    "report",
-    "cli",
+    *("data", "scenario", "segmenters", "learners", "evaluation", "runs", "engine", "executors", "testing"),
+    *("report", "notebook", "cli"),
 )
 FOUNDATION = {"types", "errors", "files", "atomic", "discovery", "validation", "plugins", "blame"}
 MAX_LINES = 350
@@ -114,6 +105,7 @@ def test_light_layers_never_name_torch():
     [
         ("cvis.evaluation", "torch mmengine mmcv mmdet typer numba"),
         ("cvis.data.check, cvis.runs, cvis.report", "torch"),
+        ("cvis.notebook", "torch matplotlib pandas"),
     ],
 )
 def test_light_layers_load_nothing_heavy(modules, heavy):

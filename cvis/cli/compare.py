@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cvis.cli import names
 from cvis.cli.output import examples, status
 from cvis.cli.tables import FORMAT_HELP, AsJson, Out, Strict, choose_format, deliver, demand, finish, formats
 from cvis.evaluation.measures import COLUMNS, METRICS, STEP_METRICS
@@ -58,7 +59,11 @@ def compare(
     ] = False,
     published: Annotated[
         list[str] | None,
-        typer.Option(help="Also what papers printed for this stream, runs or not; may be repeated.", metavar="STREAM"),
+        typer.Option(
+            help="Also what papers printed for this stream, runs or not; may be repeated.",
+            autocompletion=names.scenarios,
+            metavar="STREAM",
+        ),
     ] = None,
     strict: Strict = False,
     as_json: AsJson = False,
@@ -66,6 +71,7 @@ def compare(
     """Compare finished runs: mean and deviation over seeds, x100, one table per stream and segmenter.
 
     Best is bold, second underlined, among rows with one protocol, by the means as printed: equal ones share a rank.
+    Rows of one seed, and zeros that several rows share, are not ranked.
     Upper bounds (joint) come last and unranked. Rows under another protocol stand apart, with the keys that differ.
     """
     from cvis.report import comparison, load_runs

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cvis.cli.output import Cell, emit_json, examples, show_table
-from cvis.errors import UserError
+from cvis.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from cvis.evaluation.explain import Explanation, Losses
@@ -91,8 +91,8 @@ def category_ids(text: str, names: Mapping[int, str]) -> list[int]:
     ids = {**{name: i for i, name in names.items()}, **{str(i): i for i in names}}
     items = [part.strip() for part in text.split(",")]
     if unknown := [item for item in items if item not in ids]:
-        known = ", ".join(f"{i} {name}" for i, name in names.items())
-        raise UserError(f"--classes: {unknown[0]!r}: not a category of the ground truth; choose of {known}")
+        what = f"--classes: {unknown[0]!r}: not a category of the ground truth"
+        raise UserError(f"{what}; {did_you_mean(unknown[0], list(names.values()))}")
     return [ids[item] for item in items]
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cvis.cli import names
 from cvis.cli.new import ListsByDefault, write_package
 from cvis.cli.output import Cell, broken, emit_json, examples, show_table
+from cvis.errors import UserError
 
 if TYPE_CHECKING:
     from cvis.learners.registry import LearnerInfo
@@ -24,7 +26,7 @@ app = typer.Typer(
 
 LIST = examples(
     "cvis learners",
-    "cvis learners crisp",
+    "cvis learners crisp --segmenter mask2former_tiny",
     "cvis learners my_method.py:MyMethod",
     "cvis learners list --json",
 )
@@ -34,7 +36,18 @@ NEW = examples("cvis learners new my_method", "cvis learners new my_method --out
 @app.command("list", epilog=LIST)
 def list_(
     name: Annotated[
-        str | None, typer.Argument(help="Only this one, with all its settings: a name, or path/to/file.py:Class.")
+        str | None,
+        typer.Argument(
+            help="Only this one, with all its settings: a name, or path/to/file.py:Class.",
+            autocompletion=names.or_files(names.learners, ".py"),
+        ),
+    ] = None,
+    segmenter: Annotated[
+        str | None,
+        typer.Option(
+            help="Also the values that it has with this segmenter, whose files may change defaults.",
+            autocompletion=names.or_files(names.segmenters, ".py"),
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -42,15 +55,23 @@ def list_(
 
     A plugin that does not load is listed with its reason. The word `list` can be left out.
     """
+    if segmenter is not None and name is None:
+        raise UserError(
+            f"--segmenter {segmenter}: without a learner; give its name too: cvis learners NAME --segmenter"
+        )
+    names.refuse_unknown("learner", name, names.learners)
+    names.refuse_unknown("segmenter", segmenter, names.segmenters)
     from cvis.learners import available
     from cvis.learners.registry import describe_learner
 
     found = available() if name is None else [describe_learner(name)]
+    values = _values(name, segmenter) if name and segmenter else {}
     if as_json:
-        emit_json(asdict(found[0]) if name else [asdict(info) for info in found])
+        with_values = {"segmenter": segmenter, "values": values} if segmenter else {}
+        emit_json({**asdict(found[0]), **with_values} if name else [asdict(info) for info in found])
         return
     if name is not None:
-        _show(found[0])
+        _show(found[0], segmenter, values)
         return
     rows: list[list[str | Cell]] = []
     for info in found:
@@ -76,7 +97,17 @@ def new(
     typer.echo(f"{folder}\npip install -e {folder}\npytest {folder}\ncvis run synthetic-20-4 --learner {name}")
 
 
-def _show(info: LearnerInfo) -> None:
+def _values(name: str, segmenter: str) -> dict[str, dict[str, Any]]:
+    """The settings of a learner with a segmenter, each with the file that says so."""
+    from cvis.engine.resolve import gather
+
+    values, sources = gather("synthetic-20-4", name, segmenter)  # of the stream nothing is asked
+    origin = {key.split(".")[1]: source for key, source in sources.items() if key.startswith("learner.")}
+    settings = {key: value for key, value in values["learner"].items() if key != "type"}
+    return {key: {"value": value, "from": origin.get(key, "default")} for key, value in settings.items()}
+
+
+def _show(info: LearnerInfo, segmenter: str | None, values: dict[str, dict[str, Any]]) -> None:
     from cvis.learners import find_learner
 
     package = f", {info.package} {info.version}" if info.version else ""  # a file has none
@@ -86,5 +117,10 @@ def _show(info: LearnerInfo) -> None:
     if info.parameters:
         rows: list[list[str | Cell]] = [[f"learner.{key}", default] for key, default in info.parameters.items()]
         typer.echo()
-        show_table(["--set", "default"], rows, left=2)
-        typer.echo("\nConfig files of learner, segmenter, schedule and preset may change a default: see --dry-run.")
+        if segmenter:
+            there = [[f"learner.{key}", repr(now["value"]), now["from"]] for key, now in values.items()]
+            show_table(["--set", "value", "from"], there, left=3)
+        else:
+            show_table(["--set", "default"], rows, left=2)
+            hint = f"cvis learners {info.name} --segmenter NAME"
+            typer.echo(f"\nFiles of a segmenter and its schedule may change a default: {hint}")

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import typer
 
+from cvis.errors import UserError
 from cvis.report.formats.terminal import aligned
 from cvis.report.value import Cell, Column, Table, numbers, words
 
-__all__ = ["Cell", "broken", "emit_json", "examples", "show", "show_table"]
+__all__ = ["Cell", "broken", "check_score", "emit_json", "examples", "show", "show_table"]
 
 STYLES = {1: "bold", 2: "underline"}
 """Rank -> style on a terminal."""
@@ -42,6 +46,16 @@ def status(work: str) -> Iterator[Callable[[str], None]]:
         yield lambda what: line.update(escape(what))
 
 
+def check_score(score: float) -> None:
+    """Refuse a ``--min-score`` that no prediction, or every one, could have.
+
+    Raises:
+        UserError: it is not between 0 and 1.
+    """
+    if not 0 <= score <= 1:
+        raise UserError(f"--min-score: {score:g}: is no score; give a number from 0 to 1")
+
+
 def emit_json(value: Any) -> None:
     """Print ``value`` as JSON: numbers unrounded, keys in their own order, NaN refused."""
     typer.echo(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False))
@@ -56,14 +70,28 @@ def show_table(headings: Sequence[str], rows: Iterable[Sequence[str | Cell]], le
 def show(table: Table, title: str = "") -> None:
     """Print a table: words flush left, numbers flush right.
 
-    On a terminal too narrow for it, the numbers continue in further tables below, each with the first columns of words.
+    On a terminal too narrow for it, the numbers continue in further tables below, each with the first columns of words;
+    so they do elsewhere, if the environment names a width.
     """
     if title:
-        typer.secho(title, bold=sys.stdout.isatty())
-    if sys.stdout.isatty():
+        typer.secho(fitted(title), bold=sys.stdout.isatty())
+    if has_width():
         _show_rich(table)
     else:
         typer.echo("\n".join(aligned(table)))
+
+
+def has_width() -> bool:
+    """Whether what is printed must fit: a terminal, or ``COLUMNS``."""
+    return sys.stdout.isatty() or "COLUMNS" in os.environ
+
+
+def fitted(text: str) -> str:
+    """Lines no longer than ``COLUMNS``; a terminal breaks them itself."""
+    if sys.stdout.isatty() or not has_width():
+        return text
+    width = shutil.get_terminal_size().columns
+    return "\n".join(textwrap.fill(line, width) for line in text.split("\n"))
 
 
 def _show_rich(table: Table) -> None:

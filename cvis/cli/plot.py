@@ -38,6 +38,12 @@ def _kinds() -> list[str]:
     return [*plots(), "all"]
 
 
+def _metrics() -> list[str]:
+    from cvis.report.plots.plot import plots
+
+    return sorted({metric for plot in plots().values() for metric in plot.metrics})
+
+
 def _formats() -> list[str]:
     from cvis.report.plots.output import FORMATS
 
@@ -55,7 +61,9 @@ def plot(
     ] = Path("plots"),
     metric: Annotated[
         list[str] | None,
-        typer.Option(help="Another metric for the kinds that have one in brackets; may be repeated."),
+        typer.Option(
+            help="Another metric for the kinds that have one in brackets; may be repeated.", autocompletion=_metrics
+        ),
     ] = None,
     format: Annotated[
         list[str] | None,

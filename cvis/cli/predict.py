@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cvis.cli.output import emit_json, examples, show_table
+from cvis.cli.output import check_score, emit_json, examples, show_table
 from cvis.errors import UserError
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def predict(
 
     The data set that the run was trained on is not needed.
     """
+    check_score(min_score)
     _check(out, visualize)
     from cvis.data.footage import footage
     from cvis.engine.predict import load_trained
@@ -117,13 +118,18 @@ def _show(
     for video, tracks in zip(videos, results, strict=True):
         sure = [c for c, score in zip(tracks.category_ids, tracks.scores, strict=True) if score >= min_score]
         counts = {trained.classes[c]: n for c, n in Counter(sure).most_common()}
-        rows.append({"id": video.id, "name": video.name, "frames": len(video), "tracks": len(sure), "classes": counts})
+        below = len(tracks.scores) - len(sure)
+        seen = {"id": video.id, "name": video.name, "frames": len(video), "tracks": len(sure), "below": below}
+        rows.append({**seen, "classes": counts})
     if as_json:
         emit_json({"schema": 1, "step": trained.step, "min_score": min_score, "out": str(out), "videos": rows})
         return
     cells = []
     for row in rows:
         classes = ", ".join(f"{n} {name}" for name, n in row["classes"].items())
-        cells.append([row["name"], classes or "-", *(str(row[key]) for key in ("id", "frames", "tracks"))])
-    show_table(["video", f"found (scores ≥ {min_score:g})", "id", "frames", "tracks"], cells, left=2)
+        cells.append([row["name"], classes or "-", *(str(row[key]) for key in ("id", "frames", "tracks", "below"))])
+    show_table(["video", f"found (scores ≥ {min_score:g})", "id", "frames", "tracks", "below"], cells, left=2)
+    if hidden := sum(row["below"] for row in rows):
+        best = max(score for tracks in results for score in tracks.scores if score < min_score)
+        typer.echo(f"\n{hidden} tracks lie below {min_score:g}, the best at {best:.2f}: --min-score shows them.")
     typer.echo(f"\n{out}, videos in {_listing(out)}")

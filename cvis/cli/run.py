@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cvis.cli import names
 from cvis.cli.output import examples
 from cvis.errors import UserError
 
@@ -23,14 +24,36 @@ EXAMPLES = examples(
 
 
 def run(
-    scenario: Annotated[str, typer.Argument(help="A stream of `cvis scenario list`, or a .toml file.")],
-    learner: Annotated[str, typer.Option(help="A learner of `cvis learners`, or path/to/file.py:Class.")],
+    scenario: Annotated[
+        str,
+        typer.Argument(
+            help="A stream of `cvis scenario list`, or a .toml file.",
+            autocompletion=names.or_files(names.scenarios, ".toml"),
+        ),
+    ],
+    learner: Annotated[
+        str,
+        typer.Option(
+            help="A learner of `cvis learners`, or path/to/file.py:Class.",
+            autocompletion=names.or_files(names.learners, ".py"),
+        ),
+    ],
     segmenter: Annotated[
-        str, typer.Option(help="A segmenter of `cvis segmenters`, or a .py file.")
+        str,
+        typer.Option(
+            help="A segmenter of `cvis segmenters`, or a .py file.",
+            autocompletion=names.or_files(names.segmenters, ".py"),
+        ),
     ] = "mask2former_tiny",
-    schedule: Annotated[str | None, typer.Option(help="A file of configs/schedules.")] = None,
+    schedule: Annotated[
+        str | None, typer.Option(help="A file of configs/schedules.", autocompletion=names.schedules)
+    ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="A file of configs/presets: settings that belong together, as crisp_paper.")
+        str | None,
+        typer.Option(
+            help="A file of configs/presets: settings that belong together, as crisp_paper.",
+            autocompletion=names.presets,
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Random seed. Default: 0.")] = None,
     seeds: Annotated[str | None, typer.Option(help="Several runs, one per seed: 0,1,2.")] = None,
@@ -39,7 +62,10 @@ def run(
     name: Annotated[
         str | None, typer.Option(help="What folder and tables call this run. Default: the learner's name[-preset].")
     ] = None,
-    init: Annotated[str | None, typer.Option(help="random, imagenet, coco, or a checkpoint.")] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(help="random, imagenet, coco, a checkpoint, or a run's folder: its last step, or RUN/step0."),
+    ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     workers: Annotated[
         int | None, typer.Option(help="Processes that load data. Default: as many as keep a GPU busy; on a CPU none.")
@@ -71,15 +97,28 @@ def run(
         int | None,
         typer.Option(min=0, metavar="STEP", help="End after this step; the same command without it goes on."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the configuration and stop.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Print the configuration, where its values come from, and the steps; and stop."),
+    ] = False,
 ) -> None:
     """Run a learner through a stream of classes: train, evaluate and store every step.
 
     The same command again resumes: from the last finished step, and inside a step from the last checkpoint,
     to the same numbers as an uninterrupted run. Ctrl-C and SIGTERM make such a checkpoint and stop.
     """
-    from cvis.engine.config import dump
-    from cvis.engine.resolve import resolve
+    chosen = seeds_of(seed, seeds)
+    if chosen != [None] and any(setting.startswith("runtime.seed=") for setting in settings):
+        raise UserError("--set runtime.seed: given beside --seed or --seeds; keep one")
+    names.refuse_unknown("scenario", scenario, names.scenarios)
+    names.refuse_unknown("learner", learner, names.learners)
+    names.refuse_unknown("segmenter", segmenter, names.segmenters)
+    names.refuse_unknown("schedule", schedule, names.schedules)
+    names.refuse_unknown("preset", preset, names.presets)
+    from cvis.scenario.spec import find_scenario
+
+    find_scenario(scenario)
+    from cvis.engine.resolve import gather, resolve
 
     options = {
         "runtime.data": data and str(data),
@@ -92,19 +131,16 @@ def run(
         "runtime.deterministic": deterministic or None,
         "runtime.loggers": loggers_of(loggers),
     }
-    chosen = seeds_of(seed, seeds)
-    if chosen != [None] and any(setting.startswith("runtime.seed=") for setting in settings):
-        raise UserError("--set runtime.seed: given beside --seed or --seeds; keep one")
-    configs = [
-        resolve(scenario, learner, segmenter, schedule, [*given, *settings], name, preset)
-        for given in (overrides_of({**options, "runtime.seed": k}) for k in chosen)
-    ]
+    parts = scenario, learner, segmenter, schedule
+    overrides = [[*overrides_of({**options, "runtime.seed": k}), *settings] for k in chosen]
+    configs = [resolve(*parts, given, name, preset) for given in overrides]
     if dry_run:
+        from cvis.cli.dry_run import show
         from cvis.learners.registry import check_pair
         from cvis.segmenters import SEGMENTERS
 
         check_pair(configs[0].learner["type"], SEGMENTERS.find(str(configs[0].segmenter.get("type"))))
-        typer.echo(dump(configs[0]), nl=False)
+        show(configs[0], gather(*parts, overrides[0], name, preset)[1])
         return
     log_to_stderr()
     from cvis.engine.run import run as run_stream

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cvis.cli import names
 from cvis.cli.output import Cell, broken, emit_json, examples, show_table
 from cvis.errors import UserError
 
@@ -52,7 +53,13 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
 
 @app.command("show", epilog=SHOW)
 def show(
-    scenario: Annotated[str, typer.Argument(help="A stream of `cvis scenario list`, or a .toml file.")],
+    scenario: Annotated[
+        str,
+        typer.Argument(
+            help="A stream of `cvis scenario list`, or a .toml file.",
+            autocompletion=names.or_files(names.scenarios, ".toml"),
+        ),
+    ],
     data: Annotated[Path | None, typer.Option(help="Folder of the data set. Default: $CVIS_DATA/<data set>.")] = None,
     visibility: Annotated[str | None, typer.Option(help="overlap, disjoint or sequential.")] = None,
     split: Annotated[str | None, typer.Option(help="holdout, official-valid, test-file, frames or same.")] = None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from functools import partial
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast
 
 import typer
 
+from cvis.cli import names
 from cvis.cli.explain import category_ids
-from cvis.cli.output import emit_json, examples, show_table
+from cvis.cli.output import check_score, emit_json, examples, show_table
 from cvis.errors import UserError
 
 if TYPE_CHECKING:
@@ -60,7 +60,11 @@ def score(
     ann: Annotated[Path, typer.Option(help="Ground truth: an annotation file in YouTube-VIS format.")],
     pred: Annotated[Path, typer.Option(help="Predictions: a YouTube-VIS results file, .json or .json.gz.")],
     scenario: Annotated[
-        str | None, typer.Option(help="Also the numbers of this stream's groups of classes: a name or a .toml file.")
+        str | None,
+        typer.Option(
+            help="Also the numbers of this stream's groups of classes: a name or a .toml file.",
+            autocompletion=names.or_files(names.scenarios, ".toml"),
+        ),
     ] = None,
     classes: Annotated[
         str | None, typer.Option(help="Only these classes: ids or names, comma separated. Default: all.")
@@ -85,8 +89,7 @@ def score(
         raise UserError("--classes: not together with --scenario, which names the classes; use one of the two")
     if videos not in VIDEOS:
         raise UserError(f"--videos: {videos!r}: no such choice; use one of {', '.join(VIDEOS)}")
-    if not math.isfinite(min_score):
-        raise UserError(f"--min-score: {min_score}: not a finite number; scores usually lie between 0 and 1")
+    check_score(min_score)
     ground_truth = read_ytvis(ann, None)
     names = {category.id: category.name for category in ground_truth.categories}
     wanted = None if classes is None else category_ids(classes, names)

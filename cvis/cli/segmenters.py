@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cvis.cli import names
 from cvis.cli.new import ListsByDefault, write_package
 from cvis.cli.output import Cell, broken, emit_json, examples, show_table
 from cvis.errors import UserError
@@ -33,7 +34,11 @@ NEW = examples("cvis segmenters new my_model", "cvis segmenters new my_model --o
 @app.command("list", epilog=LIST)
 def list_(
     name: Annotated[
-        str | None, typer.Argument(help="Only this one, with all its settings: a name, or path/to/file.py:Class.")
+        str | None,
+        typer.Argument(
+            help="Only this one, with all its settings: a name, or path/to/file.py:Class.",
+            autocompletion=names.or_files(names.segmenters, ".py"),
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -50,13 +55,11 @@ def list_(
     if as_json:
         emit_json(listed)
         return
-    rows: list[list[str | Cell]] = []
-    for each in listed:
-        parameters = ", ".join(f"{key}={value}" for key, value in each["parameters"].items())
-        says: str | Cell = broken(each["error"]) if each["error"] else each["doc"]
-        package, offers = f"{each['package']} {each['version']}", ", ".join(each["capabilities"])
-        rows.append([each["name"], each["type"] or "-", package, offers, says, parameters])
-    show_table(["segmenter", "type", "package", "offers", "", "parameters"], rows, left=6)
+    rows: list[list[str | Cell]] = [
+        [each["name"], f"{each['package']} {each['version']}", broken(each["error"]) if each["error"] else each["says"]]
+        for each in listed
+    ]
+    show_table(["segmenter", "package", ""], rows, left=3)
     typer.echo("\n`cvis segmenters NAME` says all of one: what it is, what it offers, and what can be set.")
 
 
@@ -82,7 +85,7 @@ def _all() -> list[dict[str, Any]]:
     configured = [_described(name, path) for name, path in _files().items()]
     types = {segmenter["type"] for segmenter in configured}
     others = [_described(name) for name in SEGMENTERS.names() if name not in types]
-    empty: dict[str, Any] = {"type": None, "doc": "", "capabilities": [], "parameters": {}}
+    empty: dict[str, Any] = {"type": None, "doc": "", "says": "", "capabilities": [], "parameters": {}}
     return [*configured, *others, *({**empty, **asdict(origin)} for origin in SEGMENTERS.broken())]
 
 
@@ -129,14 +132,21 @@ def _described(name: str, path: Path | None = None) -> dict[str, Any]:
 
     origin = SEGMENTERS.origin(name)
     described: dict[str, Any] = {"name": name, "package": origin.package, "version": origin.version, "type": None}
-    described.update(doc="", capabilities=[], parameters={}, error=None)
+    described.update(doc="", says="", capabilities=[], parameters={}, error=None)
     try:
         settings = dict(Config.fromfile(str(path)).to_dict()["segmenter"]) if path else {"type": name}
         kind = SEGMENTERS.find(settings["type"])
         described.update(type=settings.pop("type"), doc=first_line(kind), capabilities=abilities_of(kind))
+        described["says"] = (_first_comment(path) if path else "") or described["doc"]
         signature = inspect.signature(kind).parameters.values()
         defaults = {p.name: p.default for p in signature if p.default is not inspect.Parameter.empty}
         described["parameters"] = json.loads(json.dumps({**defaults, **settings}, default=str))  # in JSON's own types
     except Exception as error:  # one broken file must not hide the others
         described["error"] = f"{type(error).__name__}: {error}"
     return described
+
+
+def _first_comment(path: Path) -> str:
+    """What a configuration file says of itself: several share a type, and with it a docstring."""
+    first = path.read_text(encoding="utf-8").split("\n", 1)[0]
+    return first.removeprefix("#").strip() if first.startswith("#") else ""

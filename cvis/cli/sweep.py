@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cvis.cli import names
 from cvis.cli.output import emit_json, examples, show
 from cvis.cli.run import log_to_stderr, overrides_of, seeds_of, typed
 from cvis.errors import UserError
@@ -26,11 +27,26 @@ EXAMPLES = examples(
 
 
 def sweep(
-    name: Annotated[str, typer.Argument(help="A file of configs/sweeps, or a .toml file.", metavar="NAME|FILE")],
-    scenario: Annotated[str | None, typer.Option(help="Another stream than the file's.")] = None,
-    segmenter: Annotated[str | None, typer.Option(help="A segmenter. Default: mask2former_tiny.")] = None,
-    schedule: Annotated[str | None, typer.Option(help="A file of configs/schedules.")] = None,
-    preset: Annotated[str | None, typer.Option(help="A file of configs/presets, under all rows.")] = None,
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A file of configs/sweeps, or a .toml file.",
+            autocompletion=names.or_files(names.sweeps, ".toml"),
+            metavar="NAME|FILE",
+        ),
+    ],
+    scenario: Annotated[
+        str | None, typer.Option(help="Another stream than the file's.", autocompletion=names.scenarios)
+    ] = None,
+    segmenter: Annotated[
+        str | None, typer.Option(help="A segmenter. Default: mask2former_tiny.", autocompletion=names.segmenters)
+    ] = None,
+    schedule: Annotated[
+        str | None, typer.Option(help="A file of configs/schedules.", autocompletion=names.schedules)
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="A file of configs/presets, under all rows.", autocompletion=names.presets)
+    ] = None,
     seeds: Annotated[str, typer.Option(help="Every row is run once per seed: 0,1,2.")] = "0",
     data: Annotated[Path | None, typer.Option(help="Folder of the data set. Default: $CVIS_DATA/<data set>.")] = None,
     runs: Annotated[Path | None, typer.Option(help="Folder of the results. Default: runs.")] = None,
@@ -71,6 +87,7 @@ def sweep(
     Every run is one of `cvis run`: the same command again skips what is done and continues what was interrupted,
     and `cvis compare` shows the rows too.
     """
+    names.refuse_unknown("sweep", name, names.sweeps)
     from cvis.engine.sweep import plan, read_sweep, refuse_unbuildable
     from cvis.runs.paths import RunFolder
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cvis.cli.output import show
-from cvis.errors import UserError, printable
+from cvis.cli.output import fitted, has_width, show
+from cvis.errors import UserError, did_you_mean, printable
 from cvis.report.formats import FORMATS, SUFFIXES, render
 from cvis.report.value import Document, all_notes
 
@@ -36,7 +35,7 @@ def choose_format(asked: str | None, out: Path | None, as_json: bool) -> str:
     if out is not None and out.is_dir():
         raise UserError(f"--out {out}: is a folder; give the name of a file")
     if asked is not None and asked not in FORMATS:
-        raise UserError(f"--format {asked}: no such format; choose of {', '.join(FORMATS)}")
+        raise UserError(f"--format {asked}: no such format; {did_you_mean(asked, FORMATS)}")
     if as_json and asked not in (None, "json"):
         raise UserError(f"--format {asked}: --json asks for another one; give one of the two")
     if as_json or asked:
@@ -50,7 +49,7 @@ def deliver(document: Document, format: str, out: Path | None) -> None:
         from cvis.atomic import write_text
 
         write_text(out, render(document, format))
-    elif format == "terminal" and sys.stdout.isatty():
+    elif format == "terminal" and has_width():
         _show(document)
     else:
         typer.echo(render(document, format), nl=False)
@@ -61,9 +60,9 @@ def _show(document: Document) -> None:
     for section in sections:
         for table in section.tables:
             show(table, "\n".join(filter(None, [section.title, table.title])))
-            typer.echo("".join(f"{note}\n" for note in table.notes))
+            typer.echo("".join(f"{fitted(note)}\n" for note in table.notes))
     for note in all_notes(sections):
-        typer.echo(note)
+        typer.echo(fitted(note))
 
 
 def demand(store: Store, found: bool, runs: Sequence[Path]) -> None:
@@ -84,7 +83,11 @@ def finish(store: Store, strict: bool) -> None:
     Raises:
         UserError: with ``strict``, if there is one.
     """
-    for what, items in (("left out", store.left_out), ("set apart", store.set_apart)):
+    for what, items in (
+        ("left out", store.left_out),
+        ("set apart", store.set_apart),
+        ("no record", store.unrecorded),
+    ):
         for item in items:
             typer.echo(printable(f"{what}: {item}"), err=True)
     for what, items in (("left out", store.left_out), ("set apart", store.set_apart)):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cvis.cli.output import emit_json, examples, show_table
+from cvis.cli.output import check_score, emit_json, examples, show_table
 from cvis.errors import UserError
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def visualize(
     from cvis.report.pictures.files import check_format, write_panels
     from cvis.report.pictures.recorded import open_recorded
 
+    check_score(min_score)
     if video is None and not listing:
         raise UserError("--video: missing: give the id or name of a test video; --list shows them")
     if video is not None and Path(video).exists() and not video.isdecimal():

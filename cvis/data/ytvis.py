@@ -14,7 +14,7 @@ from typing import Any
 from cvis.data import cache as index
 from cvis.data.schema import parse
 from cvis.data.videoset import VideoSet
-from cvis.errors import Problem
+from cvis.errors import Problem, did_you_mean_path
 from cvis.files import read_bounded
 
 LARGEST = 1 << 32
@@ -55,7 +55,8 @@ def read_bytes(file: Path) -> bytes:
         return read_bounded(file, LARGEST)
     except OSError as error:
         what = f"the annotation file cannot be read: {error.strerror}"
-        raise Problem(str(file), "", "", what, "check the path, or unpack the data set there").error() from error
+        remedy = did_you_mean_path(file, "check the path, or unpack the data set there")
+        raise Problem(str(file), "", "", what, remedy).error() from error
 
 
 def decode(data: bytes, file: Path) -> Any:

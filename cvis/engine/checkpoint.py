@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pickle
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,10 @@ def load(path: Path, **kinds: type | tuple[type, ...]) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such checkpoint; {remedy}") from error
-    except Exception as error:  # a damaged pickle can end in any of Python's errors
+    except pickle.UnpicklingError as error:  # torch's own words tell how to load it all the same: do not repeat them
+        what = "it is damaged, or holds more than tensors and plain values"
+        raise UserError(f"{path}: is not a readable checkpoint ({what}); {remedy}") from error
+    except Exception as error:  # a damaged file can end in any of Python's errors
         raise UserError(f"{path}: is not a readable checkpoint ({_first_line(error)}); {remedy}") from error
     for key, kind in kinds.items():
         if not isinstance(content, dict) or not isinstance(content.get(key), kind):

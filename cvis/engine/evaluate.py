@@ -10,7 +10,7 @@ import torch
 from mmengine.dist import all_gather_object, get_dist_info
 
 from cvis.engine import stop
-from cvis.engine.progress import progress
+from cvis.engine.progress import Work, progress
 from cvis.errors import Stopped, UserError
 from cvis.learners import Learner
 from cvis.types import Tracks, Video
@@ -20,7 +20,7 @@ OUT_OF_MEMORY = re.compile("out of memory|can't allocate memory", re.IGNORECASE)
 """What torch says on a GPU, and on a CPU."""
 
 
-def predict_videos(learner: Learner, videos: Iterable[Video], label: str, amp: bool) -> list[Tracks]:
+def predict_videos(learner: Learner, videos: Iterable[Video], label: str | Work, amp: bool) -> list[Tracks]:
     """The tracks of every video, in the order of the videos; each rank predicts its share.
 
     Args:
@@ -45,7 +45,8 @@ def predict_videos(learner: Learner, videos: Iterable[Video], label: str, amp: b
             predictions.append(_predict(learner, video))
             update("")
     if stopping := stop.asked():  # before the tracks are put together: some are missing
-        raise Stopped(stopping, f"{label}: stopped; the training before it is saved")
+        name = label.name if isinstance(label, Work) else label
+        raise Stopped(stopping, f"{name}: stopped; the training before it is saved")
     by_id = {tracks.video_id: tracks for part in all_gather_object(predictions) for tracks in part}
     return [by_id[video.id] for video in videos]
 

@@ -55,6 +55,26 @@ def resolve(
     Raises:
         UserError: a file, key or value that does not exist or does not fit.
     """
+    values, _ = gather(scenario, learner, segmenter, schedule, overrides, name, preset)
+    settings = {key: value for key, value in values["learner"].items() if key != "type"}
+    _refuse_unknown(settings, _defaults(learner), "learner")
+    return validate(Config, {**values, "learner": {**check_settings(find_learner(learner), settings), "type": learner}})
+
+
+def gather(
+    scenario: str,
+    learner: str,
+    segmenter: str = "mask2former_tiny",
+    schedule: str | None = None,
+    overrides: Iterable[str] = (),
+    name: str | None = None,
+    preset: str | None = None,
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The values of :func:`resolve` before the learner's settings are checked, and where each comes from.
+
+    Returns:
+        The values, and dotted key -> its source, of those that are not the default: ``segmenter mask2former_tiny``.
+    """
     schedule = schedule or _default_schedule(scenario, segmenter)
     known = _defaults(learner)
     given = {key: value for key, value in known.items() if value is not REQUIRED}
@@ -66,19 +86,34 @@ def resolve(
         run=name or "-".join(short_name(part) for part in (learner, preset) if part),
     )
     config = validate(Config, dict(scenario=scenario, learner={**given, "type": learner}, segmenter={}, names=names))
+    sources: dict[str, str] = {}
     chosen = {"learners": learner, "segmenters": segmenter, "schedules": schedule, "presets": preset}
     for kind, part in chosen.items():
         if part is not None and (file := _find(kind, part)) is not None:
             content = _read(kind, file, learner)
             config = validate(Config, _laid_over(config.model_dump(), content), str(file))
+            sources.update(dict.fromkeys(flat(content), f"{kind[:-1]} {short_name(part)}"))
         elif kind == "segmenters":
             config = validate(Config, {**config.model_dump(), "segmenter": {"type": part}})
     values = config.model_dump()
     for override in overrides:
         values = _override(values, override)
-    settings = {key: value for key, value in values["learner"].items() if key != "type"}
-    _refuse_unknown(settings, known, "learner")
-    return validate(Config, {**values, "learner": {**check_settings(find_learner(learner), settings), "type": learner}})
+        key, _, raw = override.partition("=")
+        sources.update(dict.fromkeys(flat({key: parse_value(raw)}), "command line"))
+    return values, sources
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested groups as dotted keys; an empty group is a value.
+
+    >>> flat({"a": {"b": 1, "c": {}}, "d": 2})
+    {'a.b': 1, 'a.c': {}, 'd': 2}
+    """
+    parts: dict[str, Any] = {}
+    for key, value in values.items():
+        nested = isinstance(value, dict) and value
+        parts.update(flat(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value})
+    return parts
 
 
 def parse_value(text: str) -> Any:

@@ -31,12 +31,15 @@ from cvis.engine.environment import (
     use_amp,
 )
 from cvis.engine.evaluate import predict_videos
+from cvis.engine.initial import describe_init, init_identity, load_initial
 from cvis.engine.launch import join_processes
-from cvis.engine.store import StepZero, init_identity, recipe
+from cvis.engine.progress import Work
+from cvis.engine.store import StepZero, recipe
 from cvis.engine.summary import keep_queries, summary
 from cvis.engine.tasks import begin_task, end_task
 from cvis.engine.trackers import build_visualizer
 from cvis.engine.train import clip_sampling, train_step
+from cvis.engine.whole import Whole, header, whole
 from cvis.errors import UserError
 from cvis.evaluation import VideoAP, final_metrics, step_metrics, write_results
 from cvis.learners import Learner, build_learner, find_learner
@@ -47,7 +50,7 @@ from cvis.runs.open import scenario_of
 from cvis.runs.paths import SCHEMA, StepFolder
 from cvis.runs.record import finished_steps
 from cvis.scenario import Scenario, Task
-from cvis.segmenters import SEGMENTERS, InitReport, build_segmenter, load_init
+from cvis.segmenters import SEGMENTERS, build_segmenter
 
 logger = logging.getLogger("cvis")
 INSIDE_STEP: dict[str, type | tuple[type, ...]] = {
@@ -70,6 +73,7 @@ class Run:
     amp: bool  # compute in bf16
     writer: RunWriter
     visualizer: Visualizer
+    whole: Whole
     saved: dict[str, Any]  # learner state as the finished steps left it on disk
 
     @property
@@ -137,10 +141,11 @@ def _run(
     if len(steps) > last and stop_after is not None:
         logger.info("%s: step %d is done", folder, last)
         return folder
+    logger.info(header(config, scenario, folder, device, amp))
     this = _rebuild(config, scenario, stream, device, amp, writer, steps)
     with closing(this.visualizer):  # a tracker left open would take in the next run of this process
         for task in stream[len(steps) : last + 1]:
-            steps.append(_do_step(this, task))
+            steps.append(_do_step(this, task, steps))
     if last < len(stream) - 1:
         logger.info("stopped after step %d of %d, as asked", last, len(stream) - 1)
         return folder
@@ -167,11 +172,12 @@ def _rebuild(
     seed = config.runtime.seed
     seed_everything(derive_seed(seed, "init"))
     segmenter = build_segmenter(config.segmenter)
-    init_report = load_init(segmenter, config.protocol.init)
+    init_report = load_initial(segmenter, config.protocol.init)
     learner = build_learner(config.learner, segmenter).to(device)
     learner.sampling = clip_sampling(config)
     visualizer = build_visualizer(config.runtime.loggers, writer.folder.path)
-    this = Run(config, scenario, stream, learner, device, amp, writer, visualizer, saved={})
+    parts = whole(config, scenario, stream)
+    this = Run(config, scenario, stream, learner, device, amp, writer, visualizer, parts, saved={})
     for task in stream[: len(steps)]:
         begin_task(learner, task, config, device)
     if steps:
@@ -182,24 +188,25 @@ def _rebuild(
     _announce_text_encoder(this)
     writer.update(
         environment=describe_environment(device),
-        init=_describe_init(init_report),
+        init=describe_init(init_report),
         text_encoder=this.text_encoder,
         classes_without_test=list(scenario.classes_without_test),
     )
     return this
 
 
-def _do_step(this: Run, task: Task) -> dict[str, Any]:
-    """Learn one task, predict every test video, score, save."""
+def _do_step(this: Run, task: Task, finished: list[dict[str, Any]]) -> dict[str, Any]:
+    """Learn one task, after the ``finished`` ones, predict every test video, score, save."""
     folder = this.writer.begin_step(task.index)
     if this.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(this.device)
     begin_task(this.learner, task, this.config, this.device)
-    train_s, skipped = _learn(this, task, folder)
+    train_s, skipped = _learn(this, task, folder, this.whole.training(task.index, finished))
     end_task(this.learner, task, this.config)
 
     begun = time.monotonic()
-    tracks = predict_videos(this.learner, this.scenario.test.videos, f"step {task.index} test", this.amp)
+    work = this.whole.testing(task.index, train_s)
+    tracks = predict_videos(this.learner, this.scenario.test.videos, work, this.amp)
     scores = VideoAP(this.scenario.test, this.scenario.classes)
     for predicted in tracks:
         scores.add(predicted)
@@ -244,7 +251,7 @@ def _do_step(this: Run, task: Task) -> dict[str, Any]:
     return metrics
 
 
-def _learn(this: Run, task: Task, folder: StepFolder) -> tuple[float, int]:
+def _learn(this: Run, task: Task, folder: StepFolder, work: Work) -> tuple[float, int]:
     """Train, or take the shared step-0 model, or continue from the last checkpoint.
 
     Returns:
@@ -259,7 +266,7 @@ def _learn(this: Run, task: Task, folder: StepFolder) -> tuple[float, int]:
     if stored is not None:
         checkpoint.load_state(this.learner.segmenter, stored["state"], zero.file)
         this.writer.update(step0={"key": zero.key, "reused": True})
-        logger.info("step 0: shared model %s", zero.key)
+        logger.info("step 0: not trained again: model %s, which all learners of this recipe share", zero.key)
         return stored["train_s"], 0
     trainee = FineTune(this.learner.segmenter) if shares_step0 else this.learner
     last = checkpoint.load(folder.checkpoint, **INSIDE_STEP) if folder.checkpoint.is_file() else None
@@ -268,7 +275,7 @@ def _learn(this: Run, task: Task, folder: StepFolder) -> tuple[float, int]:
         logger.info("step %d: resuming at iteration %d", task.index, last["iteration"])
     phase = this.config.schedule.phase(task.is_base, this.stream.is_merged, len(this.scenario))
     begun = time.monotonic()
-    place = (folder.checkpoint, this.visualizer, last)
+    place = (folder.checkpoint, this.visualizer, last, work)
     skipped = train_step(trainee, task, phase, this.config, this.device, this.amp, *place)
     train_s = time.monotonic() - begun + (last["train_s"] if last else 0.0)
     if shares_step0:
@@ -276,12 +283,6 @@ def _learn(this: Run, task: Task, folder: StepFolder) -> tuple[float, int]:
             zero.save(this.learner.segmenter, train_s)
         this.writer.update(step0={"key": zero.key, "reused": False})
     return train_s, skipped
-
-
-def _describe_init(report: InitReport) -> dict[str, Any]:
-    """Where the weights came from: random ones are never to be taken for pre-trained ones."""
-    counts = {"matched": len(report.matched), "missing": len(report.missing), "unexpected": len(report.unexpected)}
-    return {"source": report.source, "sha256": report.sha256, **counts}
 
 
 def _announce_text_encoder(this: Run) -> None:

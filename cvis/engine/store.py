@@ -18,6 +18,7 @@ from mmengine.dist import get_world_size
 from cvis.atomic import write_text
 from cvis.engine import checkpoint
 from cvis.engine.config import Config
+from cvis.engine.initial import init_identity
 from cvis.scenario import Task
 
 RECIPE_VERSION = 3
@@ -70,9 +71,3 @@ def recipe(config: Config, task: Task, device: torch.device, amp: bool) -> dict[
         "amp": amp,
         "processes": get_world_size(),
     }
-
-
-def init_identity(init: str) -> str:
-    """Its name, or the checksum of its file."""
-    path = Path(init).expanduser()
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else init

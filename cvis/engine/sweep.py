@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cvis.engine.config import Config, Runtime
 from cvis.engine.resolve import resolve
-from cvis.errors import UserError
+from cvis.errors import UserError, did_you_mean
 from cvis.files import read_toml, shipped
 from cvis.learners import build_learner, find_learner
 from cvis.learners.settings import parameters_of
@@ -60,8 +60,8 @@ def read_sweep(name_or_path: str) -> Sweep:
     folder = shipped("configs") / "sweeps"
     path = Path(name_or_path).expanduser() if name_or_path.endswith(".toml") else folder / f"{name_or_path}.toml"
     if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in folder.glob("*.toml")))
-        raise UserError(f"sweep: {name_or_path!r} does not exist; choose one of {known}, or a .toml file")
+        hint = did_you_mean(name_or_path, sorted(p.stem for p in folder.glob("*.toml")))
+        raise UserError(f"sweep: {name_or_path!r} does not exist; {hint} (or give a .toml file)")
     sweep = validate(Sweep, {"name": path.stem, **read_toml(path)}, str(path))
     names = [row.name for row in sweep.rows]
     for name in names:

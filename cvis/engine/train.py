@@ -32,7 +32,7 @@ from cvis.engine.environment import (
 from cvis.engine.launch import distribute
 from cvis.engine.losses import total_loss
 from cvis.engine.optim import build_optimizer, build_schedulers
-from cvis.engine.progress import progress
+from cvis.engine.progress import Work, progress
 from cvis.engine.tasks import check_entries, entries
 from cvis.errors import Stopped, UserError
 from cvis.learners import Learner
@@ -53,6 +53,7 @@ def train_step(
     last: Path,
     visualizer: Visualizer,
     resume_from: dict[str, Any] | None = None,
+    work: Work | None = None,
 ) -> int:
     """Train ``learner`` on ``task`` for ``phase.iterations`` iterations, or for what is left of them.
 
@@ -60,6 +61,7 @@ def train_step(
         amp: compute in bf16.
         last: file of the checkpoint inside the step.
         resume_from: its content, already loaded into the learner.
+        work: what the progress display calls this training, and what follows it.
 
     Returns:
         How many clips, in all processes, were replaced because a frame could not be read (``on_bad_frame=skip``).
@@ -93,7 +95,7 @@ def train_step(
     if resume_from:
         _restore(resume_from, optimizer, schedulers, device, last)
 
-    with progress(f"step {task.index} train", iterations, start) as update, _plain_loader_errors():
+    with progress(work or f"step {task.index} train", iterations, start) as update, _plain_loader_errors():
         for iteration, clip in enumerate(clips, start):
             where = f"step {task.index}, iteration {iteration}"
             skipped += _told_skipped(clip, where)

@@ -21,7 +21,7 @@ from typing import IO, Any, cast
 
 from cvis.atomic import atomic_path
 from cvis.data.videoset import VideoSet
-from cvis.errors import UserError
+from cvis.errors import UserError, did_you_mean_path
 from cvis.evaluation.json_stream import NotAnArrayError, TooLongError, array_batches
 from cvis.evaluation.overlap import decode_predicted
 from cvis.types import RLE, Tracks
@@ -179,7 +179,8 @@ def batches(path: Path) -> Iterator[list]:
         raise UserError(f"{path}: damaged or truncated gzip file: {error}; write or copy it again") from error
     except OSError as error:
         reason = error.strerror or str(error)
-        raise UserError(f"{path}: cannot be read: {reason}; check the path of the predictions") from error
+        remedy = did_you_mean_path(path, "check the path of the predictions")
+        raise UserError(f"{path}: cannot be read: {reason}; {remedy}") from error
     except NotAnArrayError as error:
         raise UserError(f"{path}: top level: {error}: not a results file; {_FORMAT}") from None
     except TooLongError as error:

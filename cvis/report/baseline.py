@@ -11,7 +11,7 @@ from dataclasses import replace
 from math import sqrt
 from statistics import fmean, stdev
 
-from cvis.errors import UserError
+from cvis.errors import UserError, did_you_mean
 from cvis.report.rows import Block, Group, PairedDifference, Row
 
 LEVEL = 0.95
@@ -30,8 +30,7 @@ def with_baseline(groups: Sequence[Group], name: str) -> list[Group]:
         ours = {
             row.learner for group in groups for block in group.blocks if block.source == "ours" for row in block.rows
         }
-        known = ", ".join(sorted(ours)) or "none: no runs"
-        raise UserError(f"--baseline {name}: no row is called that; choose of {known}")
+        raise UserError(f"--baseline {name}: no row is called that; {did_you_mean(name, sorted(ours))}")
     return against
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cvis.errors import UserError
+from cvis.errors import UserError, did_you_mean
 from cvis.evaluation.continual import classwise_forgetting
 from cvis.evaluation.measures import CLASS_METRICS
 from cvis.runs.result import RunResult
@@ -87,7 +87,7 @@ def class_by_step(runs: Runs, metric: str = "AP") -> ClassByStep:
         UserError: an unknown metric, a damaged file, or seeds whose classes differ.
     """
     if metric not in CLASS_METRICS:
-        raise UserError(f"--metric {metric}: no metric of a single class; choose of {', '.join(CLASS_METRICS)}")
+        raise UserError(f"--metric {metric}: no metric of a single class; {did_you_mean(metric, CLASS_METRICS)}")
     seeds = _same_stream(runs)
     learned, steps = seeds[0].learned_at, range(len(seeds[0].steps))
     values = np.mean([_matrix(run, metric) for run in seeds], axis=0)  # nan in one seed: nan

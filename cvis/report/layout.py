@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LEGEND = (
     "Mean ± sample standard deviation over seeds, x100. Best in bold, second underlined, by the means as printed: "
-    "equal ones share a rank."
+    "equal ones share a rank. Not ranked: rows of one seed, and zeros that several rows share."
 )
 RANDOM_NOTE = (
     "[random text encoder]: class names went through a text model with random weights, not through CLIP's; "

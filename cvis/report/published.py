@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from cvis.errors import UserError
+from cvis.errors import UserError, did_you_mean
 from cvis.evaluation.measures import COLUMNS, MEASURES, METRICS, STEP_METRICS
 from cvis.files import shipped
 from cvis.report.rows import Block, Group, Row, Statistic
@@ -111,7 +111,8 @@ def with_published(
     asked = list(dict.fromkeys(scenarios))
     known = {table.scenario for table in tables}
     if unknown := [name for name in asked if name not in known]:
-        raise UserError(f"--published {unknown[0]}: has no published numbers; choose of {', '.join(sorted(known))}")
+        hint = did_you_mean(unknown[0], sorted(known))
+        raise UserError(f"--published {unknown[0]}: has no published numbers; {hint}")
     joined = list(groups)
     for scenario in sorted({*(group.scenario for group in groups), *asked}):
         of_stream = [table for table in tables if table.scenario == scenario]

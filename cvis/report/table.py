@@ -12,7 +12,7 @@ from dataclasses import replace
 from statistics import fmean, stdev
 from typing import Any, TypeVar
 
-from cvis.errors import UserError
+from cvis.errors import UserError, did_you_mean
 from cvis.evaluation.measures import COLUMNS, MEASURES, METRICS, STEP_METRICS
 from cvis.report.rows import Block, Group, Row, Statistic, printed
 from cvis.runs.protocol import differences, signature
@@ -64,7 +64,8 @@ def ranked(rows: Sequence[Row], better: Mapping[str, str]) -> tuple[Row, ...]:
     """The rows with the ranks of their cells: 1 the best mean of a column, 2 the second, 0 all others.
 
     Means that print alike share a rank, and the next other one is the second: a difference that no reader can see
-    decides nothing. An upper bound has no rank, nor has a number without another to compare it with.
+    decides nothing. No rank have an upper bound, a number without another to compare it with, a number of ours of one
+    seed, which may be chance, and zeros that several rows share: nothing kept, or nothing to lose.
 
     Args:
         better: column -> ``higher`` or ``lower``.
@@ -75,17 +76,19 @@ def ranked(rows: Sequence[Row], better: Mapping[str, str]) -> tuple[Row, ...]:
             i: float(printed(mean))
             for i, row in enumerate(rows)
             if not row.upper_bound and (mean := row.cells[column].mean) is not None
+            if row.source == "paper" or row.cells[column].n > 1
         }
+        at_zero = list(means.values()).count(0) > 1
         best = sorted(set(means.values()), reverse=direction == "higher")[:2]
         for i, mean in means.items():
-            if len(means) > 1 and mean in best:
+            if len(means) > 1 and mean in best and not (at_zero and mean == 0):
                 cells[i][column] = replace(cells[i][column], rank=best.index(mean) + 1)
     return tuple(replace(row, cells=ranked_cells) for row, ranked_cells in zip(rows, cells, strict=True))
 
 
 def _known(asked: Sequence[str], known: tuple[str, ...]) -> tuple[str, ...]:
     if unknown := [name for name in asked if name not in known]:
-        raise UserError(f"--metric {unknown[0]}: no such metric; choose of {', '.join(known)}")
+        raise UserError(f"--metric {unknown[0]}: no such metric; {did_you_mean(unknown[0], known)}")
     return tuple(asked)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import Any
 
-from cvis.errors import UserError
+from cvis.errors import UserError, did_you_mean
 from cvis.evaluation.measures import MEASURES, SIZES, STABILITY, STEP_METRICS
 from cvis.report.rows import Group, Row
 from cvis.report.table import comparison
@@ -104,7 +104,7 @@ def step_curves(runs: Sequence[RunResult], metric: str = "mAP_all") -> list[Curv
         UserError: an unknown metric.
     """
     if metric not in STEP_METRICS:
-        raise UserError(f"--metric {metric}: no metric of a step; choose of {', '.join(STEP_METRICS)}")
+        raise UserError(f"--metric {metric}: no metric of a step; {did_you_mean(metric, STEP_METRICS)}")
     return _curves(runs, lambda run, step: run.steps[step].get(metric), lambda run: upper_bound(run, metric))
 
 
@@ -132,7 +132,7 @@ def tradeoff(runs: Sequence[RunResult], stability: str = "mAP_base") -> list[Tra
         UserError: ``stability`` is no such measure.
     """
     if stability not in STABILITY:
-        raise UserError(f"--metric {stability}: no measure of stability; choose of {', '.join(STABILITY)}")
+        raise UserError(f"--metric {stability}: no measure of stability; {did_you_mean(stability, STABILITY)}")
 
     def kept(run: RunResult) -> Any:
         if run.upper_bound:

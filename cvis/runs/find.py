@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from cvis.errors import UserError
+from cvis.errors import UserError, did_you_mean_path
 from cvis.runs.metrics_file import read_run
 from cvis.runs.paths import STEP_NAME, RunFolder
 from cvis.runs.protocol import describe, differences
@@ -33,11 +33,13 @@ class Store:
     Attributes:
         left_out: what is no row of any table.
         set_apart: runs that claim the cell of another one under another protocol. Tables keep the two apart.
+        unrecorded: runs in the tables of which nobody knows how they were made.
     """
 
     runs: tuple[RunResult, ...]
     left_out: tuple[LeftOut, ...] = ()
     set_apart: tuple[LeftOut, ...] = ()
+    unrecorded: tuple[LeftOut, ...] = ()
 
 
 def load_runs(paths: Iterable[Path | str]) -> Store:
@@ -69,7 +71,14 @@ def load_runs(paths: Iterable[Path | str]) -> Store:
         if differs := differences(run.conditions, first.conditions):
             claim = f"claims the same cell ({', '.join(map(str, run.cell[:3]))}, seed {run.seed}) as {first.path}"
             set_apart.append(LeftOut(path, f"{claim} under another protocol: {describe(differs)}"))
-    return Store(tuple(runs.values()), tuple(left_out), tuple(set_apart))
+    return Store(tuple(runs.values()), tuple(left_out), tuple(set_apart), tuple(_unrecorded(runs.values())))
+
+
+def _unrecorded(runs: Iterable[RunResult]) -> Iterator[LeftOut]:
+    for run in runs:
+        if not (record := RunFolder(run.path).record).is_file():
+            what = f"has no {record.name}: its numbers count, but configuration, code and machine are unknown"
+            yield LeftOut(run.path, f"{what}; copy it from where the run was made")
 
 
 def candidates(paths: Iterable[Path | str]) -> Iterator[Path]:
@@ -77,7 +86,8 @@ def candidates(paths: Iterable[Path | str]) -> Iterator[Path]:
     seen = set()
     for given in map(Path, paths):
         if not given.exists():
-            raise UserError(f"{given}: does not exist; give the folder that `cvis run --runs` wrote to")
+            remedy = did_you_mean_path(given, "give the folder that `cvis run --runs` wrote to")
+            raise UserError(f"{given}: does not exist; {remedy}")
         for path in [given] if given.is_file() else sorted(_below(given)):
             if (real := path.resolve()) not in seen:
                 seen.add(real)
@@ -93,10 +103,12 @@ def _below(top: Path) -> Iterator[Path]:
             continue
         if folder.metrics.name in files:
             yield folder.metrics
-        elif folder.record.name in files:
+        elif folder.record.name in files or any(step.metrics.is_file() for step in folder.steps()):
             yield folder.path
 
 
 def _unfinished(folder: RunFolder) -> NoReturn:
     done = sum(step.metrics.is_file() for step in folder.steps())
+    if not folder.record.is_file():
+        raise UserError(f"{folder.path}: {done} steps of a run without its {folder.record.name}; copy the whole folder")
     raise UserError(f"{folder.path}: is unfinished, {done} steps done; run the same `cvis run` again")

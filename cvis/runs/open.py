@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cvis.errors import UserError
+from cvis.errors import UserError, did_you_mean_path
 from cvis.runs.metrics_file import new_classes, read_run
 from cvis.runs.old_config import read_literals
 from cvis.runs.paths import RunFolder
@@ -117,7 +117,8 @@ def open_run(path: Path) -> OpenRun:
         UserError: not the folder of a run, or its ``run.json`` is damaged.
     """
     if not path.is_dir():
-        raise UserError(f"{path}: is not a folder; give the folder of a run, as `cvis run` prints it")
+        remedy = "give the folder of a run, as `cvis run` prints it"
+        raise UserError(f"{path}: is not a folder; {remedy if path.exists() else did_you_mean_path(path, remedy)}")
     folder = RunFolder(path)
     record = read_record(folder)
     return OpenRun(folder, record, config_of(folder, record))

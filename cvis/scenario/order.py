@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 
 from cvis.data.dataset import plain_name
 from cvis.data.videoset import VideoSet
-from cvis.errors import UserError
+from cvis.errors import UserError, did_you_mean
 from cvis.types import Category
 
 GENERATED = ("file", "alphabetical", "frequency", "random:SEED")
@@ -133,8 +133,8 @@ def _ids(classes: Sequence[str | int], categories: Collection[Category], field: 
     for entry in classes:
         matches = by_name.get(plain_name(entry), []) if isinstance(entry, str) else [entry] if entry in known else []
         if not matches:
-            names = ", ".join(c.name for c in categories)
-            raise UserError(f"{field}: {entry!r}: not a class of the annotation file; its classes: {names}")
+            hint = did_you_mean(entry, [c.name for c in categories])
+            raise UserError(f"{field}: {entry!r}: not a class of the annotation file; {hint}")
         if len(matches) > 1:
             raise UserError(f"{field}: {entry!r}: the name of categories {matches}; give the id instead")
         if matches[0] in ids:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cvis.data.datasets import known
 from cvis.discovery import Offers, Origin
-from cvis.errors import UserError
+from cvis.errors import UserError, did_you_mean_path
 from cvis.files import read_toml, shipped
 from cvis.scenario.visibility import OtherClassPolicy, Visibility
 from cvis.validation import did_you_mean, validate
@@ -75,7 +75,8 @@ def find_scenario(name_or_path: str | Path) -> Path:
     if path.suffix == ".toml":
         if path.is_file():
             return path
-        raise UserError(f"{path}: no such scenario file; make one with cvis scenario make")
+        remedy = did_you_mean_path(path, "make one with cvis scenario make")
+        raise UserError(f"{path}: no such scenario file; {remedy}")
     name = str(name_or_path)
     if name in list_scenarios():
         return shipped("scenarios") / f"{name}.toml"

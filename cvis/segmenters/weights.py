@@ -6,8 +6,9 @@ import hashlib
 import http.client
 import re
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -95,8 +96,15 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     for key in ("state_dict", "model", "state"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
-    if isinstance(content, dict) and any(str(key).startswith(_LEARNER) for key in content):
-        content = {key: value for key, value in content.items() if str(key).startswith(_LEARNER)}
+    if isinstance(content, dict):
+        content = state_of_segmenter(content)
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise UserError(f"{path}: holds no state dict; give a checkpoint of mmdet or torchvision")
-    return {key.removeprefix("module.").removeprefix(_LEARNER): value for key, value in content.items()}
+    return {key.removeprefix("module."): value for key, value in content.items()}
+
+
+def state_of_segmenter(state: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Of a learner's state its segmenter's part, under the segmenter's names; another state as it is."""
+    if not any(str(key).startswith(_LEARNER) for key in state):
+        return dict(state)
+    return {key.removeprefix(_LEARNER): value for key, value in state.items() if str(key).startswith(_LEARNER)}

@@ -69,6 +69,22 @@ def test_learners_of_a_name_says_what_it_is_what_it_needs_and_what_can_be_set(tm
     assert "Needs of the segmenter: nothing." in call("learners", "finetune").stdout
 
 
+def test_learners_with_a_segmenter_have_the_values_that_its_files_bring():
+    content = json.loads(call("learners", "crisp", "--segmenter", "mask2former_tiny", "--json").stdout)
+    assert content["values"]["num_prompts"] == {"value": 2, "from": "segmenter mask2former_tiny"}
+    assert content["values"]["arsp"] == {"value": True, "from": "default"}
+    lines = [line.split() for line in call("learners", "crisp", "--segmenter", "mask2former_tiny").stdout.splitlines()]
+    assert ["learner.num_prompts", "2", "segmenter", "mask2former_tiny"] in lines
+    assert "--segmenter x: without a learner" in call("learners", "--segmenter", "x").stderr
+
+
+def test_segmenters_fit_a_terminal_of_80_columns():
+    table = CliRunner().invoke(app, ["segmenters"], env={"COLUMNS": "80"}).stdout.splitlines()
+    assert max(map(len, table[:-2])) <= 80
+    assert len(table) < 25
+    assert any("ResNet-101" in line for line in table)
+
+
 def test_learners_of_an_unknown_name_is_one_line():
     result = call("learners", "nope")
     assert result.exit_code == 2

@@ -1,10 +1,12 @@
+import subprocess
 import sys
 from types import SimpleNamespace
 
 import pytest
+from tiny import SMALL
 from typer.testing import CliRunner
 
-from cvis.cli import app
+from cvis.cli import app, names
 
 BASE = ["run", "synthetic-20-4", "--learner", "finetune"]
 
@@ -97,15 +99,83 @@ def test_mistakes_are_one_line_and_start_nothing(started, options, says):
     assert says in result.stderr
 
 
-def test_dry_run_prints_a_config_that_can_be_read_back(started, tmp_path):
+def test_dry_run_prints_a_config_that_can_be_read_back_its_sources_and_the_steps(started, stream, tmp_path):
     from mmengine.config import Config
 
-    result = call("--dry-run", "--seed", "4")
-    assert (result.exit_code, started) == (0, [])
+    words = ["run", str(stream), "--learner", "crisp", "--dry-run", "--runs", str(tmp_path)]
+    result = CliRunner().invoke(app, [*words, "--seed", "4", "--set", "schedule.base.iterations=30"])
+    assert (result.exit_code, started) == (0, []), result.stderr
     file = tmp_path / "config.py"
     file.write_text(result.stdout)
     config = Config.fromfile(str(file))
-    assert (config.runtime.seed, config.learner.type, config.names.segmenter) == (4, "finetune", "mask2former_tiny")
+    assert (config.runtime.seed, config.learner.type, config.names.segmenter) == (4, "crisp", "mask2former_tiny")
+    lines = [line.strip() for line in result.stdout.splitlines()]
+    assert {
+        "flip=0.5,",
+        "seed=4,  # command line",
+        "iterations=30,  # command line",
+        "batch_size=4,  # schedule tiny",
+        "num_prompts=2,  # segmenter mask2former_tiny",
+    } <= {*lines}
+    steps = [line.split()[1:] for line in lines if line.startswith("#")]
+    assert ["0", "2", "9", "30"] in steps
+    assert ["1", "1", "6", "400"] in steps
+    assert lines[-1] == "# time: unknown; no run on this stream with this model was timed here"
+
+
+def test_dry_run_refuses_a_stream_that_cannot_be_run(started, tmp_path):
+    for stream, says in (
+        ("synthetic-20-5x", "did you mean 'synthetic-20-5'?"),
+        (str(tmp_path / "no.toml"), "no such scenario file"),
+        ("ytvis2019-20-4", "YouTube-VIS 2019 is not complete there"),
+    ):
+        result = CliRunner().invoke(app, ["run", stream, "--learner", "finetune", "--dry-run", "--data", str(tmp_path)])
+        assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
+        assert says in result.stderr
+
+
+def test_dry_run_estimates_from_runs_that_were_timed_here(finished, stream):
+    runs = finished.parents[3]
+    sets = [word for setting in SMALL for word in ("--set", setting)]
+    words = ["run", str(stream), "--learner", "finetune", "--runs", str(runs), "--seed", "1", *sets, "--dry-run"]
+    lines = CliRunner().invoke(app, words).stdout.splitlines()
+    assert lines[-1].startswith("# time: about 0:")
+    assert lines[-1].endswith("as 1 runs like it took here")
+    again = CliRunner().invoke(app, [w if w != "1" else "0" for w in words]).stdout
+    assert "stored: a model of this recipe exists" in again
+
+
+def test_a_typing_error_in_a_name_loads_nothing_heavy():
+    """Seven seconds were spent on torch before it was said."""
+    code = (
+        "import sys; from typer.testing import CliRunner; from cvis.cli import app\n"
+        "for words in (['synthetic-20-4', '--learner', 'crips'], ['synthetic-20-44', '--learner', 'crisp'],\n"
+        "              ['no.toml', '--learner', 'crisp'], ['synthetic-20-4', '--learner', 'crisp', '--preset', 'x']):\n"
+        "    result = CliRunner().invoke(app, ['run', *words])\n"
+        "    print(result.exit_code, 'torch' in sys.modules, result.stderr.strip())\n"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert [line[:7] for line in said] == ["2 False"] * 4
+    assert said[0].endswith("cvis: learner: 'crips' does not exist; did you mean 'crisp'? (or give a file)")
+
+
+def test_names_are_known_without_imports_and_completed():
+    from cvis.engine.resolve import SEGMENTERS
+    from cvis.learners import LEARNERS
+    from cvis.scenario.spec import list_scenarios
+
+    assert {*LEARNERS.registry.module_dict} >= {*names.learners()} >= {"crisp", "eclipse", "joint"}
+    assert {*SEGMENTERS.names()} - {*names.segmenters()} <= {n for n in SEGMENTERS.names() if "toy" in n}
+    assert names.scenarios() == list_scenarios()
+    assert (names.presets()[0], "tiny" in names.schedules()) == ("comformer_paper", True)
+    cases = (("run ", "synthetic-2"), ("run x --learner ", "ecl"), ("run x --learner y --preset ", "crisp_c"))
+    cases += (("compare x --metric ", "FR_"), ("segmenters list ", "mask2former_ti"), ("sweep ", "crisp_t"))
+    for before, typed in cases:
+        shell = {"_CVIS_COMPLETE": "complete_bash", "COMP_WORDS": f"cvis {before}{typed}"}
+        shell["COMP_CWORD"] = str(len(shell["COMP_WORDS"].split()) - 1)
+        offered = CliRunner().invoke(app, [], prog_name="cvis", env=shell).stdout.split()
+        assert offered, before
+        assert all(word.startswith(typed) for word in offered)
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ def test_dry_run_lists_what_is_done_and_runs_nothing(engine, tmp_path):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["crisp_table8"], "sweep: 'crisp_table8' does not exist; choose one of crisp_codebook, crisp_parts, cri"),
+        (["crisp_table8"], "sweep: 'crisp_table8' does not exist; did you mean 'crisp_table7'?"),
         (
             ["crisp_table7", "--set", "learner.asrp=true"],
             "--set learner.asrp=true: no such key of any learner of sweep",

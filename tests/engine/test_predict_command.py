@@ -93,6 +93,15 @@ def test_the_command_writes_results_a_listing_and_pictures(stream, finished, mov
     assert found[2].scores == stored[1].scores
 
 
+def test_the_command_says_how_many_tracks_it_does_not_show(stream, moved, tmp_path):
+    command = ["predict", str(moved), str(stream.parent / "test" / "v001"), "--out", str(tmp_path / "found.json")]
+    said = CLI.invoke(app, [*command, "--min-score", "1", "--device", "cpu"]).stdout.splitlines()
+    assert said[0].split()[-1] == "below"
+    number = said[1].split()[-1]
+    assert int(number) > 0
+    assert any(line.startswith(f"{number} tracks lie below 1, the best at 0.") for line in said)
+
+
 def test_the_command_refuses_in_one_line(moved, tmp_path):
     for arguments, message in (
         (["nothing.mp4"], "nothing.mp4: does not exist"),

@@ -16,10 +16,10 @@ def disk_full_from_step_1() -> None:
 
     learn = run._learn
 
-    def full(this, task, folder):
+    def full(this, task, *rest):
         if task.index == 1:
             resource.setrlimit(resource.RLIMIT_FSIZE, (8192, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
-        return learn(this, task, folder)
+        return learn(this, task, *rest)
 
     run._learn = full
 

@@ -95,7 +95,7 @@ def test_damaged_numbers_are_named(tmp_path, damage):
 
 
 def test_an_unknown_metric_names_the_known(tmp_path):
-    with pytest.raises(UserError, match=r"--metric FR: .*choose of AP, AP50"):
+    with pytest.raises(UserError, match=r"--metric FR: .*choose one of AP, AP50"):
         class_by_step(run_of(write_stream(tmp_path)), "FR")
 
 

@@ -144,9 +144,9 @@ def test_the_name_of_out_says_the_format(tmp_path):
     ("options", "says"),
     [
         (["--out", "."], "--out .: is a folder; give the name of a file"),
-        (["--format", "xls"], "--format xls: no such format; choose of csv, "),
+        (["--format", "xls"], "--format xls: no such format; choose one of csv, "),
         (["--format", "md", "--json"], "--format md: --json asks for another one"),
-        (["--baseline", "nix"], "--baseline nix: no row is called that; choose of finetune"),
+        (["--baseline", "nix"], "--baseline nix: no row is called that; choose one of finetune"),
     ],
 )
 def test_options_that_cannot_be(tmp_path, options, says):
@@ -248,3 +248,46 @@ def test_predict_refuses_a_folder_before_it_works(tmp_path):
     result = CliRunner().invoke(app, ["predict", str(tmp_path), str(tmp_path), "--out", str(out)])
     assert result.exit_code == 2
     assert result.stderr == f"cvis: --out {out}: is a folder; give the name of a file\n"
+
+
+def test_piped_tables_are_as_wide_as_columns_says(tmp_path):
+    write_run(tmp_path, "combo", label="CoMBO (re-implementation from the paper)")
+    write_run(tmp_path, "other", protocol={"init": "coco", "split_sha256": "b" * 40})
+    wide = CliRunner().invoke(app, ["compare", str(tmp_path)])
+    narrow = CliRunner().invoke(app, ["compare", str(tmp_path)], env={"COLUMNS": "60"})
+    assert max(map(len, wide.stdout.splitlines())) > 100
+    assert max(map(len, narrow.stdout.splitlines())) <= 60
+    assert {"10.00", "5.00", "2.00"} <= {*narrow.stdout.split()}  # nothing is lost
+
+
+def test_a_run_without_its_record_is_remarked_on(tmp_path):
+    (write_run(tmp_path, "a") / "run.json").unlink()
+    (write_run(tmp_path, "b") / "run.json").unlink()
+    for file in ("b/seed0/metrics.json",):
+        next(tmp_path.glob(f"*/*/{file}")).unlink()
+    result = call(tmp_path)
+    assert result.exit_code == 0
+    assert "a" in [line.split()[0] for line in result.stdout.splitlines() if line]
+    first, second = sorted(result.stderr.splitlines())
+    assert first.startswith("left out: ")
+    assert first.endswith("b/seed0: 3 steps of a run without its run.json; copy the whole folder")
+    assert "a/seed0: has no run.json: its numbers count" in second
+
+
+def test_what_was_probably_meant_is_said(tmp_path):
+    write_run(tmp_path / "runs", "crisp")
+    runs = str(tmp_path / "runs")
+    for words, says in (
+        (["compare", f"{tmp_path}/rnus"], f"did you mean '{runs}'?"),
+        (["compare", runs, "--metric", "mpa"], "did you mean 'mAP'?"),
+        (["compare", runs, "--format", "latx"], "did you mean 'latex'?"),
+        (["compare", runs, "--baseline", "crips"], "did you mean 'crisp'?"),
+        (["steps", runs, "--per-class", "--metric", "Ap"], "did you mean 'AP'?"),
+        (["plot", runs, "--kind", "curvs"], "did you mean 'curves'?"),
+        (["visualize", f"{runs}/synthetic-20-4/mask2former_tiny/crips/seed0", "--list"], "/crisp/seed0'?"),
+        (["score", "--ann", f"{runs}/x.json", "--pred", "y", "--min-score", "7"], "--min-score: 7: is no score"),
+        (["sweep", "crisp_tabel7"], "did you mean 'crisp_table7'?"),
+    ):
+        result = CliRunner().invoke(app, words)
+        assert (result.exit_code, result.stderr.count("\n")) == (2, 1), result.output
+        assert says in result.stderr

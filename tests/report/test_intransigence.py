@@ -52,14 +52,15 @@ def test_a_joint_run_of_another_protocol_or_stream_is_none(tmp_path, other):
 
 
 def test_less_is_better_and_it_is_shown_when_asked_for(tmp_path):
-    write_stream(tmp_path, "stiff", ap={7: (0.0,) * 3, 3: (0.0,) * 3, 5: (0.0,) * 3, 9: (0.0,) * 3})
-    write_stream(tmp_path, "supple")
-    write_stream(tmp_path, "joint", ap=JOINT)
+    for seed in (0, 1):
+        write_stream(tmp_path, "stiff", seed, ap={7: (0.0,) * 3, 3: (0.0,) * 3, 5: (0.0,) * 3, 9: (0.0,) * 3})
+        write_stream(tmp_path, "supple", seed)
+        write_stream(tmp_path, "joint", seed, ap=JOINT)
     assert {name: cell.rank for name, cell in cells(tmp_path).items()} == {"supple": 1, "stiff": 2, "joint": 0}
     assert "intransigence" not in COLUMNS
     shown = CliRunner().invoke(app, ["compare", str(tmp_path), "--metric", "intransigence"]).stdout.splitlines()
     assert shown[1].split()[-1] == "intransigence"
-    assert {line.split()[0]: line.split()[-1] for line in shown[2:5]} == {
+    assert {line.split()[0]: line.split("  ")[-1].split()[0] for line in shown[2:5]} == {
         "stiff": "46.67",
         "supple": f"{EXPECTED:.2f}",
         "joint": "-",

@@ -111,9 +111,9 @@ def test_one_figure_goes_to_one_file(runs, tmp_path):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"kinds": ("pie",)}, "--kind pie: .*choose of cost, curves"),
-        ({"formats": ("jpg",)}, "--format jpg: .*choose of svg"),
-        ({"metrics": ("FID",)}, "--metric FID: .*choose of mAP_all"),
+        ({"kinds": ("pie",)}, "--kind pie: .*choose one of cost, curves"),
+        ({"formats": ("jpg",)}, "--format jpg: .*did you mean 'png'"),
+        ({"metrics": ("FID",)}, "--metric FID: .*choose one of mAP_all"),
         ({"kinds": ("cost",), "metrics": ("AP",)}, "no choice of metrics"),
     ],
 )

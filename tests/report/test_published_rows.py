@@ -130,7 +130,7 @@ def test_published_rows_alone():
 def test_published_rows_of_a_stream_that_has_none():
     result = show("--published", "nix")
     assert result.exit_code == 2
-    assert result.stderr.startswith("cvis: --published nix: has no published numbers; choose of ytvis2019-20-2, ")
+    assert result.stderr.startswith("cvis: --published nix: has no published numbers; choose one of ytvis2019-20-2, ")
 
 
 def change(content, path, value):

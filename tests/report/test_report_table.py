@@ -2,7 +2,7 @@ import json
 import math
 
 import pytest
-from run_folders import write_run
+from run_folders import write_row, write_run
 
 from cvis.errors import UserError
 from cvis.report import comparison, load_runs, per_step
@@ -39,39 +39,54 @@ def test_what_final_lacks_comes_from_the_last_step(tmp_path):
 
 
 def test_ranks_know_which_direction_is_better(tmp_path):
-    write_run(tmp_path, "a", mAP=30.0, FR=9.0)
-    write_run(tmp_path, "b", mAP=20.0, FR=1.0)
-    write_run(tmp_path, "c", mAP=10.0, FR=5.0)
+    write_row(tmp_path, "a", mAP=30.0, FR=9.0)
+    write_row(tmp_path, "b", mAP=20.0, FR=1.0)
+    write_row(tmp_path, "c", mAP=10.0, FR=5.0)
     ranks = {row.learner: (row.cells["mAP"].rank, row.cells["FR"].rank) for row in table(tmp_path).blocks[0].rows}
     assert ranks == {"a": (1, 0), "b": (2, 1), "c": (0, 2)}
 
 
 def test_numbers_that_print_alike_share_a_rank(tmp_path):
     for name, value in {"a": 30.001, "b": 30.002, "c": 10.0}.items():
-        write_run(tmp_path, name, mAP=value)
+        write_row(tmp_path, name, mAP=value)
     assert [row.cells["mAP"].rank for row in table(tmp_path).blocks[0].rows] == [1, 1, 2]
 
 
+def test_one_seed_and_shared_zeros_have_no_rank(tmp_path):
+    write_run(tmp_path, "once", mAP=90.0, FR=0.5)
+    for name, values in {
+        "a": (30.0, 0.001),
+        "b": (20.0, 0.0),
+        "c": (10.0, 5.0),
+        "d": (0.0, 7.0),
+        "e": (0.0, 8.0),
+    }.items():
+        write_row(tmp_path, name, mAP=values[0], FR=values[1])
+    rows = {row.learner: row.cells for row in table(tmp_path).blocks[0].rows}
+    assert {name: cells["mAP"].rank for name, cells in rows.items() if cells["mAP"].rank} == {"a": 1, "b": 2}
+    assert {name: cells["FR"].rank for name, cells in rows.items() if cells["FR"].rank} == {"c": 2}
+
+
 def test_an_upper_bound_is_last_and_not_ranked(tmp_path):
-    write_run(tmp_path, "a", mAP=10.0)
-    write_run(tmp_path, "joint", mAP=60.0, FR=None, steps=(60.0,))
-    write_run(tmp_path, "z", mAP=20.0)
+    write_row(tmp_path, "a", mAP=10.0)
+    write_row(tmp_path, "joint", mAP=60.0, FR=None, steps=(60.0,))
+    write_row(tmp_path, "z", mAP=20.0)
     rows = table(tmp_path).blocks[0].rows
     assert [row.learner for row in rows] == ["a", "z", "joint"]
     assert [row.cells["mAP"].rank for row in rows] == [2, 1, 0]
 
 
 def test_a_row_on_its_own_is_not_the_best_of_anything(tmp_path):
-    write_run(tmp_path, "a")
-    write_run(tmp_path, "joint")
+    write_row(tmp_path, "a")
+    write_row(tmp_path, "joint")
     assert {cell.rank for row in table(tmp_path).blocks[0].rows for cell in row.cells.values()} == {0}
 
 
 def test_another_protocol_stands_apart_and_names_the_keys(tmp_path):
-    write_run(tmp_path, "a", mAP=10.0)
-    write_run(tmp_path, "b", mAP=20.0)
+    write_row(tmp_path, "a", mAP=10.0)
+    write_row(tmp_path, "b", mAP=20.0)
     other = {"init": "coco", "schedule": {"scale": 0.5, "base": {"iterations": 10}}}
-    write_run(tmp_path, "c", mAP=90.0, protocol=other)
+    write_row(tmp_path, "c", mAP=90.0, protocol=other)
     first, second = table(tmp_path).blocks
     assert [row.learner for row in first.rows] == ["a", "b"]
     assert first.differs == {}
@@ -95,13 +110,13 @@ def test_streams_have_tables_of_their_own(tmp_path):
 def test_chosen_metrics_are_the_columns_in_the_order_asked(tmp_path):
     write_run(tmp_path)
     assert table(tmp_path, ["FR", "mAP"]).columns == ("FR", "mAP")
-    with pytest.raises(UserError, match="--metric mAPP: no such metric; choose of mAP, "):
+    with pytest.raises(UserError, match="--metric mAPP: no such metric; did you mean 'mAP'"):
         table(tmp_path, ["mAPP"])
 
 
 def test_some_metrics_are_shown_only_when_asked_for(tmp_path):
-    write_run(tmp_path, "a", final={"mAP": 1.0, "plasticity": 30.0, "relative_drop": 20.0, "n_never_learned": 2})
-    write_run(tmp_path, "b", final={"mAP": 1.0, "plasticity": 10.0, "relative_drop": 60.0, "n_never_learned": 0})
+    write_row(tmp_path, "a", final={"mAP": 1.0, "plasticity": 30.0, "relative_drop": 20.0, "n_never_learned": 2})
+    write_row(tmp_path, "b", final={"mAP": 1.0, "plasticity": 10.0, "relative_drop": 60.0, "n_never_learned": 0})
     asked = ("plasticity", "relative_drop", "n_never_learned")
     assert not {*asked, "avg_incremental_mAP_without_base"} & {*table(tmp_path).columns}
     a, b = table(tmp_path, asked).blocks[0].rows
@@ -141,7 +156,7 @@ def test_means_over_other_classes_are_set_apart(tmp_path):
 
 def test_after_a_tie_for_the_best_the_next_number_is_the_second(tmp_path):
     for name, value in {"a": 30.0, "b": 30.0, "c": 10.0, "d": 10.004, "e": 9.0}.items():
-        write_run(tmp_path, name, mAP=value)
+        write_row(tmp_path, name, mAP=value)
     assert [row.cells["mAP"].rank for row in table(tmp_path).blocks[0].rows] == [1, 1, 2, 2, 0]
 
 

@@ -123,8 +123,9 @@ def test_tradeoff_sets_kept_base_classes_against_new_ones(tmp_path):
 
 
 def test_sizes_stand_side_by_side_at_every_step(tmp_path):
-    write_stream(tmp_path, "finetune", **fields(APs=(1.0, 2.0, 3.0), APm=(4.0, 5.0, 6.0)))
-    write_stream(tmp_path, "eclipse", **fields(APs=(9.0, 2.5, 1.0), APm=(4.5, 5.0, 6.0)))
+    for seed in (0, 1):
+        write_stream(tmp_path, "finetune", seed, **fields(APs=(1.0, 2.0, 3.0), APm=(4.0, 5.0, 6.0)))
+        write_stream(tmp_path, "eclipse", seed, **fields(APs=(9.0, 2.5, 1.0), APm=(4.5, 5.0, 6.0)))
     tables = {metric: per_step(runs_of(tmp_path), metric) for metric in ("APs", "APm", "APl")}
     (group,) = beside(tables)
     assert group.columns[:4] == ("step 0 APs", "step 0 APm", "step 0 APl", "step 1 APs")
@@ -141,7 +142,7 @@ def test_sizes_stand_side_by_side_at_every_step(tmp_path):
 @pytest.mark.parametrize("view", [step_curves, tradeoff, per_step])
 def test_an_unknown_metric_names_the_known(tmp_path, view):
     write_stream(tmp_path)
-    with pytest.raises(UserError, match=r"--metric nope: .*choose of mAP_"):
+    with pytest.raises(UserError, match=r"--metric nope: .*choose one of mAP_"):
         view(runs_of(tmp_path), "nope")
 
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from cvis.discovery import declared
-from cvis.errors import UserError
+from cvis.errors import UserError, did_you_mean
 from cvis.report.value import Document
 
 FORMATS = declared(__name__, "render")
@@ -20,6 +20,6 @@ def render(document: Document, format: str = "terminal") -> str:
         UserError: an unknown format.
     """
     if format not in FORMATS:
-        raise UserError(f"--format {format}: no such format; choose of {', '.join(FORMATS)}")
+        raise UserError(f"--format {format}: no such format; {did_you_mean(format, FORMATS)}")
     text: str = FORMATS[format](document)
     return text

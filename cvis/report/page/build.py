@@ -57,7 +57,7 @@ def write_page(store: Store, folder: Path, options: Options, report: Report = la
 def build(store: Store, options: Options, report: Report = lambda text: None) -> Page:
     """Everything the page shows, as values."""
     published = load_published() if options.with_published else ()
-    groups = comparison(store.runs)
+    groups = sorted(comparison(store.runs), key=_telling)
     panels = []
     for group, (id, name) in zip(groups, _names(groups), strict=True):
         report(name)
@@ -70,6 +70,12 @@ def build(store: Store, options: Options, report: Report = lambda text: None) ->
         left_out=tuple((str(item.path), item.reason) for item in store.left_out),
         glossary=tuple(Fact(MEASURES[name].heading, MEASURES[name].meaning) for name in METRICS),
     )
+
+
+def _telling(group: Group) -> tuple[int, int]:
+    """What sorts the stream first that most can be learned from: many rows to compare, then many runs."""
+    rows = [row for block in group.blocks for row in block.rows]
+    return -max(len(block.rows) for block in group.blocks), -sum(row.n for row in rows)
 
 
 def _panel(

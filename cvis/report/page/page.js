@@ -52,24 +52,42 @@ function follow() {
   target.scrollIntoView();
 }
 
-// Themes: the system's, until the button is pressed.
+// Themes: the system's, until the button is pressed, which says what it switches to.
 
 const theme = document.getElementById("theme");
 const system = matchMedia("(prefers-color-scheme: dark)");
 
-function markTheme() {
-  const pressed = document.documentElement.dataset.theme;
-  theme.setAttribute("aria-pressed", String(pressed ? pressed === "dark" : system.matches));
+function other() {
+  const now = document.documentElement.dataset.theme || (system.matches ? "dark" : "light");
+  return now === "dark" ? "light" : "dark";
+}
+
+function labelTheme() {
+  theme.textContent = other() === "dark" ? "Dark theme" : "Light theme";
 }
 
 theme.addEventListener("click", () => {
-  document.documentElement.dataset.theme = theme.getAttribute("aria-pressed") === "true" ? "light" : "dark";
-  markTheme();
+  document.documentElement.dataset.theme = other();
+  labelTheme();
 });
-system.addEventListener("change", markTheme);
+system.addEventListener("change", labelTheme);
+
+// Videos: of all learners, or of one. A phone begins with one, and with long lists folded.
+
+function showLearner(select) {
+  for (const figure of select.closest("section").querySelectorAll("figure.video")) {
+    figure.hidden = select.value !== "" && figure.dataset.learner !== select.value;
+    if (figure.hidden) figure.querySelector("video").pause();
+  }
+}
+
+if (matchMedia("(max-width: 40rem)").matches) {
+  for (const list of document.querySelectorAll("details.long")) list.open = false;
+  for (const select of document.querySelectorAll("[data-learners]")) select.selectedIndex = 1;
+}
 
 function playAll(button) {
-  const videos = [...button.closest(".videos").querySelectorAll("video")];
+  const videos = [...button.closest(".videos").querySelectorAll("figure:not([hidden]) video")];
   const start = videos.some((video) => video.paused);
   for (const video of videos) {
     if (start) {
@@ -90,6 +108,7 @@ document.addEventListener("click", (event) => {
 });
 
 document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-learners]")) showLearner(event.target);
   const control = event.target.closest("[data-switch]");
   if (!control) return;
   show(control.dataset.switch, event.target.value);
@@ -97,6 +116,7 @@ document.addEventListener("change", (event) => {
 });
 
 for (const control of document.querySelectorAll("[data-switch]")) show(control.dataset.switch, chosen(control));
+for (const select of document.querySelectorAll("[data-learners]")) showLearner(select);
 addEventListener("hashchange", follow);
-markTheme();
+labelTheme();
 follow();

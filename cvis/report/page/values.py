@@ -90,6 +90,11 @@ class Panel:
     environments: tuple[Facts, ...]
     notes: tuple[str, ...] = ()  # what could not be drawn, and why
 
+    @property
+    def learners_shown(self) -> list[str]:
+        """Those of the videos, each once."""
+        return list(dict.fromkeys(video.learner for group in self.videos for video in group.videos))
+
 
 @dataclass(frozen=True)
 class Page:

@@ -64,7 +64,7 @@ def make_videos(
 
 
 def choose(test: VideoSet, groups: Sequence[Sequence[int]], count: int) -> list[Video]:
-    """The videos that show most: objects of base and of later classes, many, then the lowest id."""
+    """The videos that show most: objects of base and of later classes, many, then the lowest id; longest first."""
     base = set(groups[0]) if groups else set()
 
     def worth(video: Video) -> tuple[int, int, int]:
@@ -72,7 +72,7 @@ def choose(test: VideoSet, groups: Sequence[Sequence[int]], count: int) -> list[
         old = sum(track.category_id in base for track in tracks)
         return -min(old, len(tracks) - old), -len(tracks), video.id
 
-    return sorted(test.videos, key=worth)[:count]
+    return sorted(sorted(test.videos, key=worth)[:count], key=len, reverse=True)
 
 
 def _open(rows: Sequence[Entry], seed: int, data: Path | None) -> tuple[dict[str, Recorded], tuple[str, ...]]:

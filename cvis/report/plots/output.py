@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cvis.atomic import atomic_path
-from cvis.errors import UserError
+from cvis.errors import UserError, did_you_mean
 from cvis.report.plots.plot import Drawing, Plot, file_name, plots
 from cvis.report.plots.style import SETTINGS, house_style
 from cvis.report.views import Entry, entries
@@ -144,11 +144,11 @@ def _checked(kinds: Sequence[str], metrics: Sequence[str], formats: Sequence[str
     known = plots()
     for option, asked, offered in (("--kind", kinds, (*known, "all")), ("--format", formats, FORMATS)):
         if unknown := [name for name in asked if name not in offered]:
-            raise UserError(f"{option} {unknown[0]}: is none; choose of {', '.join(offered)}")
+            raise UserError(f"{option} {unknown[0]}: is none; {did_you_mean(unknown[0], offered)}")
     chosen = [plot for name, plot in known.items() if not kinds or name in kinds or "all" in kinds]
     offered = tuple(dict.fromkeys(metric for plot in chosen for metric in plot.metrics))
     if unknown := [name for name in metrics if name not in offered]:
-        those = f"choose of {', '.join(offered)}" if offered else "these figures have no choice of metrics"
+        those = did_you_mean(unknown[0], offered) if offered else "these figures have no choice of metrics"
         raise UserError(f"--metric {unknown[0]}: no metric of {', '.join(plot.name for plot in chosen)}; {those}")
     return chosen
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from cvis.report.views import Curve, Entry, Tradeoff, entries
@@ -23,6 +24,7 @@ T = TypeVar("T", Curve, Tradeoff)
 COLUMN = 3.35  # inches, the column of a two-column paper
 PAGE = 6.9  # inches, its text
 LINE = 0.147  # inches, of a legend
+LETTER = 0.062  # inches, of a title, on average
 
 # Okabe and Ito's palette: indigo for its yellow, which is lost on white; its black is left to the upper bound
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#332288", "#7F4F24", "#8A8A8A")
@@ -129,18 +131,21 @@ def draw_panels(
         for axes, (metric, values) in zip(line, columns.items(), strict=True):
             shown = [value for value in values if value.entry.place == place]
             draw(axes, metric, shown)
-        line[0].set_title(_heading(shown[0].entry, len(places) > 1), loc="left")
+        line[0].set_title(_heading(shown[0].entry, len(places) > 1, size[0]), loc="left")
     legend(figure, grid.flat)
     return figure
 
 
-def _heading(entry: Entry, several: bool) -> str:
-    """Above the axes of one stream, where a figure has several; says what makes its protocol another."""
+def _heading(entry: Entry, several: bool, width: float) -> str:
+    """Above the axes of one stream, where a figure has several; says what makes its protocol another.
+
+    Lines end where a figure of that width, in inches, does.
+    """
     if not several:
         return ""
     keys = ", ".join(entry.differs)
     other = f" (other {keys})" if len(keys) <= 40 else f" (another protocol: {len(entry.differs)} keys)"
-    return f"{entry.scenario}, {entry.segmenter}" + (other if keys else "")
+    return fill(f"{entry.scenario}, {entry.segmenter}" + (other if keys else ""), int((width - 0.7) / LETTER))
 
 
 def legend(figure: Figure, panels: Iterable[Any], handlelength: float = 2.8) -> None:

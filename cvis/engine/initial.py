@@ -1,0 +1,71 @@
+"""The weights that step 0 starts from: random, published, of a file, or what a step of an earlier run left behind."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from cvis.engine import checkpoint
+from cvis.errors import UserError
+from cvis.runs.paths import STEP_NAME, RunFolder
+from cvis.segmenters import InitReport, load_init
+from cvis.segmenters.contract import Segmenter
+from cvis.segmenters.init import load_state
+from cvis.segmenters.weights import state_of_segmenter
+
+
+def load_initial(segmenter: Segmenter, init: str) -> InitReport:
+    """Give a freshly built segmenter its initial weights.
+
+    Args:
+        init: as :func:`cvis.segmenters.load_init` takes it; or the folder of a run, which stands for its last step,
+            or of a step, ``RUN/step0``. What belongs to that run's classes (class heads, what later steps added) is
+            left out: this one has classes of its own.
+
+    Raises:
+        UserError: no such weights, or they are of another segmenter.
+    """
+    files = model_files(init)
+    if not files:
+        return load_init(segmenter, init)
+    state, first = (state_of_segmenter(checkpoint.overlay(part)) for part in (files, files[:1]))
+    report = load_state(segmenter, {key: value for key, value in state.items() if key in first}, files[-1])
+    added = tuple(key for key in state if key not in first)
+    return InitReport(init, init_identity(init), report.matched, report.missing, (*report.unexpected, *added))
+
+
+def model_files(init: str) -> list[Path]:
+    """The files of steps 0 to t, if ``init`` is the folder of a run or of its step t.
+
+    Raises:
+        UserError: a folder that is neither.
+    """
+    path = Path(init).expanduser()
+    if not path.is_dir():
+        return []
+    is_step = STEP_NAME.fullmatch(path.resolve().name)
+    run = RunFolder(path.resolve().parent if is_step else path)
+    steps = [step for step in run.steps() if not is_step or step.index <= int(is_step[1])]
+    files = [step.model for step in steps if step.model.is_file()]
+    if not files or (len(files) < len(steps) and is_step):
+        raise UserError(f"init: {path}: holds no model of a run; give the folder of a run, or of a finished step in it")
+    return files
+
+
+def init_identity(init: str) -> str:
+    """Its name, or the checksum of its files."""
+    path = Path(init).expanduser()
+    files = [path] if path.is_file() else model_files(init)
+    if not files:
+        return init
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def describe_init(report: InitReport) -> dict[str, Any]:
+    """Where the weights came from, for ``run.json``: random ones are never to be taken for pre-trained ones."""
+    counts = {"matched": len(report.matched), "missing": len(report.missing), "unexpected": len(report.unexpected)}
+    return {"source": report.source, "sha256": report.sha256, **counts}
