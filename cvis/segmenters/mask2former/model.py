@@ -296,7 +296,7 @@ class Mask2Former(QueryGroups, ClipTracks):
         self.class_heads.add(num_classes, init, head)
 
     def renamed(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Of mmdet's Mask2Former and Mask2FormerVideo, of all versions, and of torchvision's ResNets."""
+        """Of Mask2Former for images and for videos, of mmdet and detectron2, and of torchvision's ResNets."""
         return renamed(weights)
 
     def group(self, index: int) -> QueryGroup:
