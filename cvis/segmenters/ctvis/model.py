@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from cvis.errors import UserError
 from cvis.segmenters.contract import Classify, Refine
 from cvis.segmenters.ctvis.criterion import ContrastiveCriterion
 from cvis.segmenters.ctvis.frames import (
@@ -132,6 +133,8 @@ class CTVIS(Mask2Former):
                 answers = read(memory) if read is not None else [self._base_answers(memory)]
                 followers = followers or [Follower(self.inference, video, self.soft_masks) for _ in answers]
                 for follower, answer in zip(followers, answers, strict=True):
-                    assert answer.queries is not None
+                    if answer.queries is None:
+                        what = "the learner's answers hold no queries, by which ctvis follows objects"
+                        raise UserError(f"{what}; read a video as Answers(scores, mask_embeddings, queries)")
                     follower.add(memory, answer, self.decoder.embedding_head(answer.queries))
         return together(video, followers, self.classes)

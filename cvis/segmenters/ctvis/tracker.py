@@ -67,7 +67,7 @@ class Tracker:
             log_probabilities[:, :-1].exp().amax(-1) if log_probabilities.shape[-1] > 1 else embeddings.new_zeros(0)
         )
         kept = keep(scores, inside, self.rules.min_score, self.rules.same_object) if len(scores) else []
-        known = [number for number, t in self.tracks.items() if self._time - t.last <= self.rules.forget_after]
+        known = self._joinable()
         joined = [-1] * len(kept)
         if known and kept:
             bank = torch.stack([self.tracks[number].embedding for number in known])
@@ -85,6 +85,16 @@ class Tracker:
                 self._born += 1
         self._drop()
         return found
+
+    def _joinable(self) -> list[int]:
+        """Of the others no embeddings are needed any more."""
+        known = []
+        for number, track in self.tracks.items():
+            if self._time - track.last <= self.rules.forget_after:
+                known.append(number)
+            else:
+                track.cached.clear()
+        return known
 
     def _join(self, track: Trajectory, log_probabilities: Tensor, embedding: Tensor) -> None:
         track.embedding = fused(track.embedding, torch.stack(track.cached), embedding)
