@@ -101,13 +101,9 @@ class Follower:
 
     def _write(self, logits: Tensor, size: Sequence[int], found: Sequence[int]) -> None:
         """The masks of this frame at the video's own size."""
-        height, width = self.inference.size(self.video.height, self.video.width)
         rows = [row for row, number in enumerate(found) if number >= 0]
         if rows:
-            whole = (self.video.height, self.video.width)
-            sure = enlarged(
-                logits, rows, self.soft_masks, lambda x: resize(resize(x, size)[..., :height, :width], whole)
-            )
+            sure = enlarged(logits, rows, self.soft_masks, lambda masks: self._enlarge(masks, size))
             inside = sure > 0.5
             sums = torch.stack([(sure * inside).flatten(1).sum(1), inside.flatten(1).sum(1)], 1).tolist()
             for row, mask, (total, pixels) in zip(rows, inside.cpu().numpy(), sums, strict=True):
@@ -191,8 +187,8 @@ def enlarged(logits: Tensor, rows: Sequence[int], soft: bool, enlarge: Resize) -
 def log_probabilities(scores: Tensor) -> Tensor:
     """Of classes and no-object [Q, K+1], from the scores [Q, K] of the classes: no-object has what they leave.
 
-    >>> log_probabilities(torch.tensor([[0.5, 0.25, -torch.inf]])).exp().tolist()
-    [[0.5, 0.25, 9.99999993922529e-09, 0.25]]
+    >>> log_probabilities(torch.tensor([[0.5, 0.25, -torch.inf]])).exp().round(decimals=3).tolist()
+    [[0.5, 0.25, 0.0, 0.25]]
     """
     classes = scores.float().clamp(min=0)
     return join(classes, 1 - classes.sum(-1, keepdim=True)).clamp(min=FLOOR).log()
