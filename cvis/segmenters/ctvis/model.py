@@ -118,7 +118,10 @@ class CTVIS(Mask2Former):
             return resize(masks, memory.size)[..., : size[0], : size[1]]
 
         rules = self.inference.rules
-        return [proposed(rules, *clip, self.soft_masks, enlarge) for clip in zip(*of_clips, strict=True)]
+        return [
+            proposed(rules, logits, vectors, masks, self.soft_masks, enlarge)
+            for logits, vectors, masks in zip(*of_clips, strict=True)
+        ]
 
     @torch.inference_mode()
     def predict(self, video: Video, read: Callable[[Memory], Sequence[Answers]] | None = None) -> Tracks:
