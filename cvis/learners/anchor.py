@@ -60,7 +60,8 @@ class Anchor(Crisp):
         found = hypotheses(own, self.foreign) * mask_confidence(masks)[:, None] ** self.mask_power
         scores = found * self.analytic.probabilities(memory, masks > 0).to(found)
         embeddings = torch.cat([output.mask_embeddings[0] for output in outputs])
-        return [Answers(without_duplicates(scores, masks > 0, self.same_object), embeddings)]
+        queries = torch.cat([output.queries[0] for output in outputs])
+        return [Answers(without_duplicates(scores, masks > 0, self.same_object), embeddings, queries)]
 
 
 def hypotheses(own: Tensor, foreign: float) -> Tensor:

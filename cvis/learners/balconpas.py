@@ -92,6 +92,7 @@ class BalConpas(Distiller):
             for annotated, extended, again in zip(clip.targets, labelled.targets, replayed, strict=True)
         ]
         again = clip.sizes.new_tensor(replayed, dtype=torch.bool)
+        again = again.repeat_interleave(len(new[-1].logits) // len(again))  # queries may belong to a frame
         classify = partial(replay_cross_entropy, replayed=again, balance=self.replay_balance)
         losses = self.segmenter.criterion(new, targets, classify if any(replayed) else None)
         weight = self.segmenter.matched_to(new[-1], targets, old.classes).to(new[-1].logits.dtype)

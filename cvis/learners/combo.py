@@ -122,8 +122,7 @@ class CoMBO(Distiller):
         return 1 - above / above.max().clamp(min=torch.finfo(total.dtype).tiny)  # all alike: all important
 
     def decode(self, segmenter: AlignedQueries, memory: Memory) -> list[QueryOutput]:
-        """The answer has logits and masks of the refined queries, and as ``queries`` and ``state`` the original ones:
-        those learn, these are distilled."""
+        """The answer is the refined queries', which learn, but for ``state``: of the original ones, to distil."""
         if not self._adapters_of(segmenter):
             return segmenter.decode_queries(memory)
 
@@ -131,7 +130,7 @@ class CoMBO(Distiller):
             return torch.cat([before.state, self.refined(segmenter, before)])
 
         *layers, original, refined = segmenter.decode_queries(memory, refine=both)
-        return [*layers, replace(refined, queries=original.queries, state=original.state)]
+        return [*layers, replace(refined, state=original.state)]
 
     def refined(self, segmenter: AlignedQueries, before: QueryOutput) -> Tensor:
         """Queries [B, Q, D] for the last layer: those that the layer before takes for an incremental class, in the
@@ -174,7 +173,7 @@ class CoMBO(Distiller):
 
     def _read(self, memory: Memory) -> list[Answers]:
         answer = self._answer(memory)
-        return [Answers(class_probabilities(answer.logits[0]), answer.mask_embeddings[0])]
+        return [Answers(class_probabilities(answer.logits[0]), answer.mask_embeddings[0], answer.queries[0])]
 
     def _answer(self, memory: Memory) -> QueryOutput:
         return self.segmenter.decode_queries(memory, refine=partial(self.refined, self.segmenter))[-1]

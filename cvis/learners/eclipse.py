@@ -165,9 +165,10 @@ class Eclipse(Learner):
             named = self.analytic.probabilities(memory, torch.cat(inside)).split([len(rows) for rows in scores])
             scores = [rows * named.to(rows) for rows, named in zip(scores, named, strict=True)]
         embeddings = [output.mask_embeddings[0] for output in outputs]
+        queries = [output.queries[0] for output in outputs]
         if self.answers == "video":
-            return [Answers(torch.cat(scores), torch.cat(embeddings))]
-        return [Answers(*answer) for answer in zip(scores, embeddings, strict=True)]
+            return [Answers(torch.cat(scores), torch.cat(embeddings), torch.cat(queries))]
+        return [Answers(*answer) for answer in zip(scores, embeddings, queries, strict=True)]
 
     def scores(self, logits: Tensor, group: int) -> Tensor:
         """Scores [N, K] of a group's logits [N, K+1]; -inf for the classes it does not own, if they are left out."""

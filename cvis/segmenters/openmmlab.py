@@ -83,7 +83,11 @@ with quiet():
 
 from mmcv.cnn import ConvModule  # noqa: E402
 from mmcv.ops import MultiScaleDeformableAttention  # noqa: E402
-from mmdet.models.layers import MSDeformAttnPixelDecoder, SinePositionalEncoding3D  # noqa: E402
+from mmdet.models.layers import (  # noqa: E402
+    MSDeformAttnPixelDecoder,
+    SinePositionalEncoding,
+    SinePositionalEncoding3D,
+)
 from mmdet.models.layers.transformer.mask2former_layers import (  # noqa: E402
     Mask2FormerTransformerDecoder,
     Mask2FormerTransformerDecoderLayer,
@@ -102,6 +106,7 @@ __all__ = [
     "Mask2FormerTransformerDecoderLayer",
     "MissingOperator",
     "MultiScaleDeformableAttention",
+    "SinePositionalEncoding",
     "SinePositionalEncoding3D",
     "has_real_ops",
     "install_stand_in",

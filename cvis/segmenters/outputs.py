@@ -38,7 +38,10 @@ class Residual(NamedTuple):
 
 @dataclass(frozen=True)
 class QueryOutput:
-    """A prediction layer without its masks, which are the large part."""
+    """A prediction layer without its masks, which are the large part.
+
+    B counts clips; of a model whose queries belong to a frame it counts clips x frames, and T is 1.
+    """
 
     logits: Tensor  # [B, Q, K+1], in the order of cvis.segmenters.background
     queries: Tensor  # [B, Q, D], after the decoder's last norm
@@ -59,6 +62,7 @@ class Answers:
 
     scores: Tensor  # [Q, K], -inf: this query does not answer with this class
     mask_embeddings: Tensor  # [Q, D]
+    queries: Tensor | None = None  # [Q, D], for models that tell by them which object of a frame is which of another
 
 
 class ProposedTracks(NamedTuple):

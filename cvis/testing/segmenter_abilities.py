@@ -112,7 +112,9 @@ def aligned_queries(it: Specimen) -> None:
     """
     model, clip = it.build(as_a=AlignedQueries).eval(), it.clip()
     layers = _layers(model, clip)
-    batch, queries = len(clip.targets), len(model.query_embeddings()[0])
+    batch, queries = len(layers[-1].queries), len(model.query_embeddings()[0])
+    if batch not in (len(clip.targets), len(clip.targets) * clip.frames.shape[1]):
+        raise Failed(f"decode_queries: a batch axis of {batch}; give a row for each clip, or for each frame of each")
     for layer in layers:
         _shape("decode_queries: logits", layer.logits, (batch, queries, layer.logits.shape[-1]))
         _shape("decode_queries: queries", layer.queries, (batch, queries, layer.queries.shape[-1]))

@@ -7,6 +7,7 @@ from cvis.engine.config import dump, fingerprint
 from cvis.engine.resolve import resolve
 from cvis.errors import UserError
 from cvis.files import shipped
+from cvis.segmenters import build_segmenter
 
 PRESETS = sorted(path.stem for path in (shipped("configs") / "presets").glob("*.py"))
 
@@ -131,6 +132,20 @@ def test_the_two_presets_of_crisp_set_what_paper_and_code_disagree_on():
 
     assert chosen("crisp_paper") == ["drop", "dot", "cosine", "top_variance", "all", True]
     assert chosen("crisp_code") == ["empty_target", "cosine", "dot", "reference_norm", "first_last", False]
+
+
+def test_the_two_presets_of_ctvis_are_built_and_set_what_paper_and_code_disagree_on():
+    def chosen(preset):
+        config = resolve("synthetic-20-4", "crisp", segmenter="ctvis_tiny", preset=preset)
+        assert config.names.schedule == "tiny"
+        assert config.learner["text_encoder"]["model"] == "tiny"  # what the tiny Mask2Former says of learners holds too
+        model = build_segmenter(config.segmenter)
+        recipe, weight = model._criterion.recipe, model._criterion.aux_weight
+        frames, threshold = config.sampling.num_frames, model.inference.match_threshold
+        return recipe.negatives, recipe.future, recipe.noise, recipe.bank_probability, weight, threshold, frames
+
+    assert chosen("ctvis_paper") == ("ma+bg", False, 0.001, 1.0, 0.0, 0.5, 8)
+    assert chosen("ctvis_code") == ("queries", True, 0.0, 0.5, 3.0, 0.3, 10)
 
 
 def test_a_preset_changes_single_keys_of_the_segmenter():

@@ -101,7 +101,7 @@ def test_both_sets_pass_the_last_layer_as_each_would_alone():
     normed = [decoder.post_norm(state) for state in alone]
     expected = dict(
         state=alone[0],
-        queries=normed[0],
+        queries=normed[1],
         logits=segmenter.class_heads(normed[1]),
         mask_embeddings=group.mask_head(normed[1]),
     )

@@ -1,4 +1,4 @@
-"""What mmdet and torchvision call the weights that Mask2Former-VIS has under other names."""
+"""What mmdet, detectron2 and torchvision call the weights that Mask2Former-VIS has under other names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-CLASS_HEAD = "cls_embed."
+CLASS_HEADS = ("cls_embed.", "class_embed.")
 MMDET_NAMES = (
     (r"^(panoptic_head|track_head)\.", ""),
     (r"^transformer_decoder\.", "decoder."),
@@ -21,15 +21,48 @@ MMDET_NAMES = (
     (r"^(pixel_decoder\.encoder\.layers\.\d+)\.attentions\.0\.", r"\1.self_attn."),
     (r"\.ffns\.0\.", ".ffn."),
 )
+DETECTRON2_NAMES = (  # of a ResNet, and a pixel decoder with one level above its encoder
+    (r"^criterion\.empty_weight$", "loss_cls.class_weight"),
+    (r"^backbone\.stem\.conv1\.norm\.", "backbone.bn1."),
+    (r"^backbone\.stem\.", "backbone."),
+    *((rf"^backbone\.res{stage + 1}\.", f"backbone.layer{stage}.") for stage in range(1, 5)),
+    (r"^(backbone\.layer\d\.\d+)\.shortcut\.norm\.", r"\1.downsample.1."),
+    (r"^(backbone\.layer\d\.\d+)\.shortcut\.", r"\1.downsample.0."),
+    (r"^(backbone\.layer\d\.\d+)\.conv(\d)\.norm\.", r"\1.bn\2."),
+    (r"^sem_seg_head\.(pixel_decoder|predictor)\.", r"\1."),
+    (r"^pixel_decoder\.transformer\.level_embed$", "pixel_decoder.level_encoding.weight"),
+    (r"^pixel_decoder\.transformer\.", "pixel_decoder."),
+    (r"^(pixel_decoder)\.input_proj\.(\d)\.0\.", r"\1.input_convs.\2.conv."),
+    (r"^(pixel_decoder)\.input_proj\.(\d)\.1\.", r"\1.input_convs.\2.gn."),
+    (r"^pixel_decoder\.adapter_1\.norm\.", "pixel_decoder.lateral_convs.0.gn."),
+    (r"^pixel_decoder\.adapter_1\.", "pixel_decoder.lateral_convs.0.conv."),
+    (r"^pixel_decoder\.layer_1\.norm\.", "pixel_decoder.output_convs.0.gn."),
+    (r"^pixel_decoder\.layer_1\.", "pixel_decoder.output_convs.0.conv."),
+    (r"^pixel_decoder\.mask_features\.", "pixel_decoder.mask_feature."),
+    (r"^(pixel_decoder\.encoder\.layers\.\d+)\.norm1\.", r"\1.norms.0."),
+    (r"^(pixel_decoder\.encoder\.layers\.\d+)\.norm2\.", r"\1.norms.1."),
+    (r"^predictor\.transformer_(cross|self)_attention_layers\.(\d+)\.(self_attn|multihead_attn)\.",
+     r"decoder.layers.\2.\1_attn.attn."),
+    (r"^predictor\.transformer_cross_attention_layers\.(\d+)\.norm\.", r"decoder.layers.\1.norms.0."),
+    (r"^predictor\.transformer_self_attention_layers\.(\d+)\.norm\.", r"decoder.layers.\1.norms.1."),
+    (r"^predictor\.transformer_ffn_layers\.(\d+)\.norm\.", r"decoder.layers.\1.norms.2."),
+    (r"^predictor\.transformer_ffn_layers\.(\d+)\.", r"decoder.layers.\1."),
+    (r"^((pixel_decoder\.encoder|decoder)\.layers\.\d+)\.linear1\.", r"\1.ffn.layers.0.0."),
+    (r"^((pixel_decoder\.encoder|decoder)\.layers\.\d+)\.linear2\.", r"\1.ffn.layers.1."),
+    (r"^predictor\.decoder_norm\.", "decoder.post_norm."),
+    (r"^predictor\.static_query\.", "query_feat."),
+    *((rf"^predictor\.mask_embed\.layers\.{layer}\.", f"mask_embed.{2 * layer}.") for layer in range(3)),
+    (r"^predictor\.", ""),
+)  # fmt: skip
 
 
 def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same tensors under cvis's names, without mmdet's class head: it is of other classes."""
+    """The same tensors under cvis's names, without the class head of the others: it is of other classes."""
     named = {}
     for key, value in state.items():
-        if CLASS_HEAD in key:
+        if any(head in key for head in CLASS_HEADS):
             continue
-        for pattern, replacement in MMDET_NAMES:
+        for pattern, replacement in (*DETECTRON2_NAMES, *MMDET_NAMES):
             key = re.sub(pattern, replacement, key)
         named[key] = value[None] if key == "groups.0.positions" and value.dim() == 2 else value
     if any(key.startswith(("layer1.", "conv1.")) for key in named):  # a bare torchvision ResNet

@@ -72,6 +72,7 @@ class Criterion:
         classify: Classify | Sequence[Classify],
         class_weight: float | None = None,
         soft_masks: bool = False,
+        matching: Matching | None = None,
     ) -> dict[str, Tensor]:
         """Losses by name: ``loss_cls``, ``loss_mask``, ``loss_dice`` of the last layer, ``d0.loss_cls``, ... before.
 
@@ -83,10 +84,12 @@ class Criterion:
             class_weight: in place of the one given at construction.
             soft_masks: see :class:`~cvis.segmenters.contract.AlignedQueries`; the BCE of a mask is then the one term
                 -t log p, which is enough where probabilities compete, and the matching is by :func:`product_cost`.
+            matching: what :meth:`match` answered; None: it is asked.
         """
         padded = pad_tracks(masks, outputs[0].masks.dtype)
         with torch.autocast(outputs[0].masks.device.type, enabled=False):
-            matching = self.match(outputs, columns, padded, class_weight=class_weight, soft_masks=soft_masks)
+            if matching is None:
+                matching = self.match(outputs, columns, padded, class_weight=class_weight, soft_masks=soft_masks)
             logits = [output.logits.to(padded.dtype) for output in outputs]
             classes = self._class_losses(logits, columns, matching, classify)
             bce, dice = self._mask_losses(outputs, matching, padded, [len(ids) for ids in columns], soft_masks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -60,7 +60,10 @@ class Mask2Former(QueryGroups, ClipTracks):
 
     mean: Tensor
     std: Tensor
-    new_weights = ("class_heads.", "loss_cls.")
+    new_weights: ClassVar[tuple[str, ...]] = ("class_heads.", "loss_cls.")
+    decoder_type: ClassVar[type[Decoder]] = Decoder
+    criterion_type: ClassVar[type[Criterion]] = Criterion
+    inference_type: ClassVar[type[Inference]] = Inference
 
     def __init__(
         self,
@@ -89,11 +92,11 @@ class Mask2Former(QueryGroups, ClipTracks):
         self.backbone = build_backbone(backbone)
         sizes = dict(dim=dim, levels=levels)
         self.pixel_decoder = _part("pixel_decoder", PixelDecoder, pixel_decoder, in_channels, strides, **sizes)
-        self.decoder = _part("decoder", Decoder, decoder, **sizes)
+        self.decoder = _part("decoder", self.decoder_type, decoder, **sizes)
         self.class_heads = ClassHeads(dim, class_head)
         self.groups = nn.ModuleList([QueryGroup(num_queries, dim, mask_head=mlp(dim, dim, dim))])
-        self._criterion = _part("criterion", Criterion, criterion)
-        self.inference = _part("test", Inference, test)
+        self._criterion = _part("criterion", self.criterion_type, criterion)
+        self.inference = _part("test", self.inference_type, test)
         with quiet():
             self.pixel_decoder.init_weights()
         self._memory_format = torch.channels_last if channels_last else torch.contiguous_format
@@ -232,7 +235,7 @@ class Mask2Former(QueryGroups, ClipTracks):
     def matching_costs(self, output: Output, targets: Sequence[Targets]) -> list[Tensor]:
         """As in training, but at the centres of all pixels of the predicted masks."""
         columns, padded = self._columns(targets), pad_tracks(self._masks(targets), output.masks.dtype)
-        points = pixel_centres(*output.masks.shape[-2:]).to(padded).expand(len(targets), -1, -1)
+        points = pixel_centres(*output.masks.shape[-2:]).to(padded).expand(len(columns), -1, -1)
         costs = self._criterion.costs([output], columns, padded, points, soft_masks=self.soft_masks)[0]
         return [cost[:, : len(ids)] for cost, ids in zip(costs, columns, strict=True)]
 
@@ -276,7 +279,7 @@ class Mask2Former(QueryGroups, ClipTracks):
     def _base_answers(self, memory: Memory) -> Answers:
         answer = self._decode(memory, 0, "last")[0]
         scores = no_object.class_probabilities(answer.logits[0])
-        return Answers(scores, answer.mask_embeddings[0])
+        return Answers(scores, answer.mask_embeddings[0], answer.queries[0])
 
     def video_features(self, video: Video) -> Memory:
         """:meth:`features` of a whole video [1, T, ...], window by window."""
@@ -299,7 +302,7 @@ class Mask2Former(QueryGroups, ClipTracks):
         self.class_heads.add(num_classes, init, head)
 
     def renamed(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Of mmdet's Mask2Former and Mask2FormerVideo, of all versions, and of torchvision's ResNets."""
+        """Of Mask2Former for images and for videos, of mmdet and detectron2, and of torchvision's ResNets."""
         return renamed(weights)
 
     def group(self, index: int) -> QueryGroup:
