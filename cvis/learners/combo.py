@@ -170,7 +170,7 @@ class CoMBO(Distiller):
 
     def _read(self, memory: Memory) -> list[Answers]:
         answer = self._answer(memory)
-        return [Answers(class_probabilities(answer.logits[0]), answer.mask_embeddings[0])]
+        return [Answers(class_probabilities(answer.logits[0]), answer.mask_embeddings[0], answer.queries[0])]
 
     def _answer(self, memory: Memory) -> QueryOutput:
         return self.segmenter.decode_queries(memory, refine=partial(self.refined, self.segmenter))[-1]

@@ -59,6 +59,8 @@ class Answers:
 
     scores: Tensor  # [Q, K], -inf: this query does not answer with this class
     mask_embeddings: Tensor  # [Q, D]
+    queries: Tensor | None = None  # [Q, D], by which windows of a video are put together; None: the mask embeddings
+    groups: tuple[int, ...] = ()  # how many of the Q belong to each group of queries; (): all to one
 
 
 class ProposedTracks(NamedTuple):
