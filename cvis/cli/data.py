@@ -35,7 +35,11 @@ SPLIT = examples(
     "cvis data split --ann /data/ytvis2019/train.json",
     "cvis data split --ann train.json --fraction 0.1 --out split.json",
 )
-SYNTH = examples("cvis data synth synthetic", "cvis data synth tiny --seed 1 --train 40 --test 10")
+SYNTH = examples(
+    "cvis data synth synthetic",
+    "cvis data synth tiny --seed 1 --train 40 --test 10",
+    "cvis data synth long --train 1 --test 1 --crossings 2000",
+)
 
 
 @app.command("check", epilog=CHECK)
@@ -96,11 +100,14 @@ def synth(
     seed: Annotated[int, typer.Option(help="Equal seeds give equal bytes.")] = 0,
     train: Annotated[int, typer.Option(help="Number of train videos.")] = 600,
     test: Annotated[int, typer.Option(help="Number of test videos.")] = 160,
+    crossings: Annotated[
+        int, typer.Option(help="Test videos of so many frames, whose objects cross, leave and come back.")
+    ] = 0,
 ) -> None:
     """Make the synthetic data set: 40 classes of moving shapes, in the format of YouTube-VIS."""
     from cvis.data.synthetic import make_synthetic
 
-    make_synthetic(root, seed, train_videos=train, test_videos=test)
+    make_synthetic(root, seed, train_videos=train, test_videos=test, crossings=crossings)
     typer.echo(f"{root}: {train} train videos, {test} test videos, seed {seed}")
 
 

@@ -61,7 +61,7 @@ def recipe(config: Config, task: Task, device: torch.device, amp: bool) -> dict[
         "version": RECIPE_VERSION,
         "train_data": task.train.sha256,
         "classes": list(task.new_classes),
-        "segmenter": config.segmenter,
+        "segmenter": _as_trained(config.segmenter),
         "schedule": config.schedule.model_dump(exclude={"incremental", "joint"}),
         "sampling": config.sampling.model_dump(),
         "init": init_identity(config.protocol.init),
@@ -70,6 +70,15 @@ def recipe(config: Config, task: Task, device: torch.device, amp: bool) -> dict[
         "amp": amp,
         "processes": get_world_size(),
     }
+
+
+def _as_trained(segmenter: dict[str, Any]) -> dict[str, Any]:
+    """Its configuration without what says how videos are followed, which changes no weight."""
+    test = segmenter.get("test") or {}
+    if "tracking" not in test:
+        return segmenter
+    rest = {key: value for key, value in test.items() if key != "tracking"}
+    return {key: rest if key == "test" else value for key, value in segmenter.items() if key != "test" or rest}
 
 
 def init_identity(init: str) -> str:
