@@ -1,4 +1,4 @@
-"""``cvis data``: check a data set, split it, make the synthetic one."""
+"""``cvis data``: check a data set, split it, make the synthetic one, make videos of images."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cvis.cli import pseudo_videos
 from cvis.cli.output import Cell, broken, emit_json, examples, show_table
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="List data sets, check or split one, make the synthetic.",
+    help="List data sets, check or split one, make the synthetic, or videos of images.",
     epilog=examples(
         "cvis data list", "cvis data check /data/ytvis2019 --dataset ytvis2019", "cvis data synth synthetic"
     ),
@@ -109,6 +110,9 @@ def synth(
 
     make_synthetic(root, seed, train_videos=train, test_videos=test, crossings=crossings)
     typer.echo(f"{root}: {train} train videos, {test} test videos, seed {seed}")
+
+
+app.command("pseudo-videos", epilog=pseudo_videos.EXAMPLES)(pseudo_videos.pseudo_videos)
 
 
 @contextmanager

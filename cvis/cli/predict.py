@@ -43,7 +43,7 @@ def predict(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Another way of looking at videos than the run's, as segmenter.test.tracking=queries."),
+        typer.Option("--set", help="Other ways to look at videos than the run's, as segmenter.test.tracking=queries."),
     ] = None,
     trust: Annotated[
         bool, typer.Option("--trust", help="Run the Python file that the run names as its learner or segmenter.")

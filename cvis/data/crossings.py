@@ -1,4 +1,4 @@
-"""Ways on which identities are easily lost: two objects of one class that cross again and again, and leave and return."""
+"""Ways on which identities are easily lost: two objects of one class cross again and again, and leave and return."""
 
 from __future__ import annotations
 

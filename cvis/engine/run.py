@@ -21,7 +21,7 @@ from mmengine.dist import barrier, get_rank, get_world_size
 from mmengine.visualization import Visualizer
 
 from cvis.engine import checkpoint, stop
-from cvis.engine.config import Config, Names, dump, fingerprint
+from cvis.engine.config import PLACES, Config, Names, dump, fingerprint
 from cvis.engine.environment import (
     derive_seed,
     describe_environment,
@@ -32,6 +32,7 @@ from cvis.engine.environment import (
     use_amp,
 )
 from cvis.engine.evaluate import predict_videos
+from cvis.engine.images import add_images
 from cvis.engine.launch import join_processes
 from cvis.engine.store import StepZero, init_identity, recipe
 from cvis.engine.tasks import begin_task, end_task
@@ -109,6 +110,10 @@ def run(config: Config, command: str | None = None) -> Path:
 def _run(
     config: Config, scenario: Scenario, folder: Path, device: torch.device, amp: bool, command: str | None
 ) -> Path:
+    stream = find_learner(config.learner["type"]).stream(scenario)
+    images = {}
+    if config.sampling.images is not None:
+        stream, images["images_sha256"] = add_images(stream, config.sampling.images)
     identity = {
         "scenario": scenario.name,
         "scenario_hash": scenario.hash,
@@ -116,13 +121,13 @@ def _run(
         "device": device.type,
         "processes": get_world_size(),
         "initial_weights": init_identity(config.protocol.init),
+        **images,
     }
     values = config.model_dump(mode="json")
     writer = RunWriter(folder, values, dump(config), identity, decisive=fingerprint, writes=get_rank() == 0)
     if command is not None:
         writer.content.setdefault("command", command)  # the first one: a resumption may say less
     steps = finished_steps(writer.folder)
-    stream = find_learner(config.learner["type"]).stream(scenario)
     if len(steps) == len(stream) and writer.folder.metrics.is_file():
         if not writer.is_done:  # it died between its last two files, or its record is of an older version
             writer.update(status="done")
@@ -293,7 +298,8 @@ def _summary(this: Run, steps: list[dict[str, Any]]) -> dict[str, Any]:
             "init": config.protocol.init,
             "preset": config.names.preset,
             "schedule": config.schedule.model_dump(),
-            "sampling": config.sampling.model_dump(),
+            "sampling": config.sampling.model_dump(exclude=PLACES, exclude_none=True),
+            **{key: this.writer.content[key] for key in ("images_sha256",) if key in this.writer.content},
             "segmenter": config.segmenter,
         },
         "classes": {str(c): scenario.categories[c] for c in scenario.classes},

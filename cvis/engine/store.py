@@ -17,7 +17,7 @@ from mmengine.dist import get_world_size
 
 from cvis.atomic import write_text
 from cvis.engine import checkpoint
-from cvis.engine.config import Config
+from cvis.engine.config import PLACES, Config
 from cvis.scenario import Task
 
 RECIPE_VERSION = 3
@@ -63,7 +63,8 @@ def recipe(config: Config, task: Task, device: torch.device, amp: bool) -> dict[
         "classes": list(task.new_classes),
         "segmenter": _as_trained(config.segmenter),
         "schedule": config.schedule.model_dump(exclude={"incremental", "joint"}),
-        "sampling": config.sampling.model_dump(),
+        "sampling": config.sampling.model_dump(exclude=PLACES, exclude_none=True),
+        **({"images": task.images.sha256} if task.images is not None else {}),
         "init": init_identity(config.protocol.init),
         "seed": config.runtime.seed,
         "device": device.type,

@@ -33,9 +33,9 @@ class Inference:
         max_side: unless the long side would be longer than this.
         window: frames that pass the backbone, and masks that are resized, at a time.
         top_k: (query, class) pairs kept per video, by score.
-        tracking: ``none``: a query is a track, and reads the whole video; ``queries``: it reads a window, and is followed
-            to the next one (:class:`~cvis.segmenters.mask2former.tracking.QueryTracks`), so that any length of video
-            takes the same memory. The window is part of the answer then.
+        tracking: ``none``: a query is a track, and reads the whole video; ``queries``: it reads a window, and is
+            followed to the next one (:class:`~cvis.segmenters.mask2former.tracking.QueryTracks`), so that any length of
+            video takes the same memory. The window is part of the answer then.
     """
 
     short_side: int = 360

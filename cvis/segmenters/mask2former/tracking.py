@@ -16,12 +16,13 @@ from torch import Tensor
 from cvis.segmenters.outputs import Answers
 from cvis.types import RLE
 
+
 class QueryTracks:
     """Q tracks, each of one query of every window; of one list of answers (see :meth:`Inference.followed`).
 
-    Queries continue the tracks whose embeddings e [Q, D] are most like theirs: the Hungarian matching of the greatest sum
-    of cosines, each group's queries among themselves. A track remembers what it looked like when it was last seen, so
-    that an object that left finds its track again. With q_w the query and s_w(c) its scores in window w, of t_w frames:
+    Queries continue the tracks whose embeddings e [Q, D] are most like theirs: the Hungarian matching of the greatest
+    sum of cosines, each group's queries among themselves. A track remembers what it looked like when it was last seen,
+    so that an object that left finds its track again. With q_w the query and s_w its scores in window w, of t_w frames:
 
         e <- e + u_w (q_w - e)        u_w = min(1, sum_c s_w(c)), how sure the window is that this is an object
         s(c) = sum_w t_w s_w(c) / sum_w t_w
