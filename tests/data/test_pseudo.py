@@ -20,7 +20,7 @@ from cvis.errors import UserError
 from cvis.types import Category
 
 COLOURS = {"red": (250, 10, 10), "green": (10, 250, 10), "blue": (10, 10, 250), "yellow": (250, 250, 10)}
-HOW = ClipSampling(num_frames=3, short_sides=(60, 90), flip=0.5)
+HOW = ClipSampling(num_frames=3, short_sides=(48, 64), flip=0.5)
 
 
 def write_images(root, classes=tuple(COLOURS), count=4, height=80, width=120):
