@@ -122,7 +122,7 @@ class PseudoClips(ClipDataset):
         targets = [track for track in other.tracks if track.category_id != NO_OBJECT]
         chosen = [track for track in targets if rng.random() < 0.5] or targets[:1]
         pasted, in_front = self._shown(rng, other.video, chosen, size)
-        taken: np.ndarray = in_front.any(0)
+        taken = np.logical_or.reduce(in_front, axis=0)
         tracks += chosen
         return np.where(taken[..., None], pasted, frames), np.concatenate([masks & ~taken, in_front])
 
