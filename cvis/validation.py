@@ -68,13 +68,19 @@ def _walk(kind: Any, loc: tuple[int | str, ...]) -> tuple[list[str], type[BaseMo
         if _is_model(kind):
             model = kind
             field = kind.model_fields.get(str(part))
-            kind = field.annotation if field else None
+            kind = _given(field.annotation) if field else None
         elif isinstance(part, int) or get_origin(kind) is dict:
             kind = get_args(kind)[-1] if get_args(kind) else None
         else:
             continue
         path.append(str(part))
     return path, model, kind
+
+
+def _given(kind: Any) -> Any:
+    """A model that may be left out is what its keys are of."""
+    models = [each for each in get_args(kind) if _is_model(each)]
+    return models[0] if models and set(get_args(kind)) == {models[0], type(None)} else kind
 
 
 def _is_model(kind: Any) -> bool:

@@ -19,7 +19,7 @@ FOUNDATION = {"types", "errors", "files", "atomic", "discovery", "validation", "
 MAX_LINES = 350
 LIGHT = ("data", "evaluation", "runs", "report")
 """Layers that never name what takes seconds to import, but for the two files that feed the training."""
-TRAINING_DATA = {"data/clips.py", "data/sampler.py"}
+TRAINING_DATA = {"data/clips.py", "data/pseudo.py", "data/sampler.py"}
 
 
 def imports(source: str, package: str) -> Iterator[str]:

@@ -20,6 +20,7 @@ class Table(BaseModel):
     rows: list[Row] = []
     marks: dict[str, str] = {}
     order: int | list[int] = 1
+    title: Row | None = None
     code: str = Field(default="a", pattern="^[a-z]$", description="give one small letter")
 
 
@@ -27,7 +28,7 @@ class Table(BaseModel):
     ("values", "line"),
     [
         ({"row": 1}, "t.toml: row: 1: no such key; did you mean 'rows'?"),
-        ({"x": 1}, "t.toml: x: 1: no such key; choose one of rows, marks, order, code"),
+        ({"x": 1}, "t.toml: x: 1: no such key; choose one of rows, marks, order, title, code"),
         (
             {"rows": [{"name": "a"}, {"name": "b", "siz": 2}]},
             "t.toml: rows.1.siz: 2: no such key; did you mean 'size'?",
@@ -35,6 +36,8 @@ class Table(BaseModel):
         ({"rows": [{}]}, "t.toml: rows.0.name: missing; add it"),
         ({"rows": [5]}, "t.toml: rows.0: 5: not possible; it is a group of keys: name, size"),
         ({"marks": {"A": 5}}, "t.toml: marks.A: 5: not possible; it should be a valid string"),
+        ({"title": {"name": "a", "siz": 2}}, "t.toml: title.siz: 2: no such key; did you mean 'size'?"),
+        ({"title": 5}, "t.toml: title: 5: not possible; it is a group of keys: name, size"),
         ({"order": [1, "b"]}, "t.toml: order"),  # without pydantic's name for the member of the union
         ({"code": "A"}, "t.toml: code: 'A': not possible; give one small letter"),
         ({"code": "x" * 500}, f"t.toml: code: '{'x' * 59}: not possible; give one small letter"),

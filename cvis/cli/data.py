@@ -1,4 +1,4 @@
-"""``cvis data``: check a data set, split it, make the synthetic one."""
+"""``cvis data``: check a data set, split it, make the synthetic one, make videos of images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cvis.cli import own_data
+from cvis.cli import own_data, pseudo_videos
 from cvis.cli.output import Cell, broken, emit_json, examples, show_table
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="List data sets, check or split one, bring your own.",
+    help="List data sets, check or split one, bring your own, make the synthetic, or videos of images.",
     epilog=examples(
         "cvis data list",
         "cvis data check /data/ytvis2019",
@@ -38,7 +38,11 @@ SPLIT = examples(
     "cvis data split --ann /data/ytvis2019/train.json",
     "cvis data split --ann train.json --fraction 0.1 --out split.json",
 )
-SYNTH = examples("cvis data synth synthetic", "cvis data synth tiny --seed 1 --train 40 --test 10")
+SYNTH = examples(
+    "cvis data synth synthetic",
+    "cvis data synth tiny --seed 1 --train 40 --test 10",
+    "cvis data synth long --train 1 --test 1 --crossings 2000",
+)
 
 
 @app.command("check", epilog=CHECK)
@@ -109,16 +113,20 @@ def synth(
     seed: Annotated[int, typer.Option(help="Equal seeds give equal bytes.")] = 0,
     train: Annotated[int, typer.Option(help="Number of train videos.")] = 600,
     test: Annotated[int, typer.Option(help="Number of test videos.")] = 160,
+    crossings: Annotated[
+        int, typer.Option(help="Test videos of so many frames, whose objects cross, leave and come back.")
+    ] = 0,
 ) -> None:
     """Make the synthetic data set: 40 classes of moving shapes, in the format of YouTube-VIS."""
     from cvis.data.synthetic import make_synthetic
 
-    make_synthetic(root, seed, train_videos=train, test_videos=test)
+    make_synthetic(root, seed, train_videos=train, test_videos=test, crossings=crossings)
     typer.echo(f"{root}: {train} train videos, {test} test videos, seed {seed}")
 
 
 for name, command in own_data.COMMANDS.items():
     app.command(name, epilog=own_data.EXAMPLES[name])(command)
+app.command("pseudo-videos", epilog=pseudo_videos.EXAMPLES)(pseudo_videos.pseudo_videos)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ EXAMPLES = examples(
     "cvis predict runs/synthetic-20-4/mask2former_tiny/finetune/seed0 street.mp4 --visualize seen.mp4",
     "cvis predict runs/synthetic-20-4/mask2former_tiny/finetune/seed0 JPEGImages/0001 JPEGImages/0002",
     "cvis predict runs/synthetic-20-4/mask2former_tiny/finetune/seed0 street.mp4 --every 5 --step 0 --out base.json.gz",
+    "cvis predict runs/synthetic-20-4/mask2former_tiny/finetune/seed0 long.mp4 --set segmenter.test.tracking=queries",
 )
 
 
@@ -40,6 +41,10 @@ def predict(
     every: Annotated[int, typer.Option(help="Use every n-th frame only. YouTube-VIS has about 6 frames a second.")] = 1,
     fps: Annotated[float, typer.Option(help="Frames a second of --visualize.")] = 6.0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Other ways to look at videos than the run's, as segmenter.test.tracking=queries."),
+    ] = None,
     trust: Annotated[
         bool, typer.Option("--trust", help="Run the Python file that the run names as its learner or segmenter.")
     ] = False,
@@ -55,7 +60,7 @@ def predict(
     from cvis.engine.predict import load_trained
     from cvis.evaluation import write_results
 
-    trained = load_trained(run, step, device, trust)  # first: what is wrong with it is found soonest
+    trained = load_trained(run, step, device, trust, overrides or ())  # first: what is wrong with it is found soonest
     with footage(videos, every) as opened:
         results = trained.predict(opened)
         write_results(out, results)
@@ -92,7 +97,7 @@ def _write_listing(
         for v, source in zip(videos, sources, strict=True)
     ]
     categories = [{"id": c, "name": name} for c, name in trained.classes.items()]
-    origin = {"run": str(trained.folder), "step": trained.step, "every": every}
+    origin = {"run": str(trained.folder), "step": trained.step, "every": every, "set": list(trained.overrides)}
     listing = {"info": origin, "videos": entries, "categories": categories}
     write_text(_listing(out), json.dumps(listing, indent=1) + "\n")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -19,7 +20,10 @@ from cvis.data.videoset import VideoSet
 from cvis.errors import UserError
 from cvis.types import NO_OBJECT, Clip, Targets, Track, Video
 
-__all__ = ["ClipDataset", "ClipSampler", "ClipSampling", "Sample", "collate", "make_loader"]
+if TYPE_CHECKING:
+    from cvis.data.pseudo import MixedClips
+
+__all__ = ["ClipDataset", "ClipSampler", "ClipSampling", "Sample", "Source", "collate", "make_loader"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
+class Source:
     """A video that can be sampled."""
 
     video: Video
@@ -127,7 +131,7 @@ class ClipDataset(Dataset[Sample]):
                 skipped.append(str(error))
         raise UserError(f"training data: no video can be shown, the first because of {skipped[0]}")
 
-    def _sample(self, source: _Source, seed: int, skipped: tuple[str, ...]) -> Sample:
+    def _sample(self, source: Source, seed: int, skipped: tuple[str, ...]) -> Sample:
         video, how = source.video, self.sampling
         rng = np.random.default_rng(seed)
         times = _draw_times(rng, source.shown, len(video), how)
@@ -143,11 +147,11 @@ class ClipDataset(Dataset[Sample]):
         )
 
 
-def _source(video: Video, tracks: Sequence[Track]) -> _Source:
+def _source(video: Video, tracks: Sequence[Track]) -> Source:
     targets = tuple(track for track in tracks if not track.iscrowd)
     of_classes = [track for track in targets if track.category_id != NO_OBJECT]
     shown = {t for track in of_classes or targets for t, rle in enumerate(track.segmentations) if rle is not None}
-    return _Source(video, targets, tuple(sorted(shown)))
+    return Source(video, targets, tuple(sorted(shown)))
 
 
 def _draw_times(rng: np.random.Generator, shown: Sequence[int], length: int, how: ClipSampling) -> list[int]:
@@ -203,7 +207,9 @@ def _pad(images: Tensor, height: int, width: int) -> Tensor:
     return torch.nn.functional.pad(images, (0, missing[1], 0, missing[0])) if any(missing) else images
 
 
-def make_loader(dataset: ClipDataset, sampler: ClipSampler, workers: int = 0, pin_memory: bool = False) -> DataLoader:
+def make_loader(
+    dataset: ClipDataset | MixedClips, sampler: ClipSampler, workers: int = 0, pin_memory: bool = False
+) -> DataLoader:
     """Batches of training clips, each a :class:`~cvis.types.Clip`, in the sampler's order.
 
     Any number of worker processes gives the same batches. They live as long as the one pass that a step makes.

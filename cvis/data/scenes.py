@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -12,7 +13,7 @@ from cvis.data.looks import EXTENT, SHAPES, TEXTURES, Surface, coverage
 MIN_VISIBLE = 16  # pixels; an object that shows less is absent from the frame
 
 _EXCURSIONS = 0.45  # share of the objects that leave the picture for a while
-_DESIGN_SIDE = 64  # sizes and speeds below are pixels of a picture whose shorter side is this long
+DESIGN_SIDE = 64  # sizes and speeds below are pixels of a picture whose shorter side is this long
 
 
 @dataclass(frozen=True)
@@ -48,25 +49,14 @@ def shape_and_texture(index: int) -> tuple[str, str]:
     return SHAPES[shape], TEXTURES[(shape + row) % len(TEXTURES)]
 
 
-def draw_scene(rng: np.random.Generator, classes: list[int], frames: int, size: tuple[int, int]) -> Scene:
-    """A video of ``size`` (height, width) with one object of each listed class, every one of them visible
-    in at least two frames (in one, if there is only one); later objects lie in front."""
-    while True:
-        bodies = _place(rng, classes, frames, size)
-        covers = np.stack([_covers(body, size) for body in bodies])
-        masks = _visible(covers)
-        if (masks.any(axis=(2, 3)).sum(axis=1) >= min(2, frames)).all():
-            return Scene(_render(rng, bodies, covers, size), masks)
-
-
-def _place(rng: np.random.Generator, classes: list[int], frames: int, size: tuple[int, int]) -> list[Body]:
+def place(rng: np.random.Generator, classes: list[int], frames: int, size: tuple[int, int]) -> list[Body]:
     """Draw the objects' looks and ways. Each starts at the best of three places: overlaps are common, but
     seldom complete."""
     extent = np.array([size[1], size[0]], float)
     taken: list[np.ndarray] = []
     bodies = []
     for index in classes:
-        radius = rng.uniform(11.5, 19.5) * min(size) / _DESIGN_SIDE
+        radius = rng.uniform(11.5, 19.5) * min(size) / DESIGN_SIDE
         places = rng.uniform(0.22, 0.78, (3, 2)) * extent
         gaps = [min((float(np.linalg.norm(p - other)) for other in taken), default=0.0) for p in places]
         anchor = places[int(np.argmax(gaps))]
@@ -81,6 +71,27 @@ def _place(rng: np.random.Generator, classes: list[int], frames: int, size: tupl
             centres = centres + _excursion(rng, anchor, radius, frames, extent)
         bodies.append(Body(shape, surface, centres, radii, angles))
     return bodies
+
+
+Place = Callable[[np.random.Generator, list[int], int, tuple[int, int]], list[Body]]
+"""(generator, classes, frames, (height, width)) -> the objects of a scene, from back to front."""
+
+
+def draw_scene(
+    rng: np.random.Generator, classes: list[int], frames: int, size: tuple[int, int], place: Place = place
+) -> Scene:
+    """A video of ``size`` (height, width) with one object of each listed class, every one of them visible
+    in at least two frames (in one, if there is only one); later objects lie in front.
+
+    Args:
+        place: draws the objects' looks and ways.
+    """
+    while True:
+        bodies = place(rng, classes, frames, size)
+        covers = np.stack([_covers(body, size) for body in bodies])
+        masks = _visible(covers)
+        if (masks.any(axis=(2, 3)).sum(axis=1) >= min(2, frames)).all():
+            return Scene(_render(rng, bodies, covers, size), masks)
 
 
 def _excursion(

@@ -20,8 +20,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from cvis.data.crossings import place_crossing
 from cvis.data.looks import SHAPES, TEXTURES
-from cvis.data.scenes import Scene, draw_scene, shape_and_texture
+from cvis.data.scenes import Scene, draw_scene, place, shape_and_texture
 from cvis.errors import UserError
 from cvis.files import cache_dir
 
@@ -43,7 +44,16 @@ class _Parameters:
     frames: int
     height: int
     width: int
+    crossings: int
     version: int = VERSION
+
+    def marker(self) -> dict[str, int]:
+        """What is written down; a folder without crossings is marked as before there were any."""
+        return {field: value for field, value in asdict(self).items() if field != "crossings" or value}
+
+    def length(self, split: str) -> int:
+        """Frames of each video of a split."""
+        return self.crossings if split == "test" and self.crossings else self.frames
 
 
 def make_synthetic(
@@ -54,6 +64,7 @@ def make_synthetic(
     frames: int = 10,
     height: int = 64,
     width: int = 96,
+    crossings: int = 0,
 ) -> None:
     """Write ``root/{train,test}.json`` and ``root/{train,test}/JPEGImages/<video>/<frame>.jpg``.
 
@@ -67,11 +78,13 @@ def make_synthetic(
         frames: per video.
         height: of a frame, pixels, >= 32.
         width: of a frame, pixels, >= 32.
+        crossings: frames of each test video, whose objects then cross, leave and come back
+            (:mod:`cvis.data.crossings`), so that following them says something; 0: test videos are like train's.
 
     Raises:
         UserError: a parameter is out of range; ``root`` holds something else; the disk refuses the write.
     """
-    parameters = _Parameters(seed, train_videos, test_videos, frames, height, width)
+    parameters = _Parameters(seed, train_videos, test_videos, frames, height, width, crossings)
     _check(parameters)
     root = Path(root)
     if _is_made(root, parameters):
@@ -81,7 +94,7 @@ def make_synthetic(
         temporary.mkdir(parents=True)
         for split in _SPLITS:
             _write_split(temporary, split, parameters)
-        _write_json(temporary / _MARKER, asdict(parameters))
+        _write_json(temporary / _MARKER, parameters.marker())
         _publish(temporary, root, parameters)
     except OSError as error:
         reason = error.strerror or str(error)
@@ -102,6 +115,17 @@ def synthetic_root(seed: int = 0) -> Path:
     return root
 
 
+def crossings_root(seed: int = 0) -> Path:
+    """As :func:`synthetic_root`, with the same train videos, and test videos of objects that cross, leave and return.
+
+    Raises:
+        UserError: the cache cannot be written.
+    """
+    root = cache_dir() / f"synthetic-crossings-v{VERSION}-seed{seed}"
+    make_synthetic(root, seed, test_videos=80, crossings=40)
+    return root
+
+
 def category_name(index: int) -> str:
     """Name of the class with this index (0..39); its category id is ``index + 1``.
 
@@ -113,7 +137,7 @@ def category_name(index: int) -> str:
 
 
 def _check(parameters: _Parameters) -> None:
-    limits = {"seed": 0, "train_videos": 1, "test_videos": 1, "frames": 1, "height": 32, "width": 32}
+    limits = {"seed": 0, "train_videos": 1, "test_videos": 1, "frames": 1, "height": 32, "width": 32, "crossings": 0}
     for field, least in limits.items():
         value = getattr(parameters, field)
         if value < least:
@@ -131,7 +155,7 @@ def _is_made(root: Path, parameters: _Parameters) -> bool:
         marked = json.loads(marker.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{marker}: cannot be read ({error}); remove the folder or choose another") from error
-    wanted = asdict(parameters)
+    wanted = parameters.marker()
     if not isinstance(marked, dict) or marked.keys() != wanted.keys():
         raise UserError(f"{marker}: not written by this generator; remove the folder or choose another")
     for field, value in wanted.items():
@@ -154,13 +178,15 @@ def _publish(temporary: Path, root: Path, parameters: _Parameters) -> None:
 def _write_split(root: Path, split: str, parameters: _Parameters) -> None:
     videos: list[dict] = []
     annotations: list[dict] = []
-    for video_id, classes in enumerate(_casts(split, parameters), start=1):
+    crossing, length = bool(parameters.crossings) and split == "test", parameters.length(split)
+    for video_id, classes in enumerate(_casts(split, parameters, crossing), start=1):
         rng = _generator(parameters.seed, split, video_id)
-        scene = draw_scene(rng, classes, parameters.frames, (parameters.height, parameters.width))
+        size = parameters.height, parameters.width
+        scene = draw_scene(rng, classes, length, size, place_crossing if crossing else place)
         name = f"{video_id:04d}"
-        files = [f"{name}/{t:05d}.jpg" for t in range(parameters.frames)]
+        files = [f"{name}/{t:05d}.jpg" for t in range(length)]
         _write_frames(root / split / "JPEGImages", files, scene.frames)
-        shared = {"height": parameters.height, "width": parameters.width, "length": parameters.frames}
+        shared = {"height": parameters.height, "width": parameters.width, "length": length}
         videos.append({"id": video_id, "file_names": files, **shared})
         for annotation in _annotations(scene, classes):
             annotations.append({"id": len(annotations) + 1, "video_id": video_id, **shared, **annotation})
@@ -176,16 +202,17 @@ def _generator(seed: int, split: str, video_id: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence([seed, _SPLITS.index(split), video_id]))
 
 
-def _casts(split: str, parameters: _Parameters) -> Iterator[list[int]]:
-    """Class indices of each video's one to three objects.
+def _casts(split: str, parameters: _Parameters, crossing: bool) -> Iterator[list[int]]:
+    """Class indices of each video's one to three objects; of a crossing, of two of one class, and often a third.
 
     Both the numbers and the classes are dealt from shuffled decks, so that no two classes differ by more
     than one track over the split.
     """
     rng = _generator(parameters.seed, split, 0)
-    sizes, classes = _deal(rng, 3), _deal(rng, NUM_CLASSES)
+    sizes, classes, doubles = _deal(rng, 3), _deal(rng, NUM_CLASSES), _deal(rng, NUM_CLASSES)
     for _ in range(getattr(parameters, f"{split}_videos")):
-        yield [next(classes) for _ in range(next(sizes) + 1)]
+        others = [next(classes) for _ in range(min(next(sizes), 1) if crossing else next(sizes) + 1)]
+        yield [*([next(doubles)] * 2 if crossing else []), *others]
 
 
 def _deal(rng: np.random.Generator, cards: int) -> Iterator[int]:

@@ -39,10 +39,10 @@ def read_ytvis(annotations: Path | str, frames: Path | str | None, cache: bool =
         sha256 = hashlib.sha256(data).hexdigest()
         videos = index.load(sha256) if cache else None
         if videos is None:
-            videos = parse(decode(data, annotations), annotations, sha256, _raise)
+            videos = parse(decode(data, annotations), annotations, sha256, raise_error)
             if cache:
                 index.save(videos)
-        return videos if frames is None else _at(Path(frames), videos)
+        return videos if frames is None else rooted(Path(frames), videos)
 
 
 def read_bytes(file: Path) -> bytes:
@@ -87,15 +87,21 @@ def collection_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _raise(problem: Problem) -> None:
+def raise_error(problem: Problem) -> None:
+    """What becomes of findings where a file is read: the first error ends it."""
     if problem.severity == "error":
         raise problem.error()
 
 
-def _at(root: Path, videos: VideoSet) -> VideoSet:
+def rooted(root: Path, videos: VideoSet) -> VideoSet:
+    """The videos with their frames below ``root``.
+
+    Raises:
+        UserError: there is no such folder.
+    """
     if not root.is_dir():
         remedy = "unpack the frames there, or point --data to the data set"
         raise Problem(str(root), "", "", "the folder of the frames does not exist", remedy).error()
     root = root.absolute()
-    rooted = tuple(replace(v, frames=tuple(root / name for name in v.frames)) for v in videos.videos)
-    return replace(videos, videos=rooted)
+    found = tuple(replace(v, frames=tuple(root / name for name in v.frames)) for v in videos.videos)
+    return replace(videos, videos=found)

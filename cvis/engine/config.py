@@ -18,6 +18,9 @@ from cvis.scenario.visibility import OtherClassPolicy, Visibility
 MAY_DIFFER = ("data", "runs", "workers", "checkpoint_every", "loggers", "on_bad_frame")
 """Runtime keys that may differ between a run and its resumption: they change no result, or are counted in it."""
 
+PLACES: Any = {"images": {"annotations", "frames"}}
+"""Of :class:`Sampling`, where files lie; what is in them counts."""
+
 Whole = Annotated[int, BeforeValidator(lambda v: int(v) if isinstance(v, float) and v.is_integer() else v)]  # 300.0 too
 Count = Annotated[Whole, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -43,6 +46,18 @@ class Protocol(Part):
     init: Text = "random"  # random | imagenet | coco | path of a checkpoint
 
 
+class Images(Part):
+    """Still images with masks, of which clips are made too (cvis.data.pseudo)."""
+
+    annotations: Text  # file in COCO's format; its classes are the stream's by their names
+    frames: Text | None = None  # folder of the images. None: images or JPEGImages beside the file
+    ratio: Positive = 1.0  # of image clips to video clips
+    rotation: Annotated[float, Field(ge=0, le=180)] = 15.0  # degrees, at most
+    zoom: Annotated[float, Field(ge=1)] = 2.0  # at most
+    colour: Annotated[float, Field(ge=0, lt=1)] = 0.2  # contrast, brightness, saturation: a factor of 1 +- this
+    paste: Annotated[float, Field(ge=0, le=1)] = 0.5  # probability that instances of another image pass in front
+
+
 class Sampling(Part):
     """How a training clip is cut from a video."""
 
@@ -51,6 +66,7 @@ class Sampling(Part):
     short_sides: Annotated[list[Count], Field(strict=False, min_length=1)] = [360, 480]  # pixels; one is drawn per clip
     max_size: Count = 1333  # pixels, of the long side
     flip: NotNegative = 0.5  # probability of a horizontal flip, per clip
+    images: Images | None = None  # a second source of clips: --set sampling.images.annotations=FILE
 
 
 class JointPhase(Part):
@@ -148,6 +164,7 @@ def fingerprint(values: Mapping[str, Any]) -> dict[str, Any]:
     runtime = {"deterministic": Runtime().deterministic, **values["runtime"]}
     relevant["runtime"] = {k: v for k, v in runtime.items() if k not in MAY_DIFFER}
     relevant["schedule"] = {**Schedule().model_dump(), **values.get("schedule", {})}
+    relevant["sampling"] = {**Sampling().model_dump(), **values.get("sampling", {})}
     for part in ("learner", "segmenter"):  # the same file may be named from another folder
         relevant[part] = {**values[part], "type": short_name(values[part].get("type", ""))}
     return relevant

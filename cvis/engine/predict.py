@@ -6,11 +6,13 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cvis.data.videoset import VideoSet
 from cvis.engine import checkpoint
 from cvis.engine.environment import select_device, use_amp
 from cvis.engine.evaluate import predict_videos
+from cvis.engine.resolve import parse_value
 from cvis.errors import UserError
 from cvis.learners import LEARNERS, Learner, build_learner
 from cvis.plugins import Plugins
@@ -22,6 +24,7 @@ from cvis.segmenters import SEGMENTERS, build_segmenter
 from cvis.types import Category, Tracks, Video
 
 logger = logging.getLogger("cvis")
+TEST = "segmenter.test."
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class TrainedRun:
         name: of the run, as in tables.
         classes: id -> name of the classes learned by then, in learning order.
         amp: predict in bf16, as the run did.
+        overrides: in what it looks at videos differently from the run.
     """
 
     folder: Path
@@ -40,6 +44,7 @@ class TrainedRun:
     classes: dict[int, str]
     learner: Learner
     amp: bool
+    overrides: tuple[str, ...] = ()
 
     def predict(self, videos: Sequence[Video]) -> list[Tracks]:
         """The tracks of every video, in the order of the videos.
@@ -50,7 +55,9 @@ class TrainedRun:
         return predict_videos(self.learner, videos, f"step {self.step} predict", self.amp)
 
 
-def load_trained(folder: Path, step: int | None = None, device: str = "auto", trust: bool = False) -> TrainedRun:
+def load_trained(
+    folder: Path, step: int | None = None, device: str = "auto", trust: bool = False, overrides: Sequence[str] = ()
+) -> TrainedRun:
     """Build the model of a finished run as its step ``step`` left it (default: the last).
 
     As when a run is resumed: ``begin_task`` of the steps is replayed, then what was learned is loaded. All that is
@@ -58,10 +65,11 @@ def load_trained(folder: Path, step: int | None = None, device: str = "auto", tr
 
     Args:
         trust: run the Python files that the run names, if its learner or segmenter is one.
+        overrides: ``segmenter.test.key=value``, where the model is to look at videos in another way than in the run.
 
     Raises:
-        UserError: not a finished run, no such step, a file that is missing or damaged, no such device, or a Python file
-            that is not trusted.
+        UserError: not a finished run, no such step, a file that is missing or damaged, no such device, a Python file
+            that is not trusted, or an override of what was trained.
     """
     run = open_run(folder)
     step = run.result.step_at(step)
@@ -69,7 +77,8 @@ def load_trained(folder: Path, step: int | None = None, device: str = "auto", tr
         _announce(run, plugins, part, trust)
     tasks = _tasks(run.result)[: step + 1]
     place = select_device(device)
-    learner = build_learner(run.config["learner"], build_segmenter(run.config["segmenter"])).to(place)
+    segmenter = build_segmenter(_tested_by(run.config["segmenter"], overrides))
+    learner = build_learner(run.config["learner"], segmenter).to(place)
     for task in tasks:
         learner.eval()  # as the engine does: what a step makes may depend on the mode
         learner.begin_task(task)
@@ -77,9 +86,19 @@ def load_trained(folder: Path, step: int | None = None, device: str = "auto", tr
     files = [run.folder.step(task.index).model for task in tasks]
     checkpoint.load_state(learner, checkpoint.overlay(files), files[-1])
     classes = {c: run.result.classes[c] for c in tasks[-1].seen_classes}
-    return TrainedRun(
-        folder, run.name, step, classes, learner.eval(), use_amp(run.config["runtime"].get("amp", "auto"), place)
-    )
+    amp = use_amp(run.config["runtime"].get("amp", "auto"), place)
+    return TrainedRun(folder, run.name, step, classes, learner.eval(), amp, tuple(overrides))
+
+
+def _tested_by(segmenter: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """The configuration of a segmenter with other settings of its tests."""
+    test = dict(segmenter.get("test") or {})
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals or not key.startswith(TEST) or key == TEST:
+            raise UserError(f"--set {override}: is not {TEST}key=value; all else of a trained model stays what it was")
+        test[key.removeprefix(TEST)] = parse_value(value)
+    return {**segmenter, "test": test} if overrides else segmenter
 
 
 def _announce(run: OpenRun, plugins: Plugins, part: str, trust: bool) -> None:

@@ -31,6 +31,7 @@ from cvis.engine.environment import (
     use_amp,
 )
 from cvis.engine.evaluate import predict_videos
+from cvis.engine.images import add_images
 from cvis.engine.initial import describe_init, init_identity, load_initial
 from cvis.engine.launch import join_processes
 from cvis.engine.progress import Work
@@ -118,6 +119,10 @@ def _run(
     command: str | None,
     stop_after: int | None,
 ) -> Path:
+    stream = find_learner(config.learner["type"]).stream(scenario)
+    images = {}
+    if config.sampling.images is not None:
+        stream, images["images_sha256"] = add_images(stream, config.sampling.images)
     identity = {
         "scenario": scenario.name,
         "scenario_hash": scenario.hash,
@@ -125,13 +130,13 @@ def _run(
         "device": device.type,
         "processes": get_world_size(),
         "initial_weights": init_identity(config.protocol.init),
+        **images,
     }
     values = config.model_dump(mode="json")
     writer = RunWriter(folder, values, dump(config), identity, decisive=fingerprint, writes=get_rank() == 0)
     if command is not None and stop_after is None:
         writer.content.setdefault("command", command)  # the first one: a resumption may say less
     steps = finished_steps(writer.folder)
-    stream = find_learner(config.learner["type"]).stream(scenario)
     if len(steps) == len(stream) and writer.folder.metrics.is_file():
         if not writer.is_done:  # it died between its last two files, or its record is of an older version
             writer.update(status="done")

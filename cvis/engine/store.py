@@ -17,7 +17,7 @@ from mmengine.dist import get_world_size
 
 from cvis.atomic import write_text
 from cvis.engine import checkpoint
-from cvis.engine.config import Config
+from cvis.engine.config import PLACES, Config
 from cvis.engine.initial import init_identity
 from cvis.scenario import Task
 
@@ -62,12 +62,22 @@ def recipe(config: Config, task: Task, device: torch.device, amp: bool) -> dict[
         "version": RECIPE_VERSION,
         "train_data": task.train.sha256,
         "classes": list(task.new_classes),
-        "segmenter": config.segmenter,
+        "segmenter": _as_trained(config.segmenter),
         "schedule": config.schedule.model_dump(exclude={"incremental", "joint"}),
-        "sampling": config.sampling.model_dump(),
+        "sampling": config.sampling.model_dump(exclude=PLACES, exclude_none=True),
+        **({"images": task.images.sha256} if task.images is not None else {}),
         "init": init_identity(config.protocol.init),
         "seed": config.runtime.seed,
         "device": device.type,
         "amp": amp,
         "processes": get_world_size(),
     }
+
+
+def _as_trained(segmenter: dict[str, Any]) -> dict[str, Any]:
+    """Its configuration without what says how videos are followed, which changes no weight."""
+    test = segmenter.get("test") or {}
+    if "tracking" not in test:
+        return segmenter
+    rest = {key: value for key, value in test.items() if key != "tracking"}
+    return {key: rest if key == "test" else value for key, value in segmenter.items() if key != "test" or rest}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from cvis.engine.config import Names
+from cvis.engine.config import PLACES, Names
 from cvis.evaluation import final_metrics
 from cvis.learners import Learner
 from cvis.runs.paths import SCHEMA
@@ -47,7 +47,8 @@ def summary(this: Run, steps: list[dict[str, Any]]) -> dict[str, Any]:
             "init": config.protocol.init,
             "preset": config.names.preset,
             "schedule": config.schedule.model_dump(),
-            "sampling": config.sampling.model_dump(),
+            "sampling": config.sampling.model_dump(exclude=PLACES, exclude_none=True),
+            **{key: this.writer.content[key] for key in ("images_sha256",) if key in this.writer.content},
             "segmenter": config.segmenter,
         },
         "classes": {str(c): scenario.categories[c] for c in scenario.classes},

@@ -29,6 +29,7 @@ from cvis.engine.environment import (
     seed_everything,
     settle_process,
 )
+from cvis.engine.images import with_image_clips
 from cvis.engine.launch import distribute
 from cvis.engine.losses import total_loss
 from cvis.engine.optim import build_optimizer, build_schedulers
@@ -179,7 +180,7 @@ def _sum(count: int) -> int:
 
 def clip_sampling(config: Config) -> ClipSampling:
     """How training clips are drawn."""
-    values = {**config.sampling.model_dump(), "short_sides": tuple(config.sampling.short_sides)}
+    values = {**config.sampling.model_dump(exclude={"images"}), "short_sides": tuple(config.sampling.short_sides)}
     return ClipSampling(**values, skip_unreadable=config.runtime.on_bad_frame == "skip")
 
 
@@ -192,7 +193,8 @@ def training_clips(
         UserError: the learner has no video for this step, or the processes cannot share a batch evenly.
     """
     rank, world_size = get_dist_info()
-    clips = ClipDataset(learner.train_data(task), clip_sampling(config))
+    videos = ClipDataset(learner.train_data(task), clip_sampling(config))
+    clips = with_image_clips(videos, task, config.sampling.images)
     sampler = ClipSampler(
         num_videos=len(clips),
         batch_size=config.schedule.batch_size,

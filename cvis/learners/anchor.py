@@ -59,9 +59,7 @@ class Anchor(Crisp):
         masks = torch.cat([self.segmenter.with_masks(memory, [output])[0].masks[0] for output in outputs])
         found = hypotheses(own, self.foreign) * mask_confidence(masks)[:, None] ** self.mask_power
         scores = found * self.analytic.probabilities(memory, masks > 0).to(found)
-        embeddings = torch.cat([output.mask_embeddings[0] for output in outputs])
-        queries = torch.cat([output.queries[0] for output in outputs])
-        return [Answers(without_duplicates(scores, masks > 0, self.same_object), embeddings, queries)]
+        return [self._together(without_duplicates(scores, masks > 0, self.same_object), outputs)]
 
 
 def hypotheses(own: Tensor, foreign: float) -> Tensor:

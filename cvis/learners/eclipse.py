@@ -19,7 +19,7 @@ from cvis.segmenters import Segmenter
 from cvis.segmenters.background import class_probabilities, join, split
 from cvis.segmenters.contract import QueryGroups
 from cvis.segmenters.groups import QueryGroup
-from cvis.segmenters.outputs import Answers, Memory, Residual, select_layers
+from cvis.segmenters.outputs import Answers, Memory, QueryOutput, Residual, select_layers
 from cvis.types import Clip, Tracks, Video
 
 FOREIGN = -10.0
@@ -164,11 +164,15 @@ class Eclipse(Learner):
             inside = [self.segmenter.with_masks(memory, [output])[0].masks[0] > 0 for output in outputs]
             named = self.analytic.probabilities(memory, torch.cat(inside)).split([len(rows) for rows in scores])
             scores = [rows * named.to(rows) for rows, named in zip(scores, named, strict=True)]
-        embeddings = [output.mask_embeddings[0] for output in outputs]
-        queries = [output.queries[0] for output in outputs]
         if self.answers == "video":
-            return [Answers(torch.cat(scores), torch.cat(embeddings), torch.cat(queries))]
-        return [Answers(*answer) for answer in zip(scores, embeddings, queries, strict=True)]
+            return [self._together(torch.cat(scores), outputs)]
+        return [self._together(rows, [output]) for rows, output in zip(scores, outputs, strict=True)]
+
+    @staticmethod
+    def _together(scores: Tensor, outputs: Sequence[QueryOutput]) -> Answers:
+        """The answer of several groups."""
+        embeddings, queries = ([getattr(o, name)[0] for o in outputs] for name in ("mask_embeddings", "queries"))
+        return Answers(scores, torch.cat(embeddings), torch.cat(queries), tuple(map(len, queries)))
 
     def scores(self, logits: Tensor, group: int) -> Tensor:
         """Scores [N, K] of a group's logits [N, K+1]; -inf for the classes it does not own, if they are left out."""

@@ -54,6 +54,7 @@ class Task:
         train: D_t, as the learner may see it: tracks of ``new_classes`` only (and, under
             ``other_class_policy="empty_target"``, zero-mask tracks of category ``NO_OBJECT``).
         hidden: instances that stand in the pixels of D_t but whose annotation is withheld.
+        images: still images to make further clips of, by the same rules; None: none has an instance of C_t.
     """
 
     index: int
@@ -61,6 +62,7 @@ class Task:
     old_classes: tuple[int, ...]
     train: VideoSet
     hidden: int
+    images: VideoSet | None = None
 
     @property
     def seen_classes(self) -> tuple[int, ...]:

@@ -62,7 +62,8 @@ class Answers:
 
     scores: Tensor  # [Q, K], -inf: this query does not answer with this class
     mask_embeddings: Tensor  # [Q, D]
-    queries: Tensor | None = None  # [Q, D], for models that tell by them which object of a frame is which of another
+    queries: Tensor | None = None  # [Q, D], by which frames or windows of a video are put together
+    groups: tuple[int, ...] = ()  # how many of the Q belong to each group of queries; (): all to one
 
 
 class ProposedTracks(NamedTuple):

@@ -1,4 +1,5 @@
 import hashlib
+import itertools
 import json
 import subprocess
 import sys
@@ -172,6 +173,28 @@ def test_every_class_is_dealt_equally_often(tmp_path):
     assert len(counts) == 40
     assert min(counts.values()) >= 6
     assert max(counts.values()) - min(counts.values()) <= 1
+
+
+def test_crossings_are_of_one_class_and_leave_the_rest_as_it_was(small, tmp_path):
+    """Objects of a pair pass through each other, and half of the pairs leave the picture and come back."""
+    make_synthetic(tmp_path / "set", **{**SMALL, "test_videos": 24}, crossings=40)
+    assert (tmp_path / "set" / "train.json").read_bytes() == (small / "train.json").read_bytes()
+    assert "crossings" not in (small / "synthetic.json").read_text()
+    videos = read_ytvis(tmp_path / "set" / "test.json", tmp_path / "set" / "test" / "JPEGImages", cache=False)
+    meetings, leaving = [], []
+    for video in videos.videos:
+        one, two, *others = videos.tracks[video.id]
+        assert len(video) == 40
+        assert one.category_id == two.category_id
+        assert len(others) <= 1
+        boxes = [[s and coco_mask.toBbox(s)[0] for s in track.segmentations] for track in (one, two)]
+        sides = [a < b for a, b in zip(*boxes, strict=True) if a is not None and b is not None]
+        meetings.append(sum(before != after for before, after in itertools.pairwise(sides)))
+        leaving.append("01" in "".join("01"[s is not None] for s in one.segmentations).lstrip("0"))
+    assert np.mean(meetings) >= 2
+    assert 0.25 < np.mean(leaving) < 0.85
+    with pytest.raises(UserError, match="crossings: made with crossings=40, asked for 20"):
+        make_synthetic(tmp_path / "set", **{**SMALL, "test_videos": 24}, crossings=20)
 
 
 def test_a_complete_folder_is_kept(small):

@@ -102,8 +102,22 @@ def test_the_command_says_how_many_tracks_it_does_not_show(stream, moved, tmp_pa
     assert any(line.startswith(f"{number} tracks lie below 1, the best at 0.") for line in said)
 
 
+def test_videos_may_be_looked_at_in_another_way_than_in_the_run(stream, moved, tmp_path):
+    videos = own_videos(stream).videos
+    followed = load_trained(moved, overrides=["segmenter.test.tracking=queries", "segmenter.test.window=1"])
+    assert followed.learner.segmenter.inference.tracking == "queries"
+    assert followed.predict(videos) != load_trained(moved).predict(videos)
+    clip = str(stream.parent / "test" / "v001")
+    command = ["predict", str(moved), clip, "--out", str(tmp_path / "a.json"), "--set", "segmenter.test.top_k=2"]
+    assert CLI.invoke(app, command).exit_code == 0
+    assert len(json.loads((tmp_path / "a.json").read_text())) == 2
+    assert json.loads((tmp_path / "a.videos.json").read_text())["info"]["set"] == ["segmenter.test.top_k=2"]
+
+
 def test_the_command_refuses_in_one_line(moved, tmp_path):
     for arguments, message in (
+        (["x", "--set", "segmenter.dim=8"], "--set segmenter.dim=8: is not segmenter.test.key=value"),
+        (["x", "--set", "segmenter.test.tracking=some"], "segmenter.test.tracking: 'some': unknown; use one of none, "),
         (["nothing.mp4"], "nothing.mp4: does not exist"),
         (["x", "--out", "a.txt"], "--out a.txt: '.txt': not a results file"),
         (["x", "--visualize", "a.gif"], "--visualize a.gif: '.gif'"),

@@ -27,6 +27,7 @@ SHIPPED = {
     "synthetic-20-5": (40, 5),
     "synthetic-10-10": (40, 4),
     "synthetic-confusable-20-4": (40, 6),
+    "synthetic-crossings-20-4": (40, 6),
 }
 
 
@@ -94,11 +95,11 @@ def test_the_shipped_streams_are_these():
 def test_a_shipped_stream_is_well_formed(name):
     num_classes, steps = SHIPPED[name]
     spec = read_spec(find_scenario(name))
-    dataset, base, increment = name.replace("-confusable", "").rsplit("-", 2)
+    dataset, base, increment = name.replace("-confusable", "").replace("-crossings", "_crossings").rsplit("-", 2)
     assert (spec.name, spec.dataset, spec.base, spec.increment) == (name, dataset, int(base), int(increment))
     assert (spec.visibility, spec.other_class_policy) == ("overlap", "drop")
     assert len(divide(range(num_classes), spec.base, spec.increment, name)) == steps
-    if dataset != "synthetic":
+    if not dataset.startswith("synthetic"):
         assert tuple(spec.order) == DATASETS[dataset].categories
 
 

@@ -51,6 +51,9 @@ class OnlineInference(Inference):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.tracking != "none":
+            said = f"segmenter.test.tracking: {self.tracking!r}: ctvis follows objects from frame to frame by itself"
+            raise UserError(f"{said}; leave it at none")
         for name in ("cached", "forget_after", "trial", "min_frames"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:

@@ -128,12 +128,13 @@ class CTVIS(Mask2Former):
         """Follow the objects of one video, of any length in the memory of a window: of frames that are done masks are
         kept as run-length code. The caller chooses the mode: call ``eval()`` first.
         """
+        read = read or self._read
         followers: list[Follower] = []
         for frames in self.inference.frames(video):
             window = self.features(frames[None].to(self.mean.device))
             for time in range(len(frames)):
                 memory = frame_of(window, time)
-                answers = read(memory) if read is not None else [self._base_answers(memory)]
+                answers = read(memory)
                 followers = followers or [Follower(self.inference, video, self.soft_masks) for _ in answers]
                 for follower, answer in zip(followers, answers, strict=True):
                     if answer.queries is None:

@@ -1,9 +1,10 @@
-"""From a video on disk to tracks: frames and masks pass in windows, the decoder sees the whole video."""
+"""From a video on disk to tracks: frames and masks pass in windows, the decoder sees the whole video or a window."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import cv2
 import numpy as np
@@ -16,8 +17,11 @@ from cvis.data.frames import read_frames, resized
 from cvis.data.rle import encode
 from cvis.errors import UserError
 from cvis.segmenters.mask2former.decoder import mask_logits, resize
+from cvis.segmenters.mask2former.tracking import QueryTracks
 from cvis.segmenters.outputs import Answers, Memory
 from cvis.types import RLE, Track, Tracks, Video
+
+Tracking = Literal["none", "queries"]
 
 
 @dataclass(frozen=True)
@@ -29,18 +33,24 @@ class Inference:
         max_side: unless the long side would be longer than this.
         window: frames that pass the backbone, and masks that are resized, at a time.
         top_k: (query, class) pairs kept per video, by score.
+        tracking: ``none``: a query is a track, and reads the whole video; ``queries``: it reads a window, and is
+            followed to the next one (:class:`~cvis.segmenters.mask2former.tracking.QueryTracks`), so that any length of
+            video takes the same memory. The window is part of the answer then.
     """
 
     short_side: int = 360
     max_side: int = 1333
     window: int = 8
     top_k: int = 10
+    tracking: Tracking = "none"
 
     def __post_init__(self) -> None:
         for name in ("short_side", "max_side", "window", "top_k"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise UserError(f"segmenter.test.{name}: {value!r}: must be a whole number of at least 1")
+        if self.tracking not in (known := get_args(Tracking)):
+            raise UserError(f"segmenter.test.tracking: {self.tracking!r}: unknown; use one of {', '.join(known)}")
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width after resizing; the ratio of the sides is kept."""
@@ -85,36 +95,54 @@ class Inference:
             soft_masks: see :class:`~cvis.segmenters.contract.AlignedQueries`; shared among the queries of an answer.
         """
         lists = [self._best(video, memory, answer, classes, soft_masks) for answer in answers]
-        if len(lists) == 1:
-            return lists[0]
-        return Tracks(
-            video.id,
-            tuple(category for tracks in lists for category in tracks.category_ids),
-            tuple(score for tracks in lists for score in tracks.scores),
-            tuple(masks for tracks in lists for masks in tracks.segmentations),
-        )
+        return _joined(video, lists)
+
+    def followed(
+        self,
+        video: Video,
+        windows: Iterable[tuple[Memory, Sequence[Answers]]],
+        classes: Sequence[int],
+        soft_masks: bool = False,
+    ) -> Tracks:
+        """As :meth:`tracks`, of windows that were read on their own, one after the other.
+
+        Of every window and answer, the ``top_k`` queries with the best scores have masks.
+        """
+        lists: list[QueryTracks] = []
+        for memory, answers in windows:
+            lists = lists or [QueryTracks() for _ in answers]
+            for tracks, answer in zip(lists, answers, strict=True):
+                best = answer.scores.amax(-1) if classes else answer.scores.sum(-1)
+                kept = best.topk(min(self.top_k, len(best))).indices
+                masks = self._masks(video, memory, answer.mask_embeddings, kept, soft_masks)
+                tracks.add(answer, dict(zip(kept.tolist(), masks, strict=True)), memory.mask_features.shape[1])
+        found = []
+        for tracks in lists:
+            values, queries, columns = self._pairs(tracks.scores)
+            found.append(_named(video, values, columns, classes, [tracks.masks[query] for query in queries.tolist()]))
+        return _joined(video, found)
 
     def _best(self, video: Video, memory: Memory, answers: Answers, classes: Sequence[int], soft_masks: bool) -> Tracks:
-        values, pairs = answers.scores.flatten().topk(min(self.top_k, answers.scores.numel()))
-        values, pairs = values[values != -torch.inf], pairs[values != -torch.inf]
-        queries, columns = pairs // max(len(classes), 1), pairs % max(len(classes), 1)
+        values, queries, columns = self._pairs(answers.scores)
         kept, place = queries.unique(return_inverse=True)
         masks = self._masks(video, memory, answers.mask_embeddings, kept, soft_masks) if len(kept) else []
-        return Tracks(
-            video.id,
-            tuple(classes[column] for column in columns.tolist()),
-            tuple(values.tolist()),
-            tuple(tuple(masks[index]) for index in place.tolist()),
-        )
+        return _named(video, values, columns, classes, [masks[index] for index in place.tolist()])
+
+    def _pairs(self, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The ``top_k`` best scores of [Q, K], with their queries and columns."""
+        values, pairs = scores.flatten().topk(min(self.top_k, scores.numel()))
+        values, pairs = values[values != -torch.inf], pairs[values != -torch.inf]
+        num_classes = max(scores.shape[-1], 1)
+        return values, pairs // num_classes, pairs % num_classes
 
     def _masks(
         self, video: Video, memory: Memory, embeddings: Tensor, kept: Tensor, soft_masks: bool
     ) -> list[list[RLE | None]]:
-        """Masks of the n ``kept`` queries at the video's own size, n x frames."""
+        """Masks of the n ``kept`` queries at the video's own size, n x frames of the memory."""
         height, width = self.size(video.height, video.width)
         tracks: list[list[RLE | None]] = [[] for _ in kept]
         asked = embeddings if soft_masks else embeddings[kept]
-        for start in range(0, len(video), self.window):
+        for start in range(0, memory.mask_features.shape[1], self.window):
             features = memory.mask_features[:, start : start + self.window]
             logits = mask_logits(asked[None].to(features.dtype), features)[0].float()
             logits = resize(resize(logits, memory.size)[:, :, :height, :width], (video.height, video.width))
@@ -123,3 +151,22 @@ class Inference:
             for track, frames in zip(tracks, masks, strict=True):
                 track.extend(encode(frame) for frame in frames)
         return tracks
+
+
+def _named(
+    video: Video, values: Tensor, columns: Tensor, classes: Sequence[int], masks: Sequence[Sequence[RLE | None]]
+) -> Tracks:
+    ids = tuple(classes[column] for column in columns.tolist())
+    return Tracks(video.id, ids, tuple(values.tolist()), tuple(map(tuple, masks)))
+
+
+def _joined(video: Video, lists: Sequence[Tracks]) -> Tracks:
+    """One list behind the other."""
+    if len(lists) == 1:
+        return lists[0]
+    return Tracks(
+        video.id,
+        tuple(category for tracks in lists for category in tracks.category_ids),
+        tuple(score for tracks in lists for score in tracks.scores),
+        tuple(masks for tracks in lists for masks in tracks.segmentations),
+    )

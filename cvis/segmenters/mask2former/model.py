@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -104,11 +104,13 @@ class Mask2Former(QueryGroups, ClipTracks):
             kernel.data = kernel.data.contiguous(memory_format=self._memory_format)
 
     @property
-    def window(self) -> int:
-        return self.inference.window
+    def window(self) -> int | None:
+        """None where another window would be another answer."""
+        return self.inference.window if self.inference.tracking == "none" else None
 
     @window.setter
-    def window(self, frames: int) -> None:
+    def window(self, frames: int | None) -> None:
+        assert frames is not None  # nobody halves what is None
         self.inference = replace(self.inference, window=frames)
 
     def extract(self, frames: Tensor, sizes: Tensor | None = None) -> Maps:
@@ -272,24 +274,30 @@ class Mask2Former(QueryGroups, ClipTracks):
         """Find the tracks of one video; without ``read`` those of the base group, whose scores are the classes'
         probabilities. The caller chooses the mode: call ``eval()`` first.
         """
+        read = read or self._read
+        if self.inference.tracking == "queries":
+            windows = ((memory, read(memory)) for memory in self._windows(video))
+            return self.inference.followed(video, windows, self.classes, self.soft_masks)
         memory = self.video_features(video)
-        answers = read(memory) if read is not None else [self._base_answers(memory)]
-        return self.inference.tracks(video, memory, answers, self.classes, self.soft_masks)
+        return self.inference.tracks(video, memory, read(memory), self.classes, self.soft_masks)
 
-    def _base_answers(self, memory: Memory) -> Answers:
+    def _read(self, memory: Memory) -> list[Answers]:
         answer = self._decode(memory, 0, "last")[0]
         scores = no_object.class_probabilities(answer.logits[0])
-        return Answers(scores, answer.mask_embeddings[0], answer.queries[0])
+        return [Answers(scores, answer.mask_embeddings[0], answer.queries[0])]
 
     def video_features(self, video: Video) -> Memory:
         """:meth:`features` of a whole video [1, T, ...], window by window."""
-        windows = [self.features(frames[None].to(self.mean.device)) for frames in self.inference.frames(video)]
+        windows = list(self._windows(video))
         levels = zip(*(window.levels for window in windows), strict=True)
         return Memory(
             tuple(torch.cat(level, dim=1) for level in levels),
             torch.cat([window.mask_features for window in windows], dim=1),
             windows[0].size,
         )
+
+    def _windows(self, video: Video) -> Iterator[Memory]:
+        return (self.features(frames[None].to(self.mean.device)) for frames in self.inference.frames(video))
 
     def track_masks(self, video: Video, tracks: Sequence[Track], memory: Memory) -> Tensor:
         return self.inference.coverage(video, tracks, memory)
