@@ -76,6 +76,8 @@ def build_learner(config: dict[str, Any], segmenter: Segmenter) -> Learner:
         raise _uninitialised(learner) from error
     if "_modules" not in vars(built) or "segmenter" not in built._modules:
         raise _uninitialised(learner)
+    if name in segmenter.variants:
+        built.label = f"{built.label or name} (variant)"
     return built
 
 

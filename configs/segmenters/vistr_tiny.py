@@ -1,0 +1,17 @@
+# 64 x 96 frames on a CPU.
+segmenter = dict(
+    type="vistr",
+    backbone=dict(type="ConvBackbone", widths=(32, 64, 96, 128), skip=1),
+    in_channels=(64, 96, 128),
+    strides=(4, 8, 16),
+    dim=96,
+    num_frames=6,
+    num_slots=5,
+    encoder=dict(layers=2, heads=4, feedforward=192, dropout=0.0),
+    decoder=dict(layers=3, heads=4, feedforward=192, dropout=0.0),
+    mask_head=dict(heads=4, widths=(48, 24, 8), clip_width=8),
+    criterion=dict(class_weight=2.0),
+    test=dict(short_side=64, max_side=160),
+    size_divisor=16,
+)
+sampling = dict(num_frames=6)
