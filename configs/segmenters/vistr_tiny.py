@@ -9,7 +9,7 @@ segmenter = dict(
     num_slots=5,
     encoder=dict(layers=2, heads=4, feedforward=192, dropout=0.0),
     decoder=dict(layers=3, heads=4, feedforward=192, dropout=0.0),
-    mask_head=dict(heads=4, widths=(48, 24, 8), clip_width=8),
+    mask_head=dict(heads=4, widths=(48, 32, 16), clip_width=8),
     criterion=dict(class_weight=2.0),
     test=dict(short_side=64, max_side=160),
     size_divisor=16,

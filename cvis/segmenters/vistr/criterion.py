@@ -102,8 +102,8 @@ class Criterion:
         class_weight: float | None = None,
         soft_masks: bool = False,
     ) -> dict[str, Tensor]:
-        """Losses by name: ``loss_cls``, ``loss_bbox``, ``loss_giou``, ``loss_mask`` and ``loss_dice`` of the last layer,
-        and ``d0.loss_cls``, ... of those before.
+        """Losses by name: ``loss_cls``, ``loss_bbox``, ``loss_giou``, ``loss_mask``, ``loss_dice`` of the last layer;
+        ``d0.loss_cls``, ... of those before.
 
         Args:
             outputs: one per prediction layer.

@@ -92,7 +92,10 @@ class MaskHead(nn.Module):
         return self.over_time(x.unflatten(0, (-1, frames)).transpose(1, 2)).squeeze(1)
 
     def attention_maps(self, queries: Tensor, memory: Tensor, valid: Tensor, clip: Tensor) -> Tensor:
-        """softmax(q . k / sqrt(d)) over the places of a query's frame, of each head: [M, T, heads, h, w].
+        """softmax(q . k / sqrt(d)) over the places of a query's frame, times their number: [M, T, heads, h, w].
+
+        One where a head looks everywhere alike: as they are, the maps of a frame of some hundred places would be drowned
+        by the memory beside them.
 
         Args:
             queries: [M, T, D].
@@ -103,8 +106,9 @@ class MaskHead(nn.Module):
         query = self.q_linear(queries).unflatten(-1, (self.heads, -1))
         key = self.k_linear(memory.flatten(3).transpose(2, 3)).unflatten(-1, (self.heads, -1)).index_select(0, clip)
         scores = torch.einsum("mthc,mtkhc->mthk", query, key) / math.sqrt(query.shape[-1])
-        scores = scores.masked_fill(~valid[clip].view(*queries.shape[:2], 1, -1), -torch.inf)
-        return scores.softmax(-1).unflatten(-1, memory.shape[-2:])
+        places = valid[clip].view(*queries.shape[:2], 1, -1)
+        maps = scores.masked_fill(~places, -torch.inf).softmax(-1) * places.sum(-1, keepdim=True)
+        return maps.unflatten(-1, memory.shape[-2:])
 
 
 class DeformableConv(nn.Module):
