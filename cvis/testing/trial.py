@@ -51,7 +51,14 @@ SMALLER = {  # a shipped model can be so small that a check of it takes seconds
         "segmenter.pixel_decoder.layers=1",
         "segmenter.criterion.num_points=64",
         "segmenter.test.short_side=32",
-    )
+    ),
+    "vistr_tiny": (
+        "segmenter.encoder.layers=1",
+        "segmenter.decoder.layers=2",
+        "segmenter.num_frames=3",
+        "sampling.num_frames=3",
+        "segmenter.test.short_side=32",
+    ),
 }
 
 

@@ -94,7 +94,7 @@ class MaskHead(nn.Module):
     def attention_maps(self, queries: Tensor, memory: Tensor, valid: Tensor, clip: Tensor) -> Tensor:
         """softmax(q . k / sqrt(d)) over the places of a query's frame, times their number: [M, T, heads, h, w].
 
-        One where a head looks everywhere alike: as they are, the maps of a frame of some hundred places would be drowned
+        One where a head looks everywhere alike: as they are, the maps of a frame of a hundred places would be drowned
         by the memory beside them.
 
         Args:
