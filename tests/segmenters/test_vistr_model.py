@@ -202,6 +202,7 @@ def test_detr_weights_load_where_names_and_shapes_do(names, tmp_path):
     parts = {key.split(".")[0] for key in report.matched}
     assert {"backbone", "encoder"} <= parts <= {"backbone", "encoder", "decoder", "box_head"}  # their hidden biases
     assert {"queries", "input_proj.weight", "decoder.norm.weight"} <= set(report.missing)
+    assert str(report).startswith(f"{len(report.matched)} tensors of {path}; queries (1), input_proj (2), encoder (")
     assert torch.equal(other.backbone.stages[0][0].weight, model.backbone.stages[0][0].weight)
     with pytest.raises(UserError, match=r"backbone\.stages\.0\.0\.weight: shape"):
         load_init(make_vistr(backbone=dict(type="ConvBackbone", widths=(16, 16, 16)), in_channels=(16, 16, 16)), path)
