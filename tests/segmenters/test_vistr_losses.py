@@ -218,6 +218,19 @@ def test_no_object_and_empty_clips_teach_that_there_is_nothing():
     assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
 
 
+def test_losses_in_bf16_are_the_same_but_for_rounding():
+    """As on a GPU: the mask head, which is asked for masks by the criterion, reads what was computed in bf16."""
+    model = make_vistr()
+    frames = torch.randint(0, 256, (1, 3, 3, 32, 48), dtype=torch.uint8)
+    masks = torch.rand(1, 3, 32, 48) > 0.5
+    clip = Clip(frames, torch.tensor([[32, 48]]), (Targets(torch.tensor([7]), masks),), ("a",))
+    plain = model.losses(clip)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = model.losses(clip)
+    assert all(value.dtype == torch.float32 for value in mixed.values())
+    assert {k: v.item() for k, v in mixed.items()} == pytest.approx({k: v.item() for k, v in plain.items()}, rel=0.1)
+
+
 def test_frames_that_are_shown_again_count_again():
     """A clip of two frames is the clip of three that shows the first one twice."""
     model = make_vistr()

@@ -114,20 +114,18 @@ class Criterion:
             soft_masks: see :class:`~cvis.segmenters.contract.AlignedQueries`: the slots of a frame share its pixels,
                 and the focal loss is the one term -t log p, which is enough where probabilities compete.
         """
-        with torch.autocast(outputs[0].logits.device.type, enabled=False):
-            targets = self.sequences(outputs[-1], columns, masks)
-            matching = self.match(outputs, targets)
-            pairs = Pairs.of(targets, matching)
-            of_layer = [classify] * len(outputs) if callable(classify) else classify
-            weight = self.class_weight if class_weight is None else class_weight
-            losses = {}
-            for index, (output, classify_layer) in enumerate(zip(outputs, of_layer, strict=True)):
-                prefix = "" if index == len(outputs) - 1 else f"d{index}."
-                found = {"cls": weight * classify_layer(*self._classes(output, pairs, index), self.no_object_weight)}
-                found |= self._boxes(output, pairs, index)
-                if self.deep_masks or not prefix:
-                    found |= self._masks(output, pairs, index, soft_masks)
-                losses |= {f"{prefix}loss_{name}": value for name, value in found.items()}
+        targets = self.sequences(outputs[-1], columns, masks)
+        pairs = Pairs.of(targets, self.match(outputs, targets))
+        of_layer = [classify] * len(outputs) if callable(classify) else classify
+        weight = self.class_weight if class_weight is None else class_weight
+        losses = {}
+        for index, (output, classify_layer) in enumerate(zip(outputs, of_layer, strict=True)):
+            prefix = "" if index == len(outputs) - 1 else f"d{index}."
+            found = {"cls": weight * classify_layer(*self._classes(output, pairs, index), self.no_object_weight)}
+            found |= self._boxes(output, pairs, index)
+            if self.deep_masks or not prefix:
+                found |= self._masks(output, pairs, index, soft_masks)
+            losses |= {f"{prefix}loss_{name}": value for name, value in found.items()}
         return losses
 
     @staticmethod

@@ -124,8 +124,7 @@ class VisTR(AlignedQueries, ClipTracks):
     def encode(self, maps: Maps) -> ClipMemory:
         """Project the coarsest maps, and let every token of T frames see every other."""
         assert isinstance(maps, ClipMaps)
-        again = torch.arange(self.num_frames) % maps.length
-        *skips, tokens = (level.unflatten(0, (-1, maps.length))[:, again] for level in maps.levels)
+        *skips, tokens = (self._again(level.unflatten(0, (-1, maps.length))) for level in maps.levels)
         batch, (height, width) = len(tokens), tokens.shape[-2:]
         padded = maps.sizes.new_tensor(maps.size)
         rows, columns = (
@@ -303,8 +302,12 @@ class VisTR(AlignedQueries, ClipTracks):
     def _targets(self, targets: Sequence[Targets]) -> tuple[list[Tensor], list[Tensor]]:
         """Columns and masks; frames that the clip shows again have the same masks again."""
         masks = target_masks(targets, self.size_divisor)
-        again = torch.arange(self.num_frames) % masks[0].shape[1]
-        return target_columns(targets, self.classes), [of_clip[:, again] for of_clip in masks]
+        return target_columns(targets, self.classes), [self._again(of_clip) for of_clip in masks]
+
+    def _again(self, frames: Tensor) -> Tensor:
+        """[B, t, ...] -> [B, T, ...]: a clip that is too short shows its frames again."""
+        length = frames.shape[1]
+        return frames if length == self.num_frames else frames[:, torch.arange(self.num_frames) % length]
 
     def _sequences(self, output: Output, targets: Sequence[Targets]) -> list[Sequences]:
         return self._criterion.sequences(_boxed([output])[0], *self._targets(targets))
