@@ -118,7 +118,7 @@ class Criterion:
         pairs = Pairs.of(targets, self.match(outputs, targets))
         of_layer = [classify] * len(outputs) if callable(classify) else classify
         weight = self.class_weight if class_weight is None else class_weight
-        losses = {}
+        losses: dict[str, Tensor] = {}
         for index, (output, classify_layer) in enumerate(zip(outputs, of_layer, strict=True)):
             prefix = "" if index == len(outputs) - 1 else f"d{index}."
             found = {"cls": weight * classify_layer(*self._classes(output, pairs, index), self.no_object_weight)}

@@ -60,7 +60,7 @@ class MaskHead(nn.Module):
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.Conv3d)):
                 nn.init.kaiming_uniform_(module.weight, a=1)
-                nn.init.zeros_(module.bias)
+                nn.init.zeros_(module.get_parameter("bias"))
         for module in self.modules():
             if isinstance(module, DeformableConv):  # which begins as a plain one
                 nn.init.zeros_(module.offset.weight)

@@ -60,7 +60,7 @@ class BoxedOutput(Output):
         return self.__dict__["_memory"].extent
 
     @cached_property
-    def masks(self) -> Tensor:  # type: ignore[override]
+    def masks(self) -> Tensor:
         """[B, Q, 1, h, w] logits."""
         batch, slots = len(self.boxes), self.boxes.shape[1] // self.__dict__["_memory"].levels[0].shape[1]
         every = torch.arange(batch * slots, device=self.boxes.device)

@@ -71,15 +71,11 @@ class Stitcher:
         gains[gains <= self.min_iou] = 0
         pairs = zip(*linear_sum_assignment(-gains), strict=True)
         earlier = {new: self._open[old] for old, new in pairs if gains[old, new]}
-        still_open = []
-        for index, new in enumerate(window):
-            if (old := earlier.get(index)) is not None:
-                old.scores.extend(new.scores[shared:])
-                old.masks.extend(new.masks[shared:])
-            else:
-                self.found.append(new)
-            still_open.append(new if old is None else old)
-        self._open = still_open
+        self.found += [new for index, new in enumerate(window) if index not in earlier]
+        for index, begun in earlier.items():
+            begun.scores.extend(window[index].scores[shared:])
+            begun.masks.extend(window[index].masks[shared:])
+        self._open = [earlier.get(index, new) for index, new in enumerate(window)]
 
 
 def mean_iou(one: Sequence[RLE | None], other: Sequence[RLE | None]) -> float:
