@@ -10,8 +10,8 @@ segmenter = dict(
     encoder=dict(layers=2, heads=4, feedforward=192, dropout=0.0),
     decoder=dict(layers=3, heads=4, feedforward=192, dropout=0.0),
     mask_head=dict(heads=4, widths=(48, 32, 16), clip_width=8),
-    # Boxes come by themselves; names and masks are what takes long from random weights. At its published weight the
-    # focal loss is a hundredth of the dice loss, which alone is slow to find an outline.
+    # At its published weight the focal loss is a hundredth of the dice loss, which alone is slow to find an outline;
+    # names come last from random weights.
     criterion=dict(class_weight=4.0, mask_weight=10.0),
     test=dict(short_side=64, max_side=160, min_probability=0.1),
     size_divisor=16,
