@@ -6,7 +6,7 @@ import inspect
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,9 @@ from cvis.cli import names
 from cvis.cli.new import ListsByDefault, write_package
 from cvis.cli.output import Cell, broken, emit_json, examples, show_table
 from cvis.errors import UserError
+
+if TYPE_CHECKING:
+    from cvis.segmenters import Segmenter
 
 app = typer.Typer(
     cls=ListsByDefault,
@@ -85,7 +88,7 @@ def _all() -> list[dict[str, Any]]:
     configured = [_described(name, path) for name, path in _files().items()]
     types = {segmenter["type"] for segmenter in configured}
     others = [_described(name) for name in SEGMENTERS.names() if name not in types]
-    empty: dict[str, Any] = {"type": None, "doc": "", "says": "", "capabilities": [], "parameters": {}}
+    empty: dict[str, Any] = {"type": None, "doc": "", "says": "", "capabilities": [], "learners": [], "parameters": {}}
     return [*configured, *others, *({**empty, **asdict(origin)} for origin in SEGMENTERS.broken())]
 
 
@@ -108,6 +111,7 @@ def _show(described: dict[str, Any]) -> None:
     typer.echo(f"{described['name']}{package}\n")
     typer.echo(inspect.getdoc(SEGMENTERS.find(described["type"])) or "It says nothing of itself.")
     typer.echo(f"\nOffers to learners: {', '.join(described['capabilities']) or 'nothing beside the core'}.")
+    typer.echo(f"Takes the learners: {', '.join(described['learners'])}.")
     if described["parameters"]:
         rows: list[list[str | Cell]] = [
             [f"segmenter.{key}", str(value)] for key, value in described["parameters"].items()
@@ -132,12 +136,13 @@ def _described(name: str, path: Path | None = None) -> dict[str, Any]:
 
     origin = SEGMENTERS.origin(name)
     described: dict[str, Any] = {"name": name, "package": origin.package, "version": origin.version, "type": None}
-    described.update(doc="", says="", capabilities=[], parameters={}, error=None)
+    described.update(doc="", says="", capabilities=[], learners=[], parameters={}, error=None)
     try:
         settings = dict(Config.fromfile(str(path)).to_dict()["segmenter"]) if path else {"type": name}
         kind = SEGMENTERS.find(settings["type"])
         described.update(type=settings.pop("type"), doc=first_line(kind), capabilities=abilities_of(kind))
         described["says"] = (_first_comment(path) if path else "") or described["doc"]
+        described["learners"] = _learners(kind)
         signature = inspect.signature(kind).parameters.values()
         defaults = {p.name: p.default for p in signature if p.default is not inspect.Parameter.empty}
         described["parameters"] = json.loads(json.dumps({**defaults, **settings}, default=str))  # in JSON's own types
@@ -150,3 +155,12 @@ def _first_comment(path: Path) -> str:
     """What a configuration file says of itself: several share a type, and with it a docstring."""
     first = path.read_text(encoding="utf-8").split("\n", 1)[0]
     return first.removeprefix("#").strip() if first.startswith("#") else ""
+
+
+def _learners(kind: type[Segmenter]) -> list[str]:
+    """Those that find all that they need, and which of them have a reading of their own with this model."""
+    from cvis.learners import LEARNERS
+    from cvis.learners.registry import lacking
+
+    fitting = [name for name in LEARNERS.names() if not lacking(name, kind)]
+    return [f"{name} (variant)" if name in kind.variants else name for name in fitting]

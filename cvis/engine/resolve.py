@@ -46,8 +46,8 @@ def resolve(
         learner: name, or ``path/to/file.py:Class``.
         segmenter: name of a file in ``configs/segmenters``, or path of such a file; or, for one that is built with its
             defaults, a registered name or ``path/to/file.py:Class``.
-        schedule: likewise in ``configs/schedules``; by default ``tiny`` for a tiny segmenter, else the
-            one named like the scenario, else ``default``.
+        schedule: likewise in ``configs/schedules``; by default the one named like the segmenter, else ``tiny`` for a
+            tiny segmenter, else the one named like the scenario, else ``default``.
         overrides: ``key=value`` strings, e.g. ``schedule.base.iterations=300``.
         name: what folder and tables call this run, by default the learner's name and the preset's.
         preset: likewise in ``configs/presets``: settings of several parts that belong together.
@@ -132,10 +132,9 @@ def parse_value(text: str) -> Any:
 
 
 def _default_schedule(scenario: str, segmenter: str) -> str:
-    if short_name(segmenter) in ("mask2former_tiny", "ctvis_tiny"):
-        return "tiny"
-    name = short_name(scenario)
-    return name if (shipped("configs") / "schedules" / f"{name}.py").is_file() else "default"
+    tiny = ("tiny",) if short_name(segmenter).endswith("_tiny") else ()
+    names = (short_name(segmenter), *tiny, short_name(scenario))
+    return next((name for name in names if (shipped("configs") / "schedules" / f"{name}.py").is_file()), "default")
 
 
 def _defaults(learner: str) -> dict[str, Any]:

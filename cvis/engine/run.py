@@ -178,6 +178,8 @@ def _rebuild(
     seed_everything(derive_seed(seed, "init"))
     segmenter = build_segmenter(config.segmenter)
     init_report = load_initial(segmenter, config.protocol.init)
+    if init_report.matched:
+        logger.info("initial weights: %s", init_report)
     learner = build_learner(config.learner, segmenter).to(device)
     learner.sampling = clip_sampling(config)
     visualizer = build_visualizer(config.runtime.loggers, writer.folder.path)

@@ -92,7 +92,8 @@ class CoMFormer(Distiller):
         losses = self._criterion(new, targets)
         old_logits = old.layers[-1].logits
         kept = unbiased_distillation(new[-1].logits, old_logits)
-        losses["loss_kd"] = self.kd_weight * (adaptive_mean(kept, old_logits) if self.adaptive else kept.mean())
+        mean = adaptive_mean(kept, old_logits, self.segmenter.per_track) if self.adaptive else kept.mean()
+        losses["loss_kd"] = self.kd_weight * mean
         return losses
 
     def base_loss(self, clip: Clip, maps: Maps | None) -> dict[str, Tensor]:

@@ -76,6 +76,8 @@ def build_learner(config: dict[str, Any], segmenter: Segmenter) -> Learner:
         raise _uninitialised(learner) from error
     if "_modules" not in vars(built) or "segmenter" not in built._modules:
         raise _uninitialised(learner)
+    if name in segmenter.variants:
+        built.label = f"{built.label or name} (variant)"
     return built
 
 
@@ -84,14 +86,18 @@ def _uninitialised(learner: type[Learner]) -> UserError:
     return UserError(f"{what}; make super().__init__(segmenter) its first line")
 
 
+def lacking(name: str, segmenter: type[Segmenter]) -> list[type[Segmenter]]:
+    """The abilities that a learner needs and a segmenter does not have."""
+    return [ability for ability in find_learner(name).requires if not issubclass(segmenter, ability)]
+
+
 def check_pair(name: str, segmenter: type[Segmenter]) -> None:
     """Refuse a learner that needs what the segmenter cannot do.
 
     Raises:
         UserError: names the abilities that are missing.
     """
-    missing = [ability for ability in find_learner(name).requires if not issubclass(segmenter, ability)]
-    if missing:
+    if missing := lacking(name, segmenter):
         offered = ", ".join(abilities_of(segmenter)) or "nothing beside the core"
         raise UserError(
             f"learner {name!r} needs {', '.join(map(ability_name, missing))} of the segmenter, which "

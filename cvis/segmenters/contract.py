@@ -52,9 +52,11 @@ class Segmenter(nn.Module, ABC):
         window: how many frames of a video :meth:`predict` takes at a time, if it takes less memory with fewer of them;
             where memory runs out, evaluation halves it for that video.
         new_weights: prefixes of weights that a checkpoint need not hold, or may hold for nothing: of other classes.
+        variants: learners that need a reading of their own with this model; tables call them so.
     """
 
     new_weights: ClassVar[tuple[str, ...]] = ()
+    variants: ClassVar[tuple[str, ...]] = ()
     window: int | None = None
 
     def __init__(self) -> None:
@@ -197,6 +199,10 @@ class AlignedQueries(ClassSlots):
     @abstractmethod
     def with_masks(self, memory: Memory, layers: Sequence[QueryOutput]) -> list[Output]:
         """The masks of what :meth:`decode_queries` answered."""
+
+    def per_track(self, weights: Tensor) -> Tensor:
+        """Weights [B, Q] of queries; where several queries are one track, as in the frames of a clip, its mean."""
+        return weights
 
     @abstractmethod
     def query_embeddings(self) -> list[nn.Parameter]:

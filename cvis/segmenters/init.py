@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,18 @@ class InitReport:
     matched: tuple[str, ...]  # parameters and buffers of the segmenter that were loaded
     missing: tuple[str, ...]  # those left as initialised
     unexpected: tuple[str, ...]  # keys of the file that were not used
+
+    def __str__(self) -> str:
+        """What was loaded, and the parts of which something was not."""
+        rest = ((self.missing, "left as they were built"), (self.unexpected, "in the file and not used"))
+        says = [f"{_parts(keys)}: {what}" for keys, what in rest if keys]
+        return "; ".join([f"{len(self.matched)} tensors of {self.source}", *says])
+
+
+def _parts(keys: Sequence[str]) -> str:
+    """How many keys each part has: ``decoder (3), queries (1)``."""
+    counts = Counter(key.partition(".")[0] for key in keys)
+    return ", ".join(f"{part} ({count})" for part, count in counts.items())
 
 
 def load_init(segmenter: Segmenter, source: str | Path) -> InitReport:

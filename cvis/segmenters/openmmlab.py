@@ -82,7 +82,7 @@ with quiet():
     importlib.import_module("mmdet.models")
 
 from mmcv.cnn import ConvModule  # noqa: E402
-from mmcv.ops import MultiScaleDeformableAttention  # noqa: E402
+from mmcv.ops import DeformConv2d, MultiScaleDeformableAttention  # noqa: E402
 from mmdet.models.layers import (  # noqa: E402
     MSDeformAttnPixelDecoder,
     SinePositionalEncoding,
@@ -101,6 +101,7 @@ __all__ = [
     "WEIGHT_INITIALIZERS",
     "ConfigDict",
     "ConvModule",
+    "DeformConv2d",
     "MSDeformAttnPixelDecoder",
     "Mask2FormerTransformerDecoder",
     "Mask2FormerTransformerDecoderLayer",

@@ -45,15 +45,23 @@ SMALL = (
     "schedule.scale=1.0",
     "sampling.short_sides=[32]",
 )
-SMALLER = dict.fromkeys(  # a shipped model can be so small that a check of it takes seconds
-    ("mask2former_tiny", "ctvis_tiny"),
-    (
+_SMALL_QUERIES = (
+    "segmenter.decoder.layers=2",
+    "segmenter.pixel_decoder.layers=1",
+    "segmenter.criterion.num_points=64",
+    "segmenter.test.short_side=32",
+)
+SMALLER = {  # a shipped model can be so small that a check of it takes seconds
+    "mask2former_tiny": _SMALL_QUERIES,
+    "ctvis_tiny": _SMALL_QUERIES,
+    "vistr_tiny": (
+        "segmenter.encoder.layers=1",
         "segmenter.decoder.layers=2",
-        "segmenter.pixel_decoder.layers=1",
-        "segmenter.criterion.num_points=64",
+        "segmenter.num_frames=3",
+        "sampling.num_frames=3",
         "segmenter.test.short_side=32",
     ),
-)
+}
 
 
 class Interrupted(BaseException):

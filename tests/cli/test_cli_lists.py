@@ -98,6 +98,12 @@ def test_segmenters_lists_every_shipped_file_with_its_values():
     assert [name for name, info in content.items() if info["error"]] == []
     assert (tiny["type"], tiny["parameters"]["num_queries"]) == ("mask2former", 10)
     assert "query_groups" in tiny["capabilities"]
+    assert {"finetune", "eclipse", "combo"} <= set(tiny["learners"])
+    vistr = content["vistr_r50"]
+    assert "CVPR 2021" in vistr["doc"]
+    assert {"finetune", "comformer", "combo (variant)"} <= set(vistr["learners"])
+    assert not {"eclipse", "crisp", "combo"} & set(vistr["learners"])
+    assert "Takes the learners: balconpas, combo (variant), comformer," in call("segmenters", "vistr_tiny").stdout
     assert "mask2former_tiny" in call("segmenters").stdout
 
 

@@ -6,6 +6,8 @@ the number of old classes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -73,7 +75,9 @@ def unbiased_distillation(logits: Tensor, old_logits: Tensor) -> Tensor:
     return kl(old_logits.log_softmax(-1), join(old_classes, background.logsumexp(-1, keepdim=True)))
 
 
-def adaptive_mean(values: Tensor, old_logits: Tensor) -> Tensor:
+def adaptive_mean(
+    values: Tensor, old_logits: Tensor, per_track: Callable[[Tensor], Tensor] = lambda weights: weights
+) -> Tensor:
     """CoMFormer's adaptive distillation: sum w_i v_i / sum w_i, w_i = (1 - q_i(no-object))^2.
 
     Queries in which the old model sees an object count; the many that are background do not drown them.
@@ -81,10 +85,12 @@ def adaptive_mean(values: Tensor, old_logits: Tensor) -> Tensor:
     Args:
         values: [B, Q], such as :func:`unbiased_distillation`'s.
         old_logits: [B, Q, o+1].
+        per_track: of a model whose tracks are several queries each, see
+            :meth:`~cvis.segmenters.contract.AlignedQueries.per_track`.
     """
     _, no_object = split(old_logits.softmax(-1))
     weight = (1 - no_object[..., 0]) ** 2
-    return weighted_mean(values, weight)
+    return weighted_mean(values, per_track(weight))
 
 
 def mask_distillation(masks: Tensor, old_masks: Tensor) -> Tensor:

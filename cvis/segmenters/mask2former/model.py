@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cvis.errors import UserError
 from cvis.segmenters import background as no_object
 from cvis.segmenters.backbone import build_backbone
 from cvis.segmenters.contract import Classify, ClipTracks, QueryGroups, Refine
 from cvis.segmenters.groups import QueryGroup
 from cvis.segmenters.heads import ClassHeads, mlp
+from cvis.segmenters.inputs import normalised, part, target_columns, target_masks
 from cvis.segmenters.mask2former.checkpoint_names import renamed
 from cvis.segmenters.mask2former.criterion import Criterion, pad_tracks, softmax_cross_entropy
 from cvis.segmenters.mask2former.decoder import Decoder, LayerState, mask_logits, resize
@@ -27,7 +25,7 @@ from cvis.segmenters.mask2former.points import pixel_centres
 from cvis.segmenters.openmmlab import quiet
 from cvis.segmenters.outputs import Answers, Maps, Memory, Output, ProposedTracks, QueryOutput, Residual, select_layers
 from cvis.segmenters.registry import SEGMENTERS
-from cvis.types import NO_OBJECT, Clip, Targets, Track, Tracks, Video
+from cvis.types import Clip, Targets, Track, Tracks, Video
 
 
 @SEGMENTERS.register_module(name="mask2former")
@@ -91,12 +89,12 @@ class Mask2Former(QueryGroups, ClipTracks):
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
         self.backbone = build_backbone(backbone)
         sizes = dict(dim=dim, levels=levels)
-        self.pixel_decoder = _part("pixel_decoder", PixelDecoder, pixel_decoder, in_channels, strides, **sizes)
-        self.decoder = _part("decoder", self.decoder_type, decoder, **sizes)
+        self.pixel_decoder = part("pixel_decoder", PixelDecoder, pixel_decoder, in_channels, strides, **sizes)
+        self.decoder = part("decoder", self.decoder_type, decoder, **sizes)
         self.class_heads = ClassHeads(dim, class_head)
         self.groups = nn.ModuleList([QueryGroup(num_queries, dim, mask_head=mlp(dim, dim, dim))])
-        self._criterion = _part("criterion", self.criterion_type, criterion)
-        self.inference = _part("test", self.inference_type, test)
+        self._criterion = part("criterion", self.criterion_type, criterion)
+        self.inference = part("test", self.inference_type, test)
         with quiet():
             self.pixel_decoder.init_weights()
         self._memory_format = torch.channels_last if channels_last else torch.contiguous_format
@@ -136,12 +134,7 @@ class Mask2Former(QueryGroups, ClipTracks):
 
     def normalise(self, frames: Tensor, sizes: Tensor | None = None) -> Tensor:
         """(frame - mean) / std, zero outside ``sizes``, and zero-padded to the size divisor: float [B, T, 3, H, W]."""
-        images = (frames - self.mean) / self.std
-        height, width = images.shape[-2:]
-        for index, (valid_height, valid_width) in enumerate([] if sizes is None else sizes.tolist()):
-            images[index, ..., valid_height:, :] = 0
-            images[index, ..., valid_width:] = 0
-        return F.pad(images, (0, -width % self.size_divisor, 0, -height % self.size_divisor))
+        return normalised(frames, sizes, self.mean, self.std, self.size_divisor)
 
     def decode_queries(
         self, memory: Memory, group: int = 0, residual: Residual | None = None, *, refine: Refine | None = None
@@ -319,33 +312,7 @@ class Mask2Former(QueryGroups, ClipTracks):
         return member
 
     def _columns(self, targets: Sequence[Targets]) -> list[Tensor]:
-        column = {category: index for index, category in enumerate(self.classes)}
-        column[NO_OBJECT] = len(self.classes)
-        columns = []
-        for target in targets:
-            ids = target.category_ids.tolist()
-            unknown = sorted(set(ids) - set(column))
-            if unknown:
-                raise UserError(
-                    f"targets: category_ids: {unknown}: not among the classes learned so far ({self.classes}); "
-                    "a step's clips may hold its own classes only"
-                )
-            columns.append(target.category_ids.new_tensor([column[category] for category in ids]))
-        return columns
+        return target_columns(targets, self.classes)
 
     def _masks(self, targets: Sequence[Targets]) -> list[Tensor]:
-        height, width = targets[0].masks.shape[-2:]
-        pad = (0, -width % self.size_divisor, 0, -height % self.size_divisor)
-        return [F.pad(target.masks, pad) if any(pad) else target.masks for target in targets]
-
-
-def _part(name: str, make: Callable, config: dict | None, *arguments: Any, **given: Any) -> Any:
-    """Call ``make`` with the user's keys of one part of the configuration."""
-    config = dict(config or {})
-    try:
-        inspect.signature(make).bind(*arguments, **given, **config)
-    except TypeError as error:
-        raise UserError(
-            f"segmenter.{name}: {error}; its keys are {', '.join(inspect.signature(make).parameters)}"
-        ) from error
-    return make(*arguments, **given, **config)
+        return target_masks(targets, self.size_divisor)
