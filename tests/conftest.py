@@ -1,3 +1,4 @@
+import os
 import sys
 from pathlib import Path
 
@@ -6,6 +7,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from tiny import make_data, settings
+
+os.environ.pop("COLUMNS", None)  # xdist sets it in its workers, and tables that are piped honour it
 
 
 @pytest.fixture(scope="session")

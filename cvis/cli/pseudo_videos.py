@@ -15,7 +15,6 @@ from cvis.cli.output import examples
 EXAMPLES = examples(
     "cvis data pseudo-videos instances_train2017.json pseudo --images train2017 --videos 5000",
     "cvis data pseudo-videos instances.json pseudo --frames 16 --rotation 5 --paste 0",
-    "cvis run ytvis2019-20-4 --set sampling.images.annotations=instances_train2017.json    # without a set on disk",
 )
 
 

@@ -15,7 +15,7 @@ BASE = ["run", "synthetic-20-4", "--learner", "finetune"]
 def started(monkeypatch):
     """The configurations that would have been run."""
     configs = []
-    engine = SimpleNamespace(run=lambda config, command: configs.append(config) or "folder")
+    engine = SimpleNamespace(run=lambda config, command, stop_after: configs.append(config) or "folder")
     monkeypatch.setitem(sys.modules, "cvis.engine.run", engine)
     return configs
 
@@ -203,7 +203,7 @@ def test_trackers_that_make_no_sense_are_one_line(started):
 
 def test_a_run_is_told_how_it_was_typed(started, monkeypatch):
     commands = []
-    engine = SimpleNamespace(run=lambda config, command: commands.append(command) or "folder")
+    engine = SimpleNamespace(run=lambda config, command, stop_after: commands.append(command) or "folder")
     monkeypatch.setitem(sys.modules, "cvis.engine.run", engine)
     monkeypatch.setattr(sys, "argv", ["/usr/bin/cvis", *BASE, "--seeds", "0,1", "--set", "learner.deltas=[0, 1]"])
     assert call("--seeds", "0,1").exit_code == 0

@@ -82,6 +82,7 @@ def test_the_commands_are_these():
         "data synth",
         "data frames",
         "data import",
+        "data pseudo-videos",
         "data merge",
         "data stats",
         "data subset",

@@ -21,17 +21,17 @@ def test_what_follows_a_step_takes_as_long_as_what_was_measured():
     assert Work("predict").left(10.0, 1.0) == ""
 
 
-def test_plain_lines_have_both_times(caplog):
-    caplog.set_level(logging.INFO, logger="cvis")
-    logging.getLogger("cvis").propagate = True
+def test_plain_lines_have_both_times(monkeypatch):
+    said = []
+    monkeypatch.setattr(logging.getLogger("cvis"), "info", lambda text, *values: said.append(text % values))
     with progress(Work("step 1 (2 of 3) train", more=4, seconds=60.0), total=2, lines=2) as update:
         update("loss 1.0")
         update("loss 0.5")
-    assert [message[:42] for message in caplog.messages] == [
+    assert [message[:42] for message in said] == [
         "step 1 (2 of 3) train 1/2 loss 1.0 eta 0:0",
         "step 1 (2 of 3) train 2/2 loss 0.5 eta 0:0",
     ]
-    assert all(message.endswith(", whole run 1:00") for message in caplog.messages)
+    assert all(message.endswith(", whole run 1:00") for message in said)
 
 
 def test_the_header_says_what_on_what_and_where(stream, tmp_path):

@@ -30,7 +30,7 @@ def desk(stream, finished, tmp_path_factory):
     """The folder of somebody with a stream, a finished run on it, and footage of her own."""
     folder = tmp_path_factory.mktemp("desk")
     shutil.copytree(stream.parent, folder, dirs_exist_ok=True)
-    shutil.copytree(finished.parents[3], folder / "runs")
+    shutil.copytree(finished, folder / "runs" / finished.relative_to(finished.parents[3]))  # others may lie beside it
     shutil.copytree(next((folder / "test").iterdir()), folder / "film")
     (folder / stream.name).rename(folder / "my-stream.toml")
     return folder

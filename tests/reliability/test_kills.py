@@ -81,7 +81,7 @@ def test_signals(stream, undisturbed, tmp_path):
     stopped = Stream(stream, tmp_path / "runs", "replay", "runtime.checkpoint_every=1000")
     for work, signum, where in (
         ("training", signal.SIGTERM, "step 0: stopped after iteration "),
-        ("evaluation", signal.SIGINT, "step 0 test: stopped; "),
+        ("evaluation", signal.SIGINT, "step 0 (1 of 3) test: stopped; "),
     ):
         sign = tmp_path / work
         process = stopped.start(lingers_in(work, sign))
