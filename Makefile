@@ -52,7 +52,8 @@ demo: $(DONE)
 
 # One thread for each test process: two processes with two threads each only fight for two cores.
 test: $(DONE)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_ARGS) --ignore=tests/reliability
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_ARGS) tests/reliability
 
 lint: $(DONE)
 	$(BIN)/ruff check .
