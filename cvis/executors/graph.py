@@ -22,7 +22,7 @@ def cells_of(planned: Sequence[Planned], folders: Sequence[Path]) -> list[Cell]:
         folders: of the runs.
     """
     place = Path.cwd()
-    cells = []
+    cells: list[Cell] = []
     sharing: dict[str, list[int]] = {}
     for item, folder in zip(planned, folders, strict=True):
         seed = item.config.runtime.seed

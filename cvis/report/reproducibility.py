@@ -5,6 +5,7 @@ A cell is a stream and a learner. All pairs of those that ship are expected; oth
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -137,10 +138,19 @@ def _entry(row: Row, made: Sequence[Provenance], places: Sequence[str], rebuild:
 
 def _status(row: Row, made: Sequence[Provenance]) -> str:
     """The protocol is one by construction of the row; the settings of the learner stand in run.json alone."""
-    if len({run.settings for run in made}) > 1:
+    if not _agree([run.settings for run in made]):
         return f"{NOT_VERIFIED}: the learner's settings differ between seeds"
     n = len(set(row.seeds))
     return VERIFIED if n >= SEEDS else f"partly ({n} seed{'s' if n > 1 else ''})"
+
+
+def _agree(settings: Sequence[str]) -> bool:
+    """Whether runs have equal settings; one that only younger runs know is no difference."""
+    if len(set(settings)) == 1 or "" in settings:
+        return len(set(settings)) == 1
+    known = [json.loads(text) for text in settings]
+    common = set.intersection(*(set(values) for values in known))
+    return all(values[key] == known[0][key] for values in known for key in common)
 
 
 def _rank(status: str) -> tuple[bool, bool, str]:

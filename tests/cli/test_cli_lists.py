@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from cvis import __version__
 from cvis.cli import app, doctor, segmenters
 from cvis.errors import UserError
+from cvis.files import shipped
 from cvis.learners.registry import LearnerInfo
 from cvis.segmenters import Segmenter
 

@@ -94,6 +94,12 @@ def test_fewer_seeds_do_so_partly(tmp_path):
     assert report.count("verified") == 0
 
 
+def test_a_setting_that_older_runs_do_not_have_is_no_difference(tmp_path):
+    for k, folder in enumerate(three(tmp_path)):
+        record(folder, settings={"deltas": [0], **({"younger": True} if k else {})})
+    assert status(built(tmp_path)) == "verified"
+
+
 def test_seeds_under_different_protocols_do_not_add_up(tmp_path):
     three(tmp_path, seeds=(0, 1))
     three(tmp_path, seeds=(2,), protocol={"init": "coco"})
