@@ -1,5 +1,5 @@
-# CTVIS with ResNet-50, with the paper's sizes of frames and clips; its schedule is configs/schedules/ctvis.py. It starts
-# from a Mask2Former of images: --init coco. On OVIS the paper has clips of 10 frames within +-15.
+# CTVIS with ResNet-50, with the paper's sizes of frames and clips (--schedule ctvis --init coco).
+# It starts from a Mask2Former of images. On OVIS the paper has clips of 10 frames within +-15.
 _base_ = ["mask2former_r50.py"]
 segmenter = dict(type="ctvis", test=dict(short_side=480))
 sampling = dict(

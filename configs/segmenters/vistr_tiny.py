@@ -1,4 +1,4 @@
-# 64 x 96 frames on a CPU.
+# VisTR on 64 x 96 frames on a CPU.
 segmenter = dict(
     type="vistr",
     backbone=dict(type="ConvBackbone", widths=(32, 64, 96, 128), skip=1),
