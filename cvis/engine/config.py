@@ -121,6 +121,7 @@ class Runtime(Part):
     checkpoint_every: Count = 200  # iterations between checkpoints inside a step
     on_bad_frame: Literal["error", "skip"] = "error"  # in training; skip: another clip in its place, counted in results
     deterministic: bool = False  # only algorithms that give the same bits again, where torch has one
+    shipped_step0: bool = True  # take a step-0 model that comes with cvis, where one of the same recipe does
     launcher: Literal["none", "pytorch", "slurm"] = "none"  # pytorch: torchrun
     loggers: Annotated[list[Logger], Field(strict=False)] = ["tensorboard"]
 

@@ -64,14 +64,14 @@ def outline(config: Config) -> Outline:
     learner = find_learner(config.learner["type"])
     stream = learner.stream(scenario)
     amp = use_amp(config.runtime.amp, device)
-    zero = StepZero(Path(config.runtime.runs), recipe(config, stream[0], device, amp))
+    zero = StepZero(Path(config.runtime.runs), recipe(config, stream[0], device, amp), config.runtime.shipped_step0)
     steps = tuple(
         Step(
             index=task.index,
             new_classes=len(task.new_classes),
             train_videos=len(task.train),
             iterations=config.schedule.phase(task.is_base, stream.is_merged, len(scenario)).iterations,
-            shared=task.is_base and not learner.own_step0 and zero.file.is_file(),
+            shared=task.is_base and not learner.own_step0 and zero.source is not None,
         )
         for task in stream
     )

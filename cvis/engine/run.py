@@ -267,7 +267,8 @@ def _learn(this: Run, task: Task, folder: StepFolder, work: Work) -> tuple[float
     A shared step 0 is plain training of the segmenter, whichever learner came first: what a method adds to its
     losses must not leak into the others' starting point.
     """
-    zero = StepZero(Path(this.config.runtime.runs), recipe(this.config, task, this.device, this.amp))
+    runtime = this.config.runtime
+    zero = StepZero(Path(runtime.runs), recipe(this.config, task, this.device, this.amp), runtime.shipped_step0)
     shares_step0 = task.is_base and not this.learner.own_step0
     stored = zero.load() if shares_step0 else None
     if stored is not None:

@@ -19,6 +19,7 @@ from cvis.atomic import write_text
 from cvis.engine import checkpoint
 from cvis.engine.config import PLACES, Config
 from cvis.engine.initial import init_identity
+from cvis.files import shipped
 from cvis.scenario import Task
 
 RECIPE_VERSION = 3
@@ -27,10 +28,11 @@ RECIPE_VERSION = 3
 
 @dataclass(frozen=True)
 class StepZero:
-    """The place of one step-0 model in the store below ``root``."""
+    """The place of one step-0 model in the store below ``root``; some come with cvis (``configs/step0``)."""
 
     root: Path
     recipe: dict[str, Any]
+    with_shipped: bool = True
 
     @property
     def key(self) -> str:
@@ -41,9 +43,15 @@ class StepZero:
     def file(self) -> Path:
         return self.root / "step0-store" / self.key / "model.pth"
 
+    @property
+    def source(self) -> Path | None:
+        """The file to take it from; None if it is to be trained."""
+        ours = [shipped("configs") / "step0" / self.key / "model.pth"] if self.with_shipped else []
+        return next((file for file in (self.file, *ours) if file.is_file()), None)
+
     def load(self) -> dict[str, Any] | None:
         """The stored segmenter state and its training time, or None."""
-        return checkpoint.load(self.file, state=dict, train_s=float) if self.file.is_file() else None
+        return checkpoint.load(self.source, state=dict, train_s=float) if self.source else None
 
     def save(self, segmenter: torch.nn.Module, train_s: float) -> None:
         """Keep a trained segmenter, unless another run was faster; the recipe lies beside it for people to read."""
