@@ -17,6 +17,7 @@ from cvis.errors import UserError
 from cvis.learners import find_learner
 from cvis.runs.find import candidates
 from cvis.runs.open import OpenRun, open_run, scenario_of
+from cvis.runs.protocol import flat
 from cvis.runs.record import finished_steps
 from cvis.scenario import Scenario
 
@@ -116,7 +117,7 @@ def _paces(config: Config, scenario: str, device: torch.device) -> Iterator[_Pac
 
 def _load(config: Mapping[str, Any]) -> tuple[Any, ...]:
     """What decides how long an iteration takes, beside the learner."""
-    return config["segmenter"], config["sampling"], config["schedule"]["batch_size"]
+    return config["segmenter"], flat(config["sampling"]), config["schedule"]["batch_size"]
 
 
 def _pace(run: OpenRun) -> _Pace:
