@@ -72,7 +72,8 @@ def test_cells_end_with_their_executor_and_go_on_with_the_next_one(toy, number):
     """Interrupted it stops them; killed, Linux does: nothing holds a lock that the next attempt wants."""
     slow = toy("a/seed0", seconds=60)
     driver = """
-import pickle, sys
+import pickle, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background of a shell ignores it
 from cvis.executors.local import execute
 from cvis.executors.profile import Profile
 execute([pickle.loads(bytes.fromhex(sys.argv[1]))], Profile(), print)
