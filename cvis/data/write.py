@@ -109,5 +109,5 @@ def _place(frame: Path, target: Path, folder: Path, copy: bool) -> None:
     else:
         try:
             target.symlink_to(frame.resolve())
-        except (OSError, NotImplementedError) as error:
+        except OSError as error:
             raise UserError(f"{target}: cannot be a link ({error}); copy the frames instead: --copy") from error

@@ -6,7 +6,7 @@ import hashlib
 import http.client
 import re
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,24 @@ from cvis.errors import UserError
 from cvis.files import cache_dir, refuse_bomb
 
 _LEARNER = "segmenter."  # what a learner calls its segmenter
+
+
+def renamed(state: Mapping[str, Tensor], names: Sequence[tuple[str, str]]) -> dict[str, Tensor]:
+    """The same tensors under other names; those of a bare torchvision ResNet are the backbone's.
+
+    Args:
+        names: (pattern, replacement) as of :func:`re.sub`, applied one after the other.
+
+    >>> list(renamed({"conv1.weight": torch.ones(1)}, [("weight", "bias")]))
+    ['backbone.conv1.bias']
+    """
+    named = {}
+    for key, value in state.items():
+        for pattern, replacement in names:
+            key = re.sub(pattern, replacement, key)
+        named[key] = value
+    bare = any(key.startswith(("layer1.", "conv1.")) for key in named)
+    return {f"backbone.{key}": value for key, value in named.items()} if bare else named
 
 
 def fetch(url: str) -> Path:

@@ -23,7 +23,7 @@ FLOOR = 1e-8
 
 
 @dataclass(frozen=True)
-class OnlineInference(Inference):
+class OnlineInference(Rules, Inference):
     """How a video is read, its objects followed, and its tracks written.
 
     Args:
@@ -41,13 +41,6 @@ class OnlineInference(Inference):
 
     short_side: int = 480
     window: int = 5
-    min_score: float = 0.01
-    same_object: float = 0.6
-    match_threshold: float = 0.3
-    cached: int = 10
-    forget_after: int = 20
-    trial: int = 8
-    min_frames: int = 3
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -62,10 +55,6 @@ class OnlineInference(Inference):
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or not 0 <= value <= 1:
                 raise UserError(f"segmenter.test.{name}: {value!r}: must be a number from 0 to 1")
-
-    @property
-    def rules(self) -> Rules:
-        return Rules(**{name: getattr(self, name) for name in Rules.__dataclass_fields__})
 
 
 @dataclass
@@ -82,7 +71,7 @@ class Follower:
 
     def __init__(self, inference: OnlineInference, video: Video, soft_masks: bool) -> None:
         self.inference, self.video, self.soft_masks = inference, video, soft_masks
-        self.tracker = Tracker(inference.rules)
+        self.tracker = Tracker(inference)
         self._frame = -1
         self._kept: dict[int, _Kept] = {}
 

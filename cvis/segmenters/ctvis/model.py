@@ -117,9 +117,8 @@ class CTVIS(Mask2Former):
         def enlarge(masks: Tensor) -> Tensor:
             return resize(masks, memory.size)[..., : size[0], : size[1]]
 
-        rules = self.inference.rules
         return [
-            proposed(rules, logits, vectors, masks, self.soft_masks, enlarge)
+            proposed(self.inference, logits, vectors, masks, self.soft_masks, enlarge)
             for logits, vectors, masks in zip(*of_clips, strict=True)
         ]
 

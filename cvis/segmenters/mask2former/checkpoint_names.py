@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from torch import Tensor
+
+from cvis.segmenters import weights
 
 CLASS_HEADS = ("cls_embed.", "class_embed.")
 MMDET_NAMES = (
@@ -58,13 +59,9 @@ DETECTRON2_NAMES = (  # of a ResNet, and a pixel decoder with one level above it
 
 def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The same tensors under cvis's names, without the class head of the others: it is of other classes."""
-    named = {}
-    for key, value in state.items():
-        if any(head in key for head in CLASS_HEADS):
-            continue
-        for pattern, replacement in (*DETECTRON2_NAMES, *MMDET_NAMES):
-            key = re.sub(pattern, replacement, key)
-        named[key] = value[None] if key == "groups.0.positions" and value.dim() == 2 else value
-    if any(key.startswith(("layer1.", "conv1.")) for key in named):  # a bare torchvision ResNet
-        named = {f"backbone.{key}": value for key, value in named.items()}
+    kept = {key: value for key, value in state.items() if not any(head in key for head in CLASS_HEADS)}
+    named = weights.renamed(kept, (*DETECTRON2_NAMES, *MMDET_NAMES))
+    positions = named.get("groups.0.positions")
+    if positions is not None and positions.dim() == 2:
+        named["groups.0.positions"] = positions[None]
     return named

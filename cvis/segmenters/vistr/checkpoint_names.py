@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from torch import Tensor
+
+from cvis.segmenters import weights
 
 OTHER_CLASSES = ("class_embed.", "bbox_head.fc_cls.")
 DETR_NAMES = (
@@ -37,12 +38,5 @@ DETR_NAMES = (
 
 def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The same tensors under cvis's names, without the class head: it is of other classes."""
-    named = {}
-    for key, value in state.items():
-        if not key.removeprefix("detr.").startswith(OTHER_CLASSES):
-            for pattern, replacement in DETR_NAMES:
-                key = re.sub(pattern, replacement, key)
-            named[key] = value
-    if any(key.startswith(("layer1.", "conv1.")) for key in named):  # a bare torchvision ResNet
-        named = {f"backbone.{key}": value for key, value in named.items()}
-    return named
+    kept = {k: v for k, v in state.items() if not k.removeprefix("detr.").startswith(OTHER_CLASSES)}
+    return weights.renamed(kept, DETR_NAMES)
