@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cvis.engine.config import fingerprint
-from cvis.engine.resolve import parse_value, resolve
+from cvis.engine.resolve import flat, parse_value, resolve
 from cvis.errors import UserError
 from cvis.scenario.spec import OFFERED, list_scenarios
 
@@ -27,17 +27,17 @@ def rebuilt_command(record: Mapping[str, Any], seeds: Sequence[int]) -> str | No
         seeds: of the runs that share this configuration.
     """
     try:
-        names, scenario, then = record["config"]["names"], record["scenario"], _flat(fingerprint(record["config"]))
+        names, scenario, then = record["config"]["names"], record["scenario"], flat(fingerprint(record["config"]))
         if not all(map(_is_shipped, [scenario, *names.values()])):
             return None
         parts = _parts(names, scenario)
-        now = _flat(_now(scenario, names, parts))
+        now = flat(_now(scenario, names, parts))
         settings = [
             f"{key}={_spelled(value)}"
             for key, value in then.items()
             if not key.startswith(SAID_OTHERWISE) and (key not in now or now[key] != value)
         ]
-        again = _flat(_now(scenario, names, parts, settings))
+        again = flat(_now(scenario, names, parts, settings))
     except (KeyError, TypeError, AttributeError, UserError):  # a file of the user's own, or keys of another version
         return None
     if any(again.get(key) != value for key, value in then.items() if not key.startswith(SAID_OTHERWISE)):
@@ -69,13 +69,6 @@ def _now(
 ) -> dict[str, Any]:
     config = resolve(scenario, names["learner"], overrides=settings, name=names["run"], **parts)
     return fingerprint(config.model_dump(mode="json"))
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {prefix + key: value})
-    return flat
 
 
 def _spelled(value: Any) -> str:

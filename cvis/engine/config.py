@@ -15,8 +15,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from cvis.scenario.spec import SplitName
 from cvis.scenario.visibility import OtherClassPolicy, Visibility
 
-MAY_DIFFER = ("data", "runs", "workers", "checkpoint_every", "loggers", "on_bad_frame")
-"""Runtime keys that may differ between a run and its resumption: they change no result, or are counted in it."""
+MAY_DIFFER = ("data", "runs", "workers", "checkpoint_every", "loggers", "on_bad_frame", "shipped_step0")
+"""Runtime keys that may differ between a run and its resumption: they change no result, or are told with it."""
 
 PLACES: Any = {"images": {"annotations", "frames"}}
 """Of :class:`Sampling`, where files lie; what is in them counts."""
@@ -162,7 +162,7 @@ def fingerprint(values: Mapping[str, Any]) -> dict[str, Any]:
             know yet have their defaults.
     """
     relevant = {key: value for key, value in values.items() if key != "scenario"}  # the stream's checksum is compared
-    runtime = {"deterministic": Runtime().deterministic, **values["runtime"]}
+    runtime = {**Runtime().model_dump(), **values["runtime"]}  # of younger keys the defaults, here and below
     relevant["runtime"] = {k: v for k, v in runtime.items() if k not in MAY_DIFFER}
     relevant["schedule"] = {**Schedule().model_dump(), **values.get("schedule", {})}
     relevant["sampling"] = {**Sampling().model_dump(), **values.get("sampling", {})}

@@ -272,8 +272,8 @@ def _learn(this: Run, task: Task, folder: StepFolder, work: Work) -> tuple[float
     shares_step0 = task.is_base and not this.learner.own_step0
     stored = zero.load() if shares_step0 else None
     if stored is not None:
-        checkpoint.load_state(this.learner.segmenter, stored["state"], zero.file)
-        this.writer.update(step0={"key": zero.key, "reused": True})
+        checkpoint.load_state(this.learner.segmenter, stored["state"], zero.source or zero.file)
+        this.writer.update(step0={"key": zero.key, "reused": True, "shipped": zero.source != zero.file})
         logger.info("step 0: not trained again: model %s, which all learners of this recipe share", zero.key)
         return stored["train_s"], 0
     trainee = FineTune(this.learner.segmenter) if shares_step0 else this.learner

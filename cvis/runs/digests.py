@@ -24,10 +24,15 @@ def step_digests(path: Path, steps: Sequence[int]) -> list[Digest]:
     if all(file.is_file() for file in files):
         return [Digest.load(file) for file in files]
     scenario = run.scenario()
-    return [_scored(run, scenario, step) for step in steps]
+    return [made_again(run, scenario, step) for step in steps]
 
 
-def _scored(run: OpenRun, scenario: Scenario, step: int) -> Digest:
+def made_again(run: OpenRun, scenario: Scenario, step: int) -> Digest:
+    """From the predictions of a step.
+
+    Raises:
+        UserError: they are missing or damaged.
+    """
     scores = VideoAP(scenario.test, scenario.classes)
     for tracks in read_results(run.predictions(step), scenario.test):
         scores.add(tracks)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cvis.errors import UserError
-from cvis.evaluation import Digest, VideoAP, final_metrics, read_results, step_metrics
+from cvis.evaluation import Digest, final_metrics, step_metrics
+from cvis.runs.digests import made_again
 from cvis.runs.open import OpenRun, open_run, scenario_of
 from cvis.runs.protocol import differences, flat
 from cvis.runs.record import parse_json, read_bytes
@@ -112,14 +113,11 @@ def _check_stream(verdict: Verdict, run: OpenRun, scenario: Scenario) -> None:
 def _check_predictions(verdict: Verdict, run: OpenRun, scenario: Scenario, index: int) -> None:
     """Score the predictions of a step again."""
     learned = run.result.learned
-    scores = VideoAP(scenario.test, scenario.classes)
     try:
-        for tracks in read_results(run.predictions(index), scenario.test):
-            scores.add(tracks)
+        digest = made_again(run, scenario, index)
     except UserError as error:
         verdict.differences.append(str(error))
         return
-    digest = scores.digest()
     derived = step_metrics(
         digest.result(),
         classes=scenario.classes,
