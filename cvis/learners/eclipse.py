@@ -44,6 +44,8 @@ class Eclipse(Learner):
         deltas: of the base group, the first step's group, ...; the last value holds for all further groups. See
             :func:`manipulate`.
         own_mask_head: a group has a mask head of its own, or uses the base group's.
+        adapter_rank: of the low-rank changes of the decoder's weights that each group has for itself; 0: it has none.
+            Not ECLIPSE's. Nothing that groups share changes, so old answers stay as they are.
         train_no_object: the shared no-object head goes on learning in every step, as in the released code.
         aux_supervision: which predictions are trained: ``first_last`` (of the prompts themselves and of the last
             decoder layer, as in the released code) or ``all``.
@@ -80,6 +82,7 @@ class Eclipse(Learner):
         num_prompts: Count = 10,
         deltas: Annotated[Sequence[Real], Field(min_length=1)] = (0.5, 0.6),
         own_mask_head: bool = True,
+        adapter_rank: Annotated[int, Field(ge=0)] = 0,
         train_no_object: bool = True,
         aux_supervision: Literal["all", "first_last"] = "first_last",
         classification: Literal["softmax_ce", "sigmoid_focal"] = "softmax_ce",
@@ -94,7 +97,7 @@ class Eclipse(Learner):
     ) -> None:
         super().__init__(segmenter)
         self.num_prompts, self.deltas = num_prompts, tuple(deltas)
-        self.own_mask_head, self.train_no_object = own_mask_head, train_no_object
+        self.own_mask_head, self.adapter_rank, self.train_no_object = own_mask_head, adapter_rank, train_no_object
         self.aux_supervision, self.classification = aux_supervision, classification
         self.class_weight, self.lr_mult = class_weight, lr_mult
         self.answers, self.other_classes = answers, other_classes
@@ -115,7 +118,9 @@ class Eclipse(Learner):
         self.segmenter.freeze_backbone()
         self.requires_grad_(False)
         self.segmenter.add_classes(task.new_classes, init="no_object")
-        group = self.segmenter.add_query_group(self.num_prompts, task.index, self.own_mask_head)
+        group = self.segmenter.add_query_group(
+            self.num_prompts, task.index, self.own_mask_head, self.adapter_rank
+        )
         self._initialise(group, task)
         self.segmenter.class_heads.no_object.requires_grad_(self.train_no_object)
 

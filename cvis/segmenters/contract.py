@@ -252,8 +252,10 @@ class QueryGroups(AlignedQueries):
         """``groups[index]``, typed."""
 
     @abstractmethod
-    def add_query_group(self, num_queries: int, step: int, own_mask_head: bool = True) -> QueryGroup:
-        """Append a query group."""
+    def add_query_group(
+        self, num_queries: int, step: int, own_mask_head: bool = True, adapter_rank: int = 0
+    ) -> QueryGroup:
+        """Append a query group; with a rank, it has low-rank changes of the decoder's weights for itself."""
 
     @abstractmethod
     def decode_queries(

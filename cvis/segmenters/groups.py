@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
@@ -18,6 +20,8 @@ class QueryGroup(nn.Module):
         num_positions: 1 (one position embedding shared by all decoder layers, as in Mask2Former) or the
             number of decoder layers (one for each, as in deep prompt tuning).
         mask_head: the group's own perceptron from query to mask embedding; None: the base group's is used.
+        adapters: one :class:`~cvis.segmenters.lowrank.LowRank` for each decoder layer, which the group alone passes
+            with those changes; none: the layers as they are.
         step: the step of the stream that owns the group.
 
     Raises:
@@ -27,7 +31,13 @@ class QueryGroup(nn.Module):
     undecayed = ("queries", "positions")  # embeddings: the optimiser applies no weight decay
 
     def __init__(
-        self, num_queries: int, dim: int, num_positions: int = 1, mask_head: nn.Module | None = None, step: int = 0
+        self,
+        num_queries: int,
+        dim: int,
+        num_positions: int = 1,
+        mask_head: nn.Module | None = None,
+        step: int = 0,
+        adapters: Iterable[nn.Module] = (),
     ) -> None:
         super().__init__()
         if num_queries < 1:
@@ -36,6 +46,7 @@ class QueryGroup(nn.Module):
         self.queries = nn.Parameter(torch.randn(num_queries, dim))
         self.positions = nn.Parameter(torch.randn(num_positions, num_queries, dim))
         self.mask_head = mask_head
+        self.adapters = nn.ModuleList(adapters)
 
     def __len__(self) -> int:
         return self.queries.shape[0]

@@ -169,9 +169,9 @@ class NewQueries(Query):
 
 
 class Jealous(Query):
-    def add_query_group(self, num_queries, step, own_mask_head=True):
+    def add_query_group(self, num_queries, step, own_mask_head=True, adapter_rank=0):
         self.groups[0].queries.data += 0.1
-        return super().add_query_group(num_queries, step, own_mask_head)
+        return super().add_query_group(num_queries, step, own_mask_head, adapter_rank)
 
 
 class Rounded(Query):

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cvis.segmenters.groups import QueryGroup
+from cvis.segmenters.lowrank import LowRank
 from cvis.segmenters.openmmlab import Mask2FormerTransformerDecoderLayer, SinePositionalEncoding3D
 from cvis.segmenters.outputs import Memory, Residual
 
@@ -42,6 +43,12 @@ _QUERY, _KEY, _VALUE = range(3)  # where nn.MultiheadAttention keeps the three p
 
 class DecoderLayer(Mask2FormerTransformerDecoderLayer):
     """mmdet's layer (its modules and parameters): cross-attention, self-attention, FFN, each post-normed."""
+
+    def adapter(self, rank: int) -> LowRank:
+        """Of all matrices but the two of :meth:`project`, which a group would have to make for itself."""
+        shapes = {name: tuple(weight.shape) for name, weight in self.named_parameters() if weight.dim() == 2}
+        rows, columns = shapes["cross_attn.attn.in_proj_weight"]
+        return LowRank({**shapes, "cross_attn.attn.in_proj_weight": (rows // 3, columns)}, rank)
 
     def project(self, level: Level) -> tuple[Tensor, Tensor]:
         """Key and value of the cross-attention, which are the same for every query group."""
@@ -165,7 +172,8 @@ class Decoder(nn.Module):
                     if (sets := len(query) // batch) > 1:
                         seen = seen[0].repeat(sets, 1, 1, 1), seen[1].repeat(sets, 1, 1, 1)
                         allowed = allowed.repeat(sets, 1, 1, 1)
-                query = layer(query, group.position(index), seen, allowed, residual)
+                reading = (query, group.position(index), seen, allowed, residual)
+                query = group.adapters[index](layer, *reading) if len(group.adapters) else layer(*reading)
                 states[which] = self._layer_state(query, head)
             yield list(states)
 

@@ -254,11 +254,14 @@ class Mask2Former(QueryGroups, ClipTracks):
             proposals.append(ProposedTracks(no_object.split(probabilities[proposing].float())[0], large))
         return proposals
 
-    def add_query_group(self, num_queries: int, step: int, own_mask_head: bool = True) -> QueryGroup:
+    def add_query_group(
+        self, num_queries: int, step: int, own_mask_head: bool = True, adapter_rank: int = 0
+    ) -> QueryGroup:
         """Append a group with one position embedding per decoder layer; see :class:`QueryGroup`."""
         dim = self.class_heads.dim
         head = mlp(dim, dim, dim) if own_mask_head else None
-        group = QueryGroup(num_queries, dim, len(self.decoder.layers), head, step)
+        adapters = [layer.adapter(adapter_rank) for layer in self.decoder.layers] if adapter_rank else []
+        group = QueryGroup(num_queries, dim, len(self.decoder.layers), head, step, adapters)
         self.groups.append(group.to(self.mean.device))
         return group
 
