@@ -27,4 +27,5 @@ learners = dict(
         text_encoder=dict(model="tiny", pretrained="random"),  # no download; results say so
     ),
     anchor=dict(num_prompts=8, deltas=[0.0], train_no_object=False),  # it names objects by other means
+    anchor_joint=dict(num_prompts=8, deltas=[0.0], train_no_object=False),
 )

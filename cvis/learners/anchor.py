@@ -12,6 +12,7 @@ from cvis.learners.crisp import Crisp
 from cvis.learners.crisp_parts.semantic import Codebook
 from cvis.learners.registry import LEARNERS
 from cvis.learners.settings import Weight
+from cvis.scenario import Scenario
 from cvis.segmenters import Segmenter
 from cvis.segmenters.outputs import Answers, Memory
 
@@ -20,11 +21,13 @@ from cvis.segmenters.outputs import Answers, Memory
 class Anchor(Crisp):
     """ANalytic Class Hypotheses by Order-invariant Regression: prompts per step, and one analytic head for all steps.
 
-    Training is CRISP's without semantic prompts: each step adds a group of prompts, from principal directions of the
-    older queries, and trains nothing else. After it the analytic head takes the moments of the step's classes; see
-    :class:`~cvis.learners.analytic.AnalyticHead`. No video is stored. At test all groups work together:
+    Training is CRISP's without semantic prompts, but with adapters: each step adds a group of prompts, from principal
+    directions of the older queries, and low-rank changes of the decoder for them alone, and trains nothing else. After
+    it the analytic head takes the moments of the step's classes; see :class:`~cvis.learners.analytic.AnalyticHead`. No
+    video is stored. At test all groups work together:
 
-        score(q, c) = p_q(c) * m_q^mask_power * (s_q(c) if c is of q's group, else foreign * max_c' s_q(c'))
+        score(q, c) = p_q(c) * m_q^mask_power * (s_q(c)^own_power if c is of q's group,
+                                                 else foreign * max_c' s_q(c')^own_power)
 
     with s the probabilities that q's group gives its own classes, p the analytic head's and m the mean probability
     inside q's mask. So a query may find an object of another step's class, if a weaker hypothesis. Of two tracks that
@@ -33,6 +36,7 @@ class Anchor(Crisp):
     Args:
         crisp: the settings of :class:`~cvis.learners.crisp.Crisp`.
         foreign: what a query's best own score is worth for the classes of other groups; 0: nothing.
+        own_power: below 1, what a group thinks of its own classes counts less than what the head does.
         mask_power: 0: how sure a query is of its mask does not count.
         same_object: the IoU above which two tracks are one object; 1: none are.
         codebook: CRISP's; ``none``: no semantic prompts, so no text encoder.
@@ -41,34 +45,51 @@ class Anchor(Crisp):
     def __init__(
         self,
         segmenter: Segmenter,
-        foreign: Annotated[Weight, Field(le=1)] = 0.5,
-        mask_power: Weight = 3.0,
+        foreign: Annotated[Weight, Field(le=1)] = 0.9,
+        own_power: Weight = 0.5,
+        mask_power: Weight = 6.0,
         same_object: Annotated[Weight, Field(le=1)] = 0.6,
         codebook: Codebook = "none",
         analytic_head: Literal[True] = True,
+        analytic_temperature: Annotated[Weight, Field(gt=0)] = 0.15,
+        adapter_rank: Annotated[int, Field(ge=0)] = 8,
         **crisp: Any,
     ) -> None:
-        super().__init__(segmenter, codebook=codebook, analytic_head=analytic_head, **crisp)
+        analytic = dict(analytic_head=analytic_head, analytic_temperature=analytic_temperature)
+        super().__init__(segmenter, codebook=codebook, adapter_rank=adapter_rank, **analytic, **crisp)
         self.label = "ANCHOR"
-        self.foreign, self.mask_power, self.same_object = foreign, mask_power, same_object
+        self.foreign, self.own_power = foreign, own_power
+        self.mask_power, self.same_object = mask_power, same_object
 
     def _read(self, memory: Memory) -> list[Answers]:
         assert self.analytic is not None  # see __init__
         outputs = self.segmenter.decode_groups(memory)
         own = torch.cat([self.scores(output.logits[0], group) for group, output in enumerate(outputs)])
         masks = torch.cat([self.segmenter.with_masks(memory, [output])[0].masks[0] for output in outputs])
-        found = hypotheses(own, self.foreign) * mask_confidence(masks)[:, None] ** self.mask_power
+        found = hypotheses(own, self.foreign, self.own_power) * mask_confidence(masks)[:, None] ** self.mask_power
         scores = found * self.analytic.probabilities(memory, masks > 0).to(found)
         return [self._together(without_duplicates(scores, masks > 0, self.same_object), outputs)]
 
 
-def hypotheses(own: Tensor, foreign: float) -> Tensor:
-    """Scores [n, K] with ``foreign`` times a query's best in place of -inf, the classes that are not its group's.
+@LEARNERS.register_module(name="anchor_joint")
+class AnchorJoint(Anchor):
+    """ANCHOR with all classes at once: its own upper bound. There are no further steps, so no prompts either."""
 
-    >>> hypotheses(torch.tensor([[0.5, 0.25, -torch.inf]]), 0.5).tolist()
+    own_step0 = True
+
+    @classmethod
+    def stream(cls, scenario: Scenario) -> Scenario:
+        return scenario.merged()
+
+
+def hypotheses(own: Tensor, foreign: float, power: float) -> Tensor:
+    """Scores [n, K] to a power, with ``foreign`` times a query's best in place of -inf, the classes of other groups.
+
+    >>> hypotheses(torch.tensor([[0.25, 0.0625, -torch.inf]]), 0.5, 0.5).tolist()
     [[0.5, 0.25, 0.25]]
     """
-    return own.where(own > -torch.inf, foreign * own.amax(-1, keepdim=True)) if foreign else own
+    sure = own.clamp(min=0) ** power
+    return sure.where(own > -torch.inf, foreign * sure.amax(-1, keepdim=True) if foreign else -torch.inf)
 
 
 def mask_confidence(masks: Tensor) -> Tensor:

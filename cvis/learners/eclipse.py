@@ -101,7 +101,9 @@ class Eclipse(Learner):
         self.aux_supervision, self.classification = aux_supervision, classification
         self.class_weight, self.lr_mult = class_weight, lr_mult
         self.answers, self.other_classes = answers, other_classes
-        self.own_step0 = classification == "sigmoid_focal"  # its step-0 model is another than everybody's
+        self.own_step0 = (
+            self.own_step0 or classification == "sigmoid_focal"
+        )  # its step-0 model is another than everybody's
         self.analytic: AnalyticHead | None = None
         if analytic_head:
             self.label = f"{type(self).__name__} with analytic head"
@@ -118,9 +120,7 @@ class Eclipse(Learner):
         self.segmenter.freeze_backbone()
         self.requires_grad_(False)
         self.segmenter.add_classes(task.new_classes, init="no_object")
-        group = self.segmenter.add_query_group(
-            self.num_prompts, task.index, self.own_mask_head, self.adapter_rank
-        )
+        group = self.segmenter.add_query_group(self.num_prompts, task.index, self.own_mask_head, self.adapter_rank)
         self._initialise(group, task)
         self.segmenter.class_heads.no_object.requires_grad_(self.train_no_object)
 

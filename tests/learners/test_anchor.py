@@ -11,8 +11,9 @@ from cvis.learners.anchor import hypotheses, mask_confidence, without_duplicates
 
 def test_foreign_classes_get_a_share_of_the_best_own_score():
     own = torch.tensor([[0.8, 0.1, -torch.inf], [-torch.inf, -torch.inf, 0.3]])
-    assert torch.allclose(hypotheses(own, 0.5), torch.tensor([[0.8, 0.1, 0.4], [0.15, 0.15, 0.3]]))
-    assert torch.equal(hypotheses(own, 0.0), own)
+    assert torch.allclose(hypotheses(own, 0.5, 1.0), torch.tensor([[0.8, 0.1, 0.4], [0.15, 0.15, 0.3]]))
+    squared = torch.tensor([[0.64, 0.01, -torch.inf], [-torch.inf, -torch.inf, 0.09]])
+    assert torch.allclose(hypotheses(own, 0.0, 2.0), squared)
 
 
 def test_confidence_is_a_mean_inside_the_mask():
@@ -50,6 +51,20 @@ def test_a_stream_from_end_to_end(stream, tmp_path):
     assert content["text_encoder"] is None
     states = [torch.load(folder / f"step{t}" / "model.pth", weights_only=True)["state"] for t in range(3)]
     assert not [name for name in states[2] if ".groups.1." in name]  # only what changed is stored
+    assert [name for name in states[2] if ".groups.2.adapters.0." in name]
     assert states[2]["analytic.moments.samples"].shape == (4,)
     assert states[2]["analytic.moments.samples"].min() > 0
     assert all(0 <= step["mAP_all"] <= 100 for step in content["steps"])
+
+
+def test_the_upper_bound_is_joint_training_with_a_head(stream, tmp_path):
+    bound, joint = (
+        run(settings(stream, tmp_path, name, *few))
+        for name, few in (("anchor_joint", ("learner.num_prompts=3",)), ("joint", ()))
+    )
+    content = json.loads((bound / "metrics.json").read_text())
+    assert content["upper_bound"]
+    with_head, plain = (torch.load(f / "step0" / "model.pth", weights_only=True)["state"] for f in (bound, joint))
+    assert {name for name in with_head if not name.startswith("analytic.")} == set(plain)
+    assert all(torch.equal(with_head[name], value) for name, value in plain.items())
+    assert with_head["analytic.moments.samples"].min() > 0

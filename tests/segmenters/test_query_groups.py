@@ -94,11 +94,38 @@ def test_decoding_all_groups_is_decoding_each(small, frames):
     segmenter = small().eval()
     segmenter.add_query_group(3, step=1)
     segmenter.add_query_group(2, step=2, own_mask_head=False)
+    perturb(segmenter.add_query_group(3, step=3, adapter_rank=2))
     memory = segmenter.features(frames)
     for index, answer in enumerate(segmenter.decode_groups(memory)):
         alone = segmenter.decode(memory, index, "last")[0]
         assert torch.equal(answer.logits, alone.logits)
         assert torch.equal(answer.mask_embeddings, alone.mask_embeddings)
+
+
+def perturb(group):
+    for matrix in group.adapters.parameters():
+        torch.nn.init.normal_(matrix, std=0.1)
+
+
+def test_adapters_are_low_rank_changes_of_the_layers_weights(small, frames):
+    """Of none at first; then as if the layers had other weights, but for the keys and values that all groups share."""
+    segmenter = small().eval()
+    memory = segmenter.features(frames)
+    plain, own = segmenter.add_query_group(3, step=1), segmenter.add_query_group(3, step=2, adapter_rank=2)
+    own.load_state_dict(plain.state_dict(), strict=False)
+    answer = segmenter.decode(memory, 1, "last")[0]
+    assert torch.equal(answer.masks, segmenter.decode(memory, 2, "last")[0].masks)
+
+    perturb(own)
+    changed = segmenter.decode(memory, 2, "last")[0]
+    assert not torch.equal(answer.masks, changed.masks)
+    base = segmenter.decode(memory, 0, "last")[0]
+    for layer, adapter in zip(segmenter.decoder.layers, own.adapters, strict=True):
+        assert len(adapter.names) == sum(weight.dim() == 2 for weight in layer.parameters())
+        for name, down, up in zip(adapter.names, adapter.down, adapter.up, strict=True):
+            dict(layer.named_parameters())[name].data[: len(up)] += up.detach() @ down.detach()
+    torch.testing.assert_close(segmenter.decode(memory, 1, "last")[0].masks, changed.masks)
+    assert not torch.equal(base.masks, segmenter.decode(memory, 0, "last")[0].masks)
 
 
 def test_with_masks_of_chosen_layers(small, frames):
@@ -132,7 +159,8 @@ def answers(segmenter, frames, groups):
         return [segmenter.decode(memory, group, "last")[0] for group in groups]
 
 
-def test_zero_interference(grown, frames, targets):
+@pytest.mark.parametrize("rank", [0, 2])
+def test_zero_interference(grown, frames, targets, rank):
     """Adding, training and removing a later group moves no bit of what the others compute."""
     before = answers(grown, frames, (0, 1))
 
@@ -145,7 +173,7 @@ def test_zero_interference(grown, frames, targets):
 
     grown.requires_grad_(False)
     grown.add_classes([50], init="no_object")
-    group = grown.add_query_group(3, step=2)
+    group = grown.add_query_group(3, step=2, adapter_rank=rank)
     unmoved()
     grown.class_heads.no_object.requires_grad_(True)
     trained = [parameter for parameter in grown.parameters() if parameter.requires_grad]
@@ -157,6 +185,7 @@ def test_zero_interference(grown, frames, targets):
         sum(grown.criterion(grown.decode(grown.features(frames), 2), only).values()).backward()
         optimizer.step()
     assert not torch.equal(group.queries, start)
+    assert all(adapter.up[0].any() for adapter in group.adapters)
     unmoved()
     del grown.groups[2], grown.class_heads.steps[2]
     unmoved()

@@ -33,6 +33,7 @@ OURS = [
     "eclipse",
     "crisp",
     "anchor",
+    "anchor_joint",
 ]
 
 
