@@ -53,10 +53,11 @@ class Anchor(Crisp):
         analytic_head: Literal[True] = True,
         analytic_temperature: Annotated[Weight, Field(gt=0)] = 0.15,
         adapter_rank: Annotated[int, Field(ge=0)] = 8,
+        lr_mult: Weight = 4.0,
         **crisp: Any,
     ) -> None:
-        analytic = dict(analytic_head=analytic_head, analytic_temperature=analytic_temperature)
-        super().__init__(segmenter, codebook=codebook, adapter_rank=adapter_rank, **analytic, **crisp)
+        head = dict(analytic_head=analytic_head, analytic_temperature=analytic_temperature)
+        super().__init__(segmenter, codebook=codebook, adapter_rank=adapter_rank, lr_mult=lr_mult, **head, **crisp)
         self.label = "ANCHOR"
         self.foreign, self.own_power = foreign, own_power
         self.mask_power, self.same_object = mask_power, same_object
