@@ -56,8 +56,15 @@ class Anchor(Crisp):
         lr_mult: Weight = 4.0,
         **crisp: Any,
     ) -> None:
-        head = dict(analytic_head=analytic_head, analytic_temperature=analytic_temperature)
-        super().__init__(segmenter, codebook=codebook, adapter_rank=adapter_rank, lr_mult=lr_mult, **head, **crisp)
+        super().__init__(
+            segmenter,
+            codebook=codebook,
+            analytic_head=analytic_head,
+            analytic_temperature=analytic_temperature,
+            adapter_rank=adapter_rank,
+            lr_mult=lr_mult,
+            **crisp,
+        )
         self.label = "ANCHOR"
         self.foreign, self.own_power = foreign, own_power
         self.mask_power, self.same_object = mask_power, same_object
