@@ -35,23 +35,32 @@ def write_bundle(runs: Sequence[RunResult], out: Path) -> None:
     """
     if out.suffix != SUFFIX:
         raise UserError(f"--out {out}: is not the name of a bundle; end it in {SUFFIX}")
-    files: dict[str, bytes] = {}
+    files: dict[str, Path | bytes] = {}
     for run in runs:
-        place = "/".join(re.sub(r"[^A-Za-z0-9._+=,-]", "_", str(part)) for part in (*run.cell[:3], f"seed{run.seed}"))
+        place = "/".join(map(_folder, (run.scenario, run.segmenter, run.learner, f"seed{run.seed}")))
         for name, content in _files(open_run(run.path), run):
             if f"{place}/{name}" in files:
                 raise UserError(f"{run.path}: has the place {place} of another run; put them into two bundles")
             files[f"{place}/{name}"] = content
     files = dict(sorted(files.items()))
-    sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in files.items())
+    sums = "".join(f"{hashlib.sha256(_read(content)).hexdigest()}  {name}\n" for name, content in files.items())
     with atomic_path(out) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         archive.writestr(zip_entry(SUMS), sums)
         for name, content in files.items():
-            archive.writestr(zip_entry(name), content)
+            archive.writestr(zip_entry(name), _read(content))
 
 
-def _files(run: OpenRun, result: RunResult) -> Iterator[tuple[str, bytes]]:
-    """Name within the run's folder and content."""
+def _folder(name: str) -> str:
+    """A name as :data:`cvis.runs.unbundle.NAME` has it."""
+    return re.sub(r"^[.-]|[^A-Za-z0-9._+=,-]", "_", name)[:100]
+
+
+def _read(content: Path | bytes) -> bytes:
+    return content if isinstance(content, bytes) else content.read_bytes()
+
+
+def _files(run: OpenRun, result: RunResult) -> Iterator[tuple[str, Path | bytes]]:
+    """Name within the run's folder, and content; of what may be large, its place."""
     folder, within = run.folder, RunFolder(Path())
     config = run.placed
     if config["scenario"] not in list_scenarios():
@@ -66,13 +75,13 @@ def _files(run: OpenRun, result: RunResult) -> Iterator[tuple[str, bytes]]:
     yield str(within.record), _as_json(record)
     yield str(within.metrics), _metrics(folder.metrics)
     if folder.queries.is_file():
-        yield str(within.queries), folder.queries.read_bytes()
+        yield str(within.queries), folder.queries
     for index in range(len(result.steps)):
         step, there = folder.step(index), within.step(index)
         yield str(there.metrics), _metrics(step.metrics)
-        yield str(there.predictions), run.predictions(index).read_bytes()
+        yield str(there.predictions), run.predictions(index)
         if step.digest.is_file():  # runs older than the file have none
-            yield str(there.digest), step.digest.read_bytes()
+            yield str(there.digest), step.digest
 
 
 def _metrics(path: Path) -> bytes:

@@ -169,6 +169,7 @@ def test_a_bundle_whose_numbers_were_edited_is_found(one, stream, tmp_path):
 SMALL = {f"{RUN}/{name}": b"{}" for name in ("metrics.json", "run.json")}
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_what_cvis_bundle_would_not_write_is_refused(tmp_path):
     """A zip file that is no bundle, is cut off, packed, or holds links or other names: one line, nothing unpacked."""
     path = tmp_path / "b.zip"
