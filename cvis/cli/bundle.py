@@ -14,8 +14,6 @@ from cvis.errors import UserError
 EXAMPLES = examples(
     "cvis bundle runs/synthetic-20-4/mask2former_tiny/finetune --out finetune.zip",
     "cvis bundle runs --out all.zip",
-    "cvis compare all.zip",
-    "cvis verify all.zip",
 )
 
 

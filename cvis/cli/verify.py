@@ -57,20 +57,13 @@ def verify(
         emit_json({"schema": 1, "runs": content, "unfinished": list(map(str, unfinished))})
     else:
         for verdict in verdicts:
-            said = (
-                "DIFFERS"
-                if verdict.differences
-                else "verified"
-                if verdict.scored
-                else "agrees, but is not scored again"
-            )
-            typer.echo(f"{verdict.path}: {said}")
+            typer.echo(f"{verdict.path}: {verdict.word}")
             lines = {"agrees": verdict.agrees, "differs": verdict.differences, "not checked": verdict.not_checked}
             for kind, parts in lines.items():
                 for part in parts:
                     typer.echo(f"  {kind}: {part}")
         for path in unfinished:
             typer.echo(f"{path}: not checked: is unfinished", err=True)
-    open_ends = unfinished or not all(verdict.scored for verdict in verdicts)
-    if any(verdict.differences for verdict in verdicts) or (strict and open_ends):
+    doubtful = unfinished or not all(verdict.scored for verdict in verdicts)
+    if any(verdict.differences for verdict in verdicts) or (strict and doubtful):
         raise typer.Exit(1)

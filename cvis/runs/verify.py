@@ -41,6 +41,11 @@ class Verdict:
     scored: bool = False
     not_checked: list[str] = field(default_factory=list)
 
+    @property
+    def word(self) -> str:
+        good = "verified" if self.scored else "agrees, but is not scored again"
+        return "DIFFERS" if self.differences else good
+
     def compare(self, what: str, where: Path | str, stored: Mapping[str, Any], derived: Mapping[str, Any]) -> None:
         """Exactly, as all digits of a number are stored; null is the same as absent."""
         found = [
@@ -113,13 +118,8 @@ def _check_stream(verdict: Verdict, run: OpenRun, scenario: Scenario) -> None:
     sums = {"split_sha256": scenario.split_sha256, "scenario_hash": scenario.hash}
     recorded = {key: run.record.get(key) for key in sums}
     verdict.compare("the split and the stream in run.json, derived again", run.folder.record, recorded, sums)
-    name, groups = scenario.name, scenario.classes_by_step
-    derived = {**scenario.protocol, **sums, "scenario": name, "groups": [list(classes) for classes in groups]}
-    stored = {
-        **run.result.protocol,
-        "scenario": run.result.scenario,
-        "groups": [list(classes) for classes in run.result.groups],
-    }
+    derived = {**scenario.protocol, **sums, "scenario": scenario.name, "groups": scenario.classes_by_step}
+    stored = {**run.result.protocol, "scenario": run.result.scenario, "groups": run.result.groups}
     same = _younger_left_out(stored, derived)
     verdict.compare("the split, the stream and its classes, derived again", run.result.file, *same)
 
