@@ -91,6 +91,7 @@ def test_a_bundle_is_read_as_its_folders_are(runs, both, one, stream, tmp_path):
         assert call("export", run, "--results", "--out", out).exit_code == 0
     assert exported[0].read_bytes() == exported[1].read_bytes()
     explained = call("explain", one, "--data", stream.parent, "--json")
+    assert explained.exit_code == 0, explained.output
     assert explained.stdout == call("explain", runs / RUN, "--json").stdout
     assert "holds 2 runs; unzip it" in call("export", both, "--results").stderr
 
