@@ -15,7 +15,10 @@ SITE ?= build/site
 BIN := $(VENV)/bin
 DONE := $(VENV)/.done
 
-.PHONY: help setup demo test lint docs clean
+# Of data sets that are not here: CVIS_DATA=/data make leaderboard BUNDLES='leaderboard/results/*.zip'
+BUNDLES ?= leaderboard/results/synthetic-*.zip
+
+.PHONY: help setup demo test lint docs leaderboard clean
 
 help:
 	@echo "make setup   make $(VENV) and install cvis with the tested versions of constraints.txt"
@@ -23,6 +26,7 @@ help:
 	@echo "make test    set-up, then the tests"
 	@echo "make lint    set-up, then ruff and mypy"
 	@echo "make docs    set-up, then the documentation: $(SITE)/index.html (needs Python >= 3.11)"
+	@echo "make leaderboard   set-up, then score its bundles again, and see that its page is theirs"
 	@echo "make clean   remove $(VENV), $(RUNS) and the caches of the tools"
 
 setup: $(DONE)
@@ -63,6 +67,10 @@ lint: $(DONE)
 # What the pages take from the code is read again each time; warnings, such as of links that lead nowhere, are errors.
 docs: $(DONE)
 	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -q -E -W --keep-going -c docs -d $(SITE)/.doctrees . $(SITE)
+
+leaderboard: $(DONE)
+	$(BIN)/cvis verify $(BUNDLES) --strict
+	$(BIN)/cvis compare leaderboard/results --update leaderboard/README.md --check
 
 clean:
 	rm -rf $(VENV) $(RUNS) $(SITE) .pytest_cache .ruff_cache .mypy_cache .hypothesis

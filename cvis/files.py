@@ -19,6 +19,8 @@ LARGEST_TOML = 1 << 20
 """Bytes; its parser takes a second for so much."""
 PACKED = 4
 """How much smaller than its content a file of tensors may be."""
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The first date that a zip file can hold."""
 
 
 def shipped(folder: str) -> Path:
@@ -66,17 +68,28 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: is not a TOML file: {error}; correct it") from error
 
 
-def refuse_bomb(path: Path) -> None:
+def zip_entry(name: str) -> zipfile.ZipInfo:
+    """An entry of a zip file, stored as it is and the same on every machine: no date of today, no owner."""
+    entry = zipfile.ZipInfo(name, EPOCH)
+    entry.create_system = 3  # Unix
+    entry.external_attr = 0o644 << 16
+    return entry
+
+
+def refuse_bomb(path: Path, most: int | None = None) -> None:
     """Refuse a zip file of tensors or arrays that was made to fill the memory.
 
     Tensors are stored as they are, but the code in a TorchScript archive, as OpenAI's weights come in, is packed.
 
+    Args:
+        most: bytes that its entries may have together; default: several times those of the file.
+
     Raises:
-        ValueError: its entries are together several times as large as the file.
+        ValueError: they have more.
         OSError, zipfile.BadZipFile: it cannot be read.
     """
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
-        if unpacked > PACKED * path.stat().st_size:
-            raise ValueError(f"it would unpack to {unpacked} bytes, more than {PACKED} times its own")
+        if unpacked > (limit := most or PACKED * path.stat().st_size):
+            raise ValueError(f"it would unpack to {unpacked} bytes, more than {limit}")

@@ -17,7 +17,7 @@ from from_code import PAGES  # noqa: E402
 
 project = "cvis"
 root_doc = "docs/index"
-include_patterns = ["docs/*.md", "examples/*/README.md", "*.md"]
+include_patterns = ["docs/*.md", "examples/*/README.md", "leaderboard/README.md", "*.md"]
 exclude_patterns = [".*", "build", "data", "runs", "templates"]
 extensions = ["myst_parser"]
 myst_enable_extensions = ["attrs_block", "attrs_inline", "colon_fence", "dollarmath"]

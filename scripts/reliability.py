@@ -30,6 +30,8 @@ ELSEWHERE = (  # faults whose tests stand beside what they are about
     "tests/engine/test_resume.py::test_a_damaged_checkpoint_is_named",
     "tests/runs/test_verify.py::test_every_edit_is_found",
     "tests/runs/test_verify.py::test_edited_predictions_are_found",
+    "tests/runs/test_bundle.py::test_a_bundle_whose_numbers_were_edited_is_found",
+    "tests/runs/test_bundle.py::test_what_cvis_bundle_would_not_write_is_refused",
 )
 COUNTS = {"kills": "kills survived", "mutations": "mutations of files tried", "inputs": "inputs fuzzed"}
 BEGIN, END = "<!-- generated: begin {} -->", "<!-- generated: end {} -->"

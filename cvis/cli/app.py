@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from cvis import __version__
 from cvis.blame import excerpt, frames_of_author, sentence
 from cvis.cli import (
+    bundle,
     check_learner,
     check_segmenter,
     compare,
@@ -49,6 +50,7 @@ COMMANDS = {
     explain: "Say where AP is lost, and where forgotten AP went.",
     verify: "Check that a run's numbers are those of its predictions.",
     export: "Write predictions as the servers take them.",
+    bundle: "Put finished runs into one file to send.",
     compare: "Compare finished runs in a table.",
     steps: "Follow finished runs along the stream, per class too.",
     plot: "Draw figures of finished runs.",

@@ -9,7 +9,19 @@ import typer
 
 from cvis.cli import names
 from cvis.cli.output import examples, status
-from cvis.cli.tables import FORMAT_HELP, AsJson, Out, Strict, choose_format, deliver, demand, finish, formats
+from cvis.cli.tables import (
+    FORMAT_HELP,
+    AsJson,
+    Out,
+    Strict,
+    bring_up_to_date,
+    choose_format,
+    deliver,
+    demand,
+    finish,
+    formats,
+)
+from cvis.errors import UserError
 from cvis.evaluation.measures import COLUMNS, METRICS, STEP_METRICS
 
 EXAMPLES = examples(
@@ -20,13 +32,14 @@ EXAMPLES = examples(
     "cvis compare --published ytvis2019-20-4 --format md",
     "cvis compare runs --per-step --metric APs --metric APm --metric APl",
     "cvis compare runs --json --strict",
+    "cvis compare leaderboard/results --update leaderboard/README.md --check",
 )
 OTHERS = [name for name in METRICS if name not in COLUMNS]
 
 
 def compare(
     runs: Annotated[
-        list[Path] | None, typer.Argument(help="Folders with runs, or metrics.json files.", metavar="RUNS")
+        list[Path] | None, typer.Argument(help="Folders with runs, bundles, or metrics.json files.", metavar="RUNS")
     ] = None,
     format: Annotated[str | None, typer.Option(help=FORMAT_HELP, autocompletion=formats, metavar="FORMAT")] = None,
     out: Out = None,
@@ -65,6 +78,16 @@ def compare(
             metavar="STREAM",
         ),
     ] = None,
+    update: Annotated[
+        Path | None,
+        typer.Option(
+            help="Replace what stands in this Markdown file between the lines `<!-- generated: begin results -->` and "
+            "`<!-- generated: end results -->`; the rest stays."
+        ),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit code 2 if the file of --update is out of date.")
+    ] = False,
     strict: Strict = False,
     as_json: AsJson = False,
 ) -> None:
@@ -78,6 +101,10 @@ def compare(
     from cvis.report import per_step as along_steps
     from cvis.report.result_tables import ResultTables
 
+    if update is not None and (format or out or as_json):
+        raise UserError("--update: writes Markdown into its file; leave out --format, --out and --json")
+    if check and update is None:
+        raise UserError("--check: of what? give --update FILE too")
     chosen = choose_format(format, out, as_json)
     if not runs and not published:
         raise typer.BadParameter("is missing; give the folder that `cvis run --runs` wrote to", param_hint="RUNS")
@@ -105,5 +132,12 @@ def compare(
 
         with status("reading") as tell:
             groups = with_videos(groups, store.runs, tell=tell)
-    deliver(ResultTables(groups, store.left_out, store.set_apart), chosen, out)
+    if update is not None:
+        from cvis.report.formats import render
+        from cvis.report.region import with_region
+
+        old, new = with_region(update, "results", render(ResultTables(groups), "md"))
+        bring_up_to_date(update, old, new, check)
+    else:
+        deliver(ResultTables(groups, store.left_out, store.set_apart), chosen, out)
     finish(store, strict)

@@ -42,7 +42,8 @@ Objects found when their class was new, and what the later model makes of them.
 
 def explain(
     run: Annotated[
-        Path | None, typer.Argument(help="The folder of a finished run, in place of --ann and --pred.")
+        Path | None,
+        typer.Argument(help="The folder of a finished run, or its bundle, in place of --ann and --pred."),
     ] = None,
     ann: Annotated[Path | None, typer.Option(help="Ground truth: an annotation file in YouTube-VIS format.")] = None,
     pred: Annotated[

@@ -19,7 +19,7 @@ EXAMPLES = examples(
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="The folder of a finished run.")],
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run, or its bundle.")],
     submission: Annotated[
         bool, typer.Option("--submission", help="A zip file with results.json, as the servers take it.")
     ] = False,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cvis.cli.output import emit_json, examples
-from cvis.cli.tables import Runs, Strict, demand, finish
+from cvis.cli.tables import Runs, Strict, bring_up_to_date, demand, finish
 from cvis.errors import UserError
 
 EXAMPLES = examples(
@@ -46,13 +46,13 @@ def reproducibility(
     path = update or out
     if check and path is None:
         raise UserError("--check: of what? give --update FILE or --out FILE too")
-    from cvis.atomic import write_text
     from cvis.engine.command import rebuilt_command
     from cvis.learners.registry import available
     from cvis.report import load_runs
+    from cvis.report.region import with_region
     from cvis.report.reproducibility import as_json as plain
     from cvis.report.reproducibility import reproducibility as build
-    from cvis.report.reproducibility_text import markdown, with_tables
+    from cvis.report.reproducibility_text import markdown
 
     store = load_runs(runs)
     demand(store, bool(store.runs), runs)
@@ -66,11 +66,8 @@ def reproducibility(
     if path is None:
         return
     if path is update:
-        old, new = with_tables(path, markdown(cells))
+        old, new = with_region(path, "cells", markdown(cells))
     else:
         old = path.read_text(encoding="utf-8") if path.is_file() else ""
         new = f"# Verified cells\n\n{markdown(cells)}"
-    if old != new and check:
-        raise UserError(f"{path}: generated tables: are out of date; run the same command without --check")
-    if old != new:
-        write_text(path, new)
+    bring_up_to_date(path, old, new, check)

@@ -16,7 +16,7 @@ from cvis.report.value import Document, all_notes
 if TYPE_CHECKING:
     from cvis.runs.find import Store
 
-Runs = Annotated[list[Path], typer.Argument(help="Folders with runs, or metrics.json files.")]
+Runs = Annotated[list[Path], typer.Argument(help="Folders with runs, bundles, or metrics.json files.")]
 Strict = Annotated[
     bool, typer.Option("--strict", help="A run that is left out, or claims another's cell, is an error (exit code 2).")
 ]
@@ -63,6 +63,20 @@ def _show(document: Document) -> None:
             typer.echo("".join(f"{fitted(note)}\n" for note in table.notes))
     for note in all_notes(sections):
         typer.echo(fitted(note))
+
+
+def bring_up_to_date(path: Path, old: str, new: str, check: bool) -> None:
+    """Write what a page should say; or, with ``check``, only find out whether it does.
+
+    Raises:
+        UserError: ``check``, and it does not.
+    """
+    if old != new and check:
+        raise UserError(f"{path}: generated tables: are out of date; run the same command without --check")
+    if old != new:
+        from cvis.atomic import write_text
+
+        write_text(path, new)
 
 
 def demand(store: Store, found: bool, runs: Sequence[Path]) -> None:

@@ -22,7 +22,7 @@ EXAMPLES = examples(
 
 
 def visualize(
-    run: Annotated[Path, typer.Argument(help="The folder of a run; of an unfinished one, its finished steps.")],
+    run: Annotated[Path, typer.Argument(help="The folder of a run, or its bundle; of an unfinished one, its steps.")],
     video: Annotated[str | None, typer.Option(help="A test video, by id or name; see --list.")] = None,
     step: Annotated[list[int] | None, typer.Option(help="Only this step; may be repeated. Default: all.")] = None,
     out: Annotated[
@@ -57,7 +57,7 @@ def visualize(
         _list(recorded, as_json)
         return
     panels = recorded.panels(video, step, min_score)
-    parts = (recorded.scenario, *run.resolve().parts[-2:], panels.video.name)
+    parts = (recorded.scenario, *recorded.run.folder.path.resolve().parts[-2:], panels.video.name)
     path = out or Path(re.sub(r"[^\w.+-]+", "_", "-".join(parts))).with_suffix(".mp4")
     write_panels(panels, path, fps)
     if as_json:

@@ -102,7 +102,7 @@ def _paces(config: Config, scenario: str, device: torch.device) -> Iterator[_Pac
     """Of runs on the same stream in the same folder, with the same model, clips and batches, on this machine."""
     here = describe_environment(device)
     top = Path(config.runtime.runs) / scenario
-    found = [path for path in candidates([top]) if path.is_file()] if top.is_dir() else []
+    found = [path for path in candidates([top]) if isinstance(path, Path) and path.is_file()] if top.is_dir() else []
     for path in sorted(found, key=lambda path: config.names.run not in path.parts)[:MOST_RUNS]:  # its own first
         try:
             run = open_run(path.parent)

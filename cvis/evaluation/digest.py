@@ -16,7 +16,10 @@ from cvis.evaluation.check import chosen_classes
 from cvis.evaluation.match import Outcomes, Pairs, joined, match, places
 from cvis.evaluation.protocol import MAX_DETECTIONS, outside
 from cvis.evaluation.result import Result, accumulate
+from cvis.files import refuse_bomb
 
+LARGEST = 1 << 28
+"""Bytes of a digest, unpacked: 256 MiB; that of 1,000 videos with 100 predictions each has some 5."""
 SCHEMA = 1
 """Raise it whenever the arrays of a digest change their meaning."""
 
@@ -129,6 +132,7 @@ class Digest:
             UserError: the file is missing, is no digest, or is one of another version.
         """
         try:
+            refuse_bomb(Path(path), LARGEST)
             with np.load(path, allow_pickle=False) as file:
                 if file.zip.testzip() is not None:  # NumPy itself stops reading before the checksum
                     raise ValueError("wrong checksum")

@@ -167,7 +167,7 @@ class Results:
 
 
 def load_runs(*paths: Path | str) -> Results:
-    """All finished runs below these folders; default: ``runs``.
+    """All finished runs below these folders, and in these bundles; default: ``runs``.
 
     >>> import cvis
     >>> cvis.load_runs("runs").store.runs[0].learner

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-from cvis.errors import UserError
 from cvis.evaluation.measures import heading
 from cvis.report.formats.md import escape, table
 from cvis.report.layout import name
@@ -14,8 +12,6 @@ from cvis.report.rows import Block, Group, Row
 from cvis.report.value import Cell, Column, Table, numbers, texts, words
 from cvis.runs.protocol import describe
 
-BEGIN, END = "<!-- generated: begin cells -->", "<!-- generated: end cells -->"
-"""The lines between which the tables stand in a file that people write otherwise."""
 HEAD = "<!-- made by `cvis reproducibility`, not by hand: change the runs, and run it again -->"
 RULE = f"""\
 A cell is a stream and a learner. It is **verified** when at least {SEEDS} finished runs with different seeds, under one
@@ -29,29 +25,6 @@ def markdown(report: Reproducibility) -> str:
     streams = dict.fromkeys(group.scenario for group in report.groups)
     sections = [_section(report, stream) for stream in streams]
     return "\n\n".join([HEAD, RULE, _overview(report), *sections, *_environments(report)]) + "\n"
-
-
-def with_tables(path: Path, tables: str) -> tuple[str, str]:
-    """The text of a file as it is, and as it is with ``tables`` between its markers.
-
-    Raises:
-        UserError: the file cannot be read, or does not have each marker once, in order.
-    """
-    try:
-        old = path.read_bytes().decode("utf-8")  # line ends as they are
-    except (OSError, UnicodeDecodeError) as error:
-        remedy = f"give a Markdown file that has the lines {BEGIN} and {END}"
-        raise UserError(f"{path}: cannot be read: {error}; {remedy}") from error
-    for marker in (BEGIN, END):
-        if (n := old.count(marker)) != 1:
-            raise UserError(f"{path}: {marker}: stands there {n} times; it must stand once, on a line of its own")
-    before, _, rest = old.partition(BEGIN)
-    if END not in rest:
-        raise UserError(f"{path}: {END}: stands before its beginning; put it behind {BEGIN}")
-    new = f"{BEGIN}\n{tables}{END}"
-    if "\r\n" in old:
-        new = new.replace("\n", "\r\n")
-    return old, before + new + rest.partition(END)[2]
 
 
 def _overview(report: Reproducibility) -> str:

@@ -22,11 +22,11 @@ from typing import IO, Any
 from cvis.atomic import atomic_path
 from cvis.errors import UserError
 from cvis.evaluation.results import batches, unpacked
+from cvis.files import zip_entry
 from cvis.runs.open import open_run
 from cvis.runs.result import RunResult
 
 NAME = "results.json"
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the first date that a zip file can hold: equal predictions, equal bytes
 SERVED = ("ytvis2019", "ytvis2021", "ovis")
 """Data sets whose validation videos a server scores."""
 FORMATS = {"submission": (".zip",), "results": (".json", ".json.gz")}
@@ -127,11 +127,9 @@ def _is_mask(mask: Any) -> bool:
 
 def _write(file: IO[bytes], name: str, text: IO[bytes]) -> None:
     """The text in the format of the name, block by block: it may be larger than the memory."""
-    if name.endswith(".zip"):  # the same on every machine: no folder, no date of today, no owner
-        entry = zipfile.ZipInfo(NAME, EPOCH)
+    if name.endswith(".zip"):
+        entry = zip_entry(NAME)
         entry.compress_type = zipfile.ZIP_DEFLATED
-        entry.create_system = 3  # Unix
-        entry.external_attr = 0o644 << 16
         entry.file_size = text.seek(0, os.SEEK_END)
         text.seek(0)
         with zipfile.ZipFile(file, "w") as archive, archive.open(entry, "w") as target:

@@ -1,4 +1,4 @@
-"""Finished runs on disk: find their ``metrics.json``, and name what had to be left out or set apart."""
+"""Finished runs in folders and bundles: find their ``metrics.json``, and name what had to be left out or set apart."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from cvis.runs.metrics_file import read_run
 from cvis.runs.paths import STEP_NAME, RunFolder
 from cvis.runs.protocol import describe, differences
 from cvis.runs.result import RunResult
+from cvis.runs.unbundle import SUFFIX, is_bundle, unpacked
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Store:
 def load_runs(paths: Iterable[Path | str]) -> Store:
     """Every finished run below ``paths``, in the order of their folders.
 
-    A path may also be a ``metrics.json`` itself. Unfinished, damaged and foreign files do not stop the
+    A path may also be a bundle, or a ``metrics.json`` itself. Unfinished, damaged and foreign files do not stop the
     others: they are returned in ``left_out``, each with its reason. Two runs of one cell (scenario, segmenter,
     learner, seed) under different protocols are both kept, and the later one is named in ``set_apart``.
 
@@ -56,6 +57,9 @@ def load_runs(paths: Iterable[Path | str]) -> Store:
     cells: dict[tuple[object, ...], RunResult] = {}
     left_out, set_apart = [], []
     for path in candidates(paths):
+        if isinstance(path, LeftOut):
+            left_out.append(path)
+            continue
         try:
             run = _unfinished(RunFolder(path)) if path.is_dir() else read_run(path)
         except UserError as error:
@@ -81,8 +85,8 @@ def _unrecorded(runs: Iterable[RunResult]) -> Iterator[LeftOut]:
             yield LeftOut(run.path, f"{what}; copy it from where the run was made")
 
 
-def candidates(paths: Iterable[Path | str]) -> Iterator[Path]:
-    """``metrics.json`` of whole runs, and the folders of runs that have none yet; each once."""
+def candidates(paths: Iterable[Path | str]) -> Iterator[Path | LeftOut]:
+    """``metrics.json`` of whole runs, the folders of runs that have none yet, and damaged bundles; each once."""
     seen = set()
     for given in map(Path, paths):
         if not given.exists():
@@ -91,7 +95,14 @@ def candidates(paths: Iterable[Path | str]) -> Iterator[Path]:
         for path in [given] if given.is_file() else sorted(_below(given)):
             if (real := path.resolve()) not in seen:
                 seen.add(real)
-                yield path
+                yield from _opened(path) if path.suffix == SUFFIX and path.is_file() else [path]
+
+
+def _opened(bundle: Path) -> Iterator[Path | LeftOut]:
+    try:
+        yield from (RunFolder(folder).metrics for folder in unpacked(bundle))
+    except UserError as error:
+        yield LeftOut(bundle, str(error).removeprefix(f"{bundle}: "))
 
 
 def _below(top: Path) -> Iterator[Path]:
@@ -105,6 +116,7 @@ def _below(top: Path) -> Iterator[Path]:
             yield folder.metrics
         elif folder.record.name in files or any(step.metrics.is_file() for step in folder.steps()):
             yield folder.path
+        yield from (bundle for name in files if is_bundle(bundle := folder.path / name))
 
 
 def _unfinished(folder: RunFolder) -> NoReturn:

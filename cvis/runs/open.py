@@ -14,6 +14,7 @@ from cvis.runs.old_config import read_literals
 from cvis.runs.paths import RunFolder
 from cvis.runs.record import AGAIN, config_of, finished_steps, read_record
 from cvis.runs.result import RunResult, labelled
+from cvis.runs.unbundle import SUFFIX, unpacked
 from cvis.scenario import Scenario, load_scenario
 from cvis.scenario.spec import list_scenarios
 
@@ -68,6 +69,30 @@ class OpenRun:
         Raises:
             UserError: its data set is missing, or it or the stream has changed since the run.
         """
+        scenario = self.scenario_now(data)
+        then = self.record.get("scenario_hash")
+        if then != scenario.hash:
+            raise UserError(
+                f"{self.folder.path}: scenario_hash: {then!r:.14}: is {scenario.hash:.12} now: the data set or the "
+                "stream has changed since the run; say where its own data set is with --data"
+            )
+        return scenario
+
+    def scenario_now(self, data: Path | None = None) -> Scenario:
+        """The stream as its file and its data set are now.
+
+        Raises:
+            UserError: one of them is missing or damaged.
+        """
+        return scenario_of(self.placed, data)
+
+    @cached_property
+    def placed(self) -> dict[str, Any]:
+        """The configuration with its stream and the place of the data; ``run.json`` of older versions lacks them.
+
+        Raises:
+            UserError: they are recorded nowhere, or are no names.
+        """
         config = self.config if "scenario" in self.config else {**self.config, **self._unrecorded()}
         named, place = config.get("scenario"), config["runtime"].get("data")
         if not isinstance(named, str):
@@ -79,14 +104,8 @@ class OpenRun:
             raise UserError(
                 f"{self.folder.record}: config.runtime.data: {place!r:.60}: is not the name of a folder; {AGAIN}"
             )
-        scenario = scenario_of(config, data)
-        then = self.record.get("scenario_hash")
-        if then != scenario.hash:
-            raise UserError(
-                f"{self.folder.path}: scenario_hash: {then!r:.14}: is {scenario.hash:.12} now: the data set or the "
-                "stream has changed since the run; say where its own data set is with --data"
-            )
-        return scenario
+        own = self.folder.stream
+        return {**config, "scenario": str(own)} if named == own.name and own.is_file() else config
 
     def _unrecorded(self) -> dict[str, Any]:
         """What ``run.json`` of an older version left out; its ``config.py`` has it."""
@@ -111,13 +130,18 @@ class OpenRun:
 
 
 def open_run(path: Path) -> OpenRun:
-    """A run by its folder.
+    """A run by its folder, or by a bundle that holds it alone.
 
     Raises:
-        UserError: not the folder of a run, or its ``run.json`` is damaged.
+        UserError: not the folder of a run, or its ``run.json`` is damaged; or a bundle that is damaged or holds more.
     """
+    if path.suffix == SUFFIX and path.is_file():
+        folders = unpacked(path)
+        if len(folders) > 1:
+            raise UserError(f"{path}: holds {len(folders)} runs; unzip it, and give the folder of one")
+        path = folders[0]
     if not path.is_dir():
-        remedy = "give the folder of a run, as `cvis run` prints it"
+        remedy = "give the folder of a run, as `cvis run` prints it, or a bundle"
         raise UserError(f"{path}: is not a folder; {remedy if path.exists() else did_you_mean_path(path, remedy)}")
     folder = RunFolder(path)
     record = read_record(folder)

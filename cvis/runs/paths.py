@@ -69,6 +69,11 @@ class RunFolder:
         return self.path / "metrics.json"
 
     @property
+    def stream(self) -> Path:
+        """The file of a stream that cvis does not ship; in bundles only."""
+        return self.path / "scenario.toml"
+
+    @property
     def queries(self) -> Path:
         return self.path / "queries.npz"
 

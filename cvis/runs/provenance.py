@@ -70,7 +70,7 @@ def portable(command: str) -> str:
         words = shlex.split(command)
     except ValueError:  # not a command line; shown as it is
         return command
-    return shlex.join(map(_shortened, _without_places(words)))
+    return shlex.join(map(shortened, _without_places(words)))
 
 
 def joined(commands: Iterable[str]) -> tuple[str, ...]:
@@ -105,7 +105,7 @@ def _without_places(words: list[str]) -> Iterator[str]:
             yield word
 
 
-def _shortened(word: str) -> str:
+def shortened(word: str) -> str:
     """``/home/me/a.toml`` -> ``a.toml``; likewise behind an equals sign."""
     key, equals, value = word.rpartition("=")
     is_path = value.startswith(("/", "~/")) and len(value) > 1

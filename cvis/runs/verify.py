@@ -10,7 +10,7 @@ from typing import Any
 from cvis.errors import UserError
 from cvis.evaluation import Digest, final_metrics, step_metrics
 from cvis.runs.digests import made_again
-from cvis.runs.open import OpenRun, open_run, scenario_of
+from cvis.runs.open import OpenRun, open_run
 from cvis.runs.protocol import differences, flat
 from cvis.runs.record import parse_json, read_bytes
 from cvis.scenario import Scenario
@@ -31,13 +31,20 @@ class Verdict:
     Attributes:
         agrees: what was compared and is the same.
         differences: where it is not, a line each: file, field, what stands there and what should.
+        scored: its predictions were looked at; without its data set they cannot be.
         not_checked: a line for each part that could not be compared, with the reason.
     """
 
     path: Path
     agrees: list[str] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)
+    scored: bool = False
     not_checked: list[str] = field(default_factory=list)
+
+    @property
+    def word(self) -> str:
+        good = "verified" if self.scored else "agrees, but is not scored again"
+        return "DIFFERS" if self.differences else good
 
     def compare(self, what: str, where: Path | str, stored: Mapping[str, Any], derived: Mapping[str, Any]) -> None:
         """Exactly, as all digits of a number are stored; null is the same as absent."""
@@ -56,7 +63,7 @@ def verify(path: Path, data: Path | None = None) -> Verdict:
     """Check a finished run.
 
     Args:
-        path: its folder.
+        path: its folder, or the bundle that holds it alone.
         data: the folder of its data set, if it is no longer where the run found it.
 
     Raises:
@@ -70,11 +77,11 @@ def verify(path: Path, data: Path | None = None) -> Verdict:
         verdict.differences.append(str(error))
         return verdict
     try:
-        named = run.config.get("scenario", run.record.get("scenario"))
-        scenario = scenario_of({**run.config, "scenario": named}, data)
+        scenario = run.scenario_now(data)
     except UserError as error:
         verdict.not_checked.append(f"stream and predictions: {error}")
     else:
+        verdict.scored = True
         _check_stream(verdict, run, scenario)
         for index in range(len(steps)):
             _check_predictions(verdict, run, scenario, index)
@@ -96,6 +103,13 @@ def _check_record(verdict: Verdict, run: OpenRun) -> None:
         if text is None:
             raise UserError(f"{own}: does not exist; copy it again from where the run was made")
         verdict.compare(f"step {index}: its metrics.json and the run's", own, parse_json(own, text), step)
+    names = {"learner": result.learner, "segmenter": result.segmenter, "seed": result.seed}
+    recorded = {
+        "learner": config["names"].get("run"),
+        "segmenter": config["names"].get("segmenter"),
+        "seed": config["runtime"].get("seed"),
+    }
+    verdict.compare("the names of the row and the seed in run.json", result.file, names, recorded)
     finals = _younger_left_out(result.final, final_metrics(result.steps))
     verdict.compare("the final metrics, from those of the steps", result.file, *finals)
 
@@ -104,8 +118,8 @@ def _check_stream(verdict: Verdict, run: OpenRun, scenario: Scenario) -> None:
     sums = {"split_sha256": scenario.split_sha256, "scenario_hash": scenario.hash}
     recorded = {key: run.record.get(key) for key in sums}
     verdict.compare("the split and the stream in run.json, derived again", run.folder.record, recorded, sums)
-    derived = {**scenario.protocol, **sums, "groups": [list(classes) for classes in scenario.classes_by_step]}
-    stored = {**run.result.protocol, "groups": [list(classes) for classes in run.result.groups]}
+    derived = {**scenario.protocol, **sums, "scenario": scenario.name, "groups": scenario.classes_by_step}
+    stored = {**run.result.protocol, "scenario": run.result.scenario, "groups": run.result.groups}
     same = _younger_left_out(stored, derived)
     verdict.compare("the split, the stream and its classes, derived again", run.result.file, *same)
 

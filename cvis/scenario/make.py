@@ -77,7 +77,7 @@ def make_scenario(
     scenario = build(parse_spec(content, str(out)), annotated, test, str(out))
     _refuse_untested(scenario, split, out)
     _refuse_missing(annotated, test, out)
-    write_text(out, _toml(content))
+    write_text(out, as_toml(content))
     return out
 
 
@@ -128,6 +128,6 @@ def _portable(path: Path, folder: Path) -> str:
     return os.path.relpath(resolved, folder) if resolved.is_relative_to(folder) else str(resolved)
 
 
-def _toml(content: dict[str, Any]) -> str:
-    # a JSON string, number or list of them is a TOML value too
+def as_toml(content: dict[str, Any]) -> str:
+    """The text of a stream's file: a JSON string, number or list of them is a TOML value too."""
     return "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in content.items())

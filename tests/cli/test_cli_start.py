@@ -60,6 +60,7 @@ def test_the_commands_are_these():
     groups = {("scenario",), ("data",), ("learners",), ("segmenters",)}
     words = {" ".join(path) for path in COMMANDS if path and path not in groups}
     assert words == {
+        "bundle",
         "export",
         "plot",
         "predict",

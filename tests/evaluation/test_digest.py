@@ -148,9 +148,13 @@ def test_a_wrong_digest_is_named(many, tmp_path, change, message):
     assert "\n" not in str(error.value)
 
 
-def test_a_damaged_or_missing_file_is_named(many, tmp_path):
+def test_a_damaged_or_missing_file_or_a_bomb_is_named(many, tmp_path, monkeypatch):
     path = tmp_path / "one.npz"
     digest_of(*many).save(path)
+    with monkeypatch.context() as patch:
+        patch.setattr("cvis.evaluation.digest.LARGEST", 1000)
+        with pytest.raises(UserError, match=r"one\.npz: .*it would unpack to \d+ bytes, more than 1000"):
+            Digest.load(path)
     content = path.read_bytes()
     middle = len(content) // 2
     flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]

@@ -50,6 +50,23 @@ def test_left_out_runs_are_named_and_strict_makes_them_an_error(tmp_path):
     assert strict.stderr.splitlines()[-1].startswith("cvis: 1 runs were left out")
 
 
+def test_update_then_check_then_another_run(tmp_path):
+    page, runs = tmp_path / "R.md", tmp_path / "runs"
+    marks = "<!-- generated: begin results -->\n{}<!-- generated: end results -->"
+    page.write_text("by hand " + marks.format(""))
+    write_run(runs, seed=0)
+    assert call(runs, "--update", page, "--check").exit_code == 2
+    assert call(runs, "--update", page, "--metric", "mAP").exit_code == 0
+    assert page.read_text() == "by hand " + marks.format(call(runs, "--format", "md", "--metric", "mAP").stdout)
+    assert call(runs, "--update", page, "--metric", "mAP", "--check").exit_code == 0
+    write_run(runs, seed=1)
+    stale = call(runs, "--update", page, "--metric", "mAP", "--check")
+    assert (stale.exit_code, stale.stderr.count("\n")) == (2, 1)
+    assert f"{page}: generated tables: are out of date" in stale.stderr
+    for options in (("--check",), ("--update", page, "--json")):
+        assert call(runs, *options).exit_code == 2
+
+
 def test_json(tmp_path):
     write_run(tmp_path, mAP=12.5)
     content = json.loads(call(tmp_path, "--json", "--metric", "mAP").stdout)

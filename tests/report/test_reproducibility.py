@@ -13,8 +13,9 @@ from cvis.cli import app
 from cvis.errors import UserError
 from cvis.learners.registry import available
 from cvis.report import load_runs
+from cvis.report.region import with_region
 from cvis.report.reproducibility import reproducibility
-from cvis.report.reproducibility_text import markdown, with_tables
+from cvis.report.reproducibility_text import markdown
 from cvis.runs.provenance import joined, portable, read_provenance
 from cvis.scenario.spec import list_scenarios
 
@@ -233,7 +234,7 @@ def test_a_damaged_record_is_named(tmp_path, content):
 def test_a_region_is_replaced_and_all_else_stays(tmp_path):
     file = tmp_path / "R.md"
     file.write_bytes(f"prose\r\n{BEGIN}\r\nold\r\n{END} more\r\n".encode())
-    old, new = with_tables(file, "a\nb\n")
+    old, new = with_region(file, "cells", "a\nb\n")
     assert old == file.read_bytes().decode()
     assert new == f"prose\r\n{BEGIN}\r\na\r\nb\r\n{END} more\r\n"
 
@@ -254,7 +255,7 @@ def test_a_file_without_the_markers_is_refused(tmp_path, content, message):
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(UserError, match=re.escape(message)):
-        with_tables(file, "a\n")
+        with_region(file, "cells", "a\n")
 
 
 def call(*arguments):
