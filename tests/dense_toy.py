@@ -18,6 +18,8 @@ from cvis.types import NO_OBJECT, Clip, Tracks, Video
 class DenseToy(ClipTracks):
     """One track of each class, of all its pixels: there is no telling apart two objects of a class."""
 
+    static_graph = True
+
     def __init__(self, width: int = 16) -> None:
         super().__init__()
         self.width = width

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import cv2
@@ -200,6 +200,12 @@ def collate(samples: Sequence[Sample]) -> Clip:
         names=tuple(sample.name for sample in samples),
         skipped=tuple(reason for sample in samples for reason in sample.skipped),
     )
+
+
+def padded(clip: Clip, height: int, width: int) -> Clip:
+    """The batch with so many more zeros at the right and bottom."""
+    targets = tuple(Targets(t.category_ids, _pad(t.masks, height, width)) for t in clip.targets)
+    return replace(clip, frames=_pad(clip.frames, height, width), targets=targets)
 
 
 def _pad(images: Tensor, height: int, width: int) -> Tensor:

@@ -13,6 +13,18 @@ from cvis.errors import UserError
 _PERMUTATIONS, _SAMPLES = 0, 1  # keep the two kinds of random stream apart
 
 
+def share_of(batch_size: int, processes: int) -> int:
+    """Clips of a batch that each process has: as many as the others, or a mean over clips would be another number.
+
+    Raises:
+        UserError: ``batch_size`` is not a positive multiple of ``processes``.
+    """
+    if batch_size < 1 or batch_size % processes:
+        what = f"schedule.batch_size: {batch_size}: cannot be shared evenly by {processes} processes"
+        raise UserError(f"{what}; choose a multiple of {processes}, or start a number of processes that divides it")
+    return batch_size // processes
+
+
 class ClipSampler(Sampler[list[tuple[int, int]]]):
     """Batch sampler: yields, for each iteration, the keys ``(index, seed)`` of its clips.
 
@@ -27,7 +39,7 @@ class ClipSampler(Sampler[list[tuple[int, int]]]):
         iterations: of the full run.
         seed: >= 0.
         start: first iteration to yield.
-        rank: this process; it gets places ``rank, rank + world_size, ...`` of each batch.
+        rank: this process; it gets the places after those of the ranks before it, as many as each of them.
         world_size: number of processes.
 
     Raises:
@@ -48,25 +60,21 @@ class ClipSampler(Sampler[list[tuple[int, int]]]):
         if num_videos < 1 or not 0 <= rank < world_size or not 0 <= start <= iterations:
             place = f"num_videos={num_videos}, rank={rank}/{world_size}, start={start}/{iterations}"
             raise ValueError(f"no batches can be drawn with {place}")
-        if batch_size < 1 or batch_size % world_size:
-            remedy = f"choose a positive multiple of the number of processes ({world_size})"
-            raise UserError(f"batch_size: {batch_size}: cannot be shared evenly; {remedy}")
         self.num_videos = num_videos
         self.batch_size = batch_size
+        self.share = share_of(batch_size, world_size)
         self.iterations = iterations
         self.seed = seed
         self.start = start
         self.rank = rank
-        self.world_size = world_size
 
     def __len__(self) -> int:
         return self.iterations - self.start
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         for iteration in range(self.start, self.iterations):
-            first = iteration * self.batch_size
-            places = range(first + self.rank, first + self.batch_size, self.world_size)
-            yield [self._key(position) for position in places]
+            first = iteration * self.batch_size + self.rank * self.share
+            yield [self._key(position) for position in range(first, first + self.share)]
 
     def _key(self, position: int) -> tuple[int, int]:
         epoch, place = divmod(position, self.num_videos)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 import torch
+from mmengine.dist import all_gather_object, get_world_size
 from torch import Tensor, nn
 
 from cvis.engine.config import Config
@@ -31,6 +33,7 @@ def begin_task(learner: Learner, task: Task, config: Config, device: torch.devic
         what = f"step {task.index}: {type(learner).__name__}.begin_task: the segmenter does not know classes {missing}"
         remedy = "call super().begin_task(task) in it, or self.segmenter.add_classes(task.new_classes)"
         raise UserError(f"{what} afterwards; {remedy}")
+    check_alike(learner, f"step {task.index}: {type(learner).__name__}.begin_task")
 
 
 def end_task(learner: Learner, task: Task, config: Config) -> None:
@@ -44,10 +47,28 @@ def end_task(learner: Learner, task: Task, config: Config) -> None:
     before = entries(learner)
     learner.end_task(task)
     check_entries(learner, before, "end_task")
+    check_alike(learner, f"step {task.index}: {type(learner).__name__}.end_task")
+
+
+def check_alike(learner: nn.Module, where: str) -> None:
+    """That all processes have the same parameters and buffers, to the last bit: what is stored is the first one's.
+
+    Raises:
+        StateError: names the first that differs.
+    """
+    if get_world_size() == 1:
+        return
+    of_all = all_gather_object({name: _checksum(value) for name, value in learner.state_dict().items()})
+    for name in {name: None for sums in of_all for name in sums}:
+        differing = [rank for rank, sums in enumerate(of_all) if sums.get(name) != of_all[0].get(name)]
+        if differing:
+            what = f"{where}: {name!r}: is another in process {differing[0]} than in process 0"
+            remedy = "make it from seed and data that all have, or share it (all_reduce; of BatchNorm: SyncBatchNorm)"
+            raise StateError(f"{what}; {remedy}")
 
 
 class StateError(UserError):
-    """State that a resumed run would not have."""
+    """State that a resumed run, or another process, would not have."""
 
 
 Entries = dict[str, tuple[Any, tuple[int, ...] | None]]
@@ -86,6 +107,13 @@ def _shape(value: Any) -> tuple[int, ...] | None:
     """None: no tensor, or one that waits for its first batch (nn.LazyLinear)."""
     known = isinstance(value, Tensor) and not isinstance(value, (nn.UninitializedParameter, nn.UninitializedBuffer))
     return tuple(value.shape) if known else None
+
+
+def _checksum(value: Any) -> int | None:
+    """Of the bits of a tensor that has some; of all else there is none."""
+    if _shape(value) is None:
+        return None
+    return zlib.crc32(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
 
 
 def _text(shape: tuple[int, ...] | None) -> str:

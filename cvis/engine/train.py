@@ -30,7 +30,7 @@ from cvis.engine.environment import (
     settle_process,
 )
 from cvis.engine.images import with_image_clips
-from cvis.engine.launch import distribute
+from cvis.engine.launch import as_one_batch, check_processes, distribute
 from cvis.engine.losses import total_loss
 from cvis.engine.optim import build_optimizer, build_schedulers
 from cvis.engine.progress import Work, progress
@@ -38,6 +38,7 @@ from cvis.engine.tasks import check_entries, entries
 from cvis.errors import Stopped, UserError
 from cvis.learners import Learner
 from cvis.scenario import Task, audit
+from cvis.segmenters.shared_batch import mean_of_all
 from cvis.types import Clip
 
 TRACK_EVERY = 10  # iterations
@@ -103,20 +104,21 @@ def train_step(
             audit([targets.category_ids for targets in clip.targets], task, clip.names, learner.replays)
 
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=amp):
-                losses = model(clip.to(device, non_blocking=True))
+                losses = model(as_one_batch(clip.to(device, non_blocking=True)))
             total = total_loss(losses, learner, where, first=iteration == start)
-            check_loss(total, losses, where, clip.names)
+            of_batch = check_loss(total, losses, where, clip.names)
 
             total.backward()
+            check_processes(learner, where, first=iteration == start)
             if schedule.clip_grad:
                 norm = float(torch.nn.utils.clip_grad_norm_(parameters, schedule.clip_grad))
                 check_norm(norm, where, clip.names)
             optimizer.step()
             optimizer.zero_grad()
 
-            update(f"loss {total.item():.3f} mem {peak_memory_mb(device):.0f} MB")
+            update(f"loss {of_batch.item():.3f} mem {peak_memory_mb(device):.0f} MB")
             if iteration % TRACK_EVERY == 0 and get_rank() == 0:
-                scalars = {name: value.item() for name, value in {"loss": total, **losses}.items()}
+                scalars = {name: value.item() for name, value in {"loss": of_batch, **losses}.items()}
                 scalars |= {"lr": optimizer.param_groups[0]["lr"], **learner.observe()}
                 visualizer.add_scalars({f"step{task.index}/{k}": v for k, v in scalars.items()}, step=iteration)
 
@@ -230,7 +232,7 @@ def _plain_loader_errors() -> Iterator[None]:
         ) from error
 
 
-def check_loss(total: Tensor, losses: dict[str, Tensor], where: str, clips: Iterable[str]) -> None:
+def check_loss(total: Tensor, losses: dict[str, Tensor], where: str, clips: Iterable[str]) -> Tensor:
     """Stop before a loss that is not finite does harm: in all processes, or the others would wait for this one.
 
     Args:
@@ -238,15 +240,16 @@ def check_loss(total: Tensor, losses: dict[str, Tensor], where: str, clips: Iter
         where: step and iteration.
         clips: names of those in the batch.
 
+    Returns:
+        The loss of the whole batch: the mean over the processes.
+
     Raises:
         UserError: the total is not finite, here or in another process.
     """
-    finite = bool(torch.isfinite(total))
-    finite_everywhere = torch.tensor(int(finite))
-    all_reduce(finite_everywhere, "min")  # nothing but a return where there is one process
-    if finite_everywhere:
-        return
-    if finite:
+    of_batch = mean_of_all(total)
+    if torch.isfinite(of_batch):
+        return of_batch
+    if torch.isfinite(total):
         raise UserError(f"{where}: loss is not finite in another process; its message names loss and clips")
     bad = [name for name, value in losses.items() if not torch.isfinite(value)]
     raise UserError(

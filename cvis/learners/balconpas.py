@@ -21,6 +21,7 @@ from cvis.scenario import Task
 from cvis.segmenters import Segmenter
 from cvis.segmenters.background import is_no_object
 from cvis.segmenters.outputs import Output
+from cvis.segmenters.shared_batch import mean_of_all, most_of_all
 from cvis.types import Clip, Targets
 
 
@@ -94,7 +95,8 @@ class BalConpas(Distiller):
         again = clip.sizes.new_tensor(replayed, dtype=torch.bool)
         again = again.repeat_interleave(len(new[-1].logits) // len(again))  # queries may belong to a frame
         classify = partial(replay_cross_entropy, replayed=again, balance=self.replay_balance)
-        losses = self.segmenter.criterion(new, targets, classify if any(replayed) else None)
+        any_replayed = most_of_all(any(replayed))  # or processes would wait for each other in different losses
+        losses = self.segmenter.criterion(new, targets, classify if any_replayed else None)
         weight = self.segmenter.matched_to(new[-1], targets, old.classes).to(new[-1].logits.dtype)
         of_layer = attrgetter("state" if self.features == "before_norm" else "queries")
         distances = [
@@ -125,9 +127,10 @@ def replay_cross_entropy(
     plain = torch.ones_like(background, dtype=logits.dtype).masked_fill(background, no_object_weight)
     weight = plain.masked_fill(background & replayed[:, None], 0.0)
     if balance:
-        others = (background & ~replayed[:, None]).sum().clamp(min=1)
-        weight = torch.where(background, weight * background.sum() / others, weight)
-    total = (plain if balance else weight).sum()
+        both = torch.stack([background.sum(), (background & ~replayed[:, None]).sum()])
+        every, others = mean_of_all(both)
+        weight = torch.where(background, weight * every / others.where(others > 0, 1), weight)
+    total = mean_of_all((plain if balance else weight).sum())
     values = F.cross_entropy(logits.flatten(0, 1), columns.flatten(), reduction="none").view_as(weight)
     return (weight * values).sum() / torch.where(total > 0, total, 1)
 

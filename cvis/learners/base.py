@@ -28,6 +28,8 @@ class Learner(nn.Module):
         requires: abilities of :mod:`cvis.segmenters.contract` that the method needs; empty: any segmenter will do.
         own_step0: the method trains step 0 in its own way, so it does not share the step-0 checkpoint.
         replays: training clips may show annotations of old classes again (never of future ones).
+        static_graph: every trainable parameter of the method takes part in the loss of every batch, also one without
+            objects; several processes then need not search for those that do not. Likewise of the segmenter.
         label: what tables call the method, if its registered name would not say enough; settings may have a say.
         sampling: how the engine draws training clips, for a method that looks at them again in :meth:`end_task`.
     """
@@ -35,6 +37,7 @@ class Learner(nn.Module):
     requires: ClassVar[tuple[type[Segmenter], ...]] = ()
     own_step0: bool = False
     replays: bool = False
+    static_graph: bool = False
     label: str | None = None
     sampling: ClipSampling = ClipSampling()
 

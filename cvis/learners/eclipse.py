@@ -74,6 +74,7 @@ class Eclipse(Learner):
     """
 
     requires = (QueryGroups,)
+    static_graph = True
     segmenter: QueryGroups
 
     def __init__(

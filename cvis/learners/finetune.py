@@ -17,5 +17,7 @@ class FineTune(Learner):
     shift that makes this collapse (Cermelli et al., CVPR 2020).
     """
 
+    static_graph = True
+
     def loss(self, clip: Clip) -> dict[str, Tensor]:
         return self.segmenter.losses(clip)

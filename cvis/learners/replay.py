@@ -28,6 +28,7 @@ class Replay(Learner):
     """
 
     replays = True
+    static_graph = True
 
     def __init__(self, segmenter: Segmenter, tracks_per_class: Annotated[int, Field(ge=0)] = 5) -> None:
         super().__init__(segmenter)

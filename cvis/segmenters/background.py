@@ -7,7 +7,11 @@ order [old classes, no-object]. Targets are columns, so a target of no object is
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
+from mmengine.dist import get_world_size
 from torch import Tensor
+
+from cvis.segmenters.shared_batch import mean_of_all
 
 
 def num_classes(logits: Tensor) -> int:
@@ -40,8 +44,18 @@ def is_no_object(columns: Tensor, logits: Tensor) -> Tensor:
     return columns == num_classes(logits)
 
 
-def column_weights(logits: Tensor, no_object_weight: float) -> Tensor:
-    """A weight for every column [K+1]: 1 for classes."""
-    weight = logits.new_ones(logits.shape[-1])
+def weighted_nll(log_p: Tensor, columns: Tensor, no_object_weight: float) -> Tensor:
+    """sum w_i -log p_i(c_i) / sum w_i over all queries, of all processes; w is 1 for classes.
+
+    Args:
+        log_p: [B, Q, K+1] log-probabilities.
+        columns: c [B, Q] int64.
+        no_object_weight: w of no-object.
+    """
+    weight = log_p.new_ones(log_p.shape[-1])
     weight[-1] = no_object_weight
-    return weight
+    mean = F.nll_loss(log_p.flatten(0, 1), columns.flatten(), weight)
+    if get_world_size() == 1:
+        return mean
+    total = weight[columns].sum()
+    return mean * total / mean_of_all(total)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from cvis.engine.environment import seed_everything
+from cvis.engine.launch import has_static_graph
 from cvis.engine.losses import LossError, total_loss
 from cvis.engine.tasks import StateError
 from cvis.errors import UserError
@@ -18,6 +20,7 @@ from cvis.segmenters import Segmenter
 from cvis.testing.check import Failed, NotApplicable, listed, said
 from cvis.testing.plain import same
 from cvis.testing.trial import Trial
+from cvis.types import Targets
 
 
 def losses(trial: Trial) -> None:
@@ -49,10 +52,10 @@ def new_classes(trial: Trial) -> None:
 
 
 def gradients(trial: Trial) -> None:
-    """Gradients reach something that ``param_groups`` names, and nothing that it leaves out.
+    """Gradients reach something that ``param_groups`` names, and nothing that it leaves out; with ``static_graph`` all.
 
     What gets gradients and is in no group never learns; what is in a group and no parameter of the learner is in no
-    checkpoint.
+    checkpoint. Of a static graph, several processes wait for each gradient, of a batch without objects too.
     """
     learner = trial.rebuilt(trial.incremental)
     names = {id(parameter): name for name, parameter in learner.named_parameters()}
@@ -72,6 +75,15 @@ def gradients(trial: Trial) -> None:
             "loss: no gradient reaches a parameter of param_groups: nothing would be learned; "
             "let the losses depend on them, and freeze less in begin_task"
         )
+    if has_static_graph(learner):
+        learner.zero_grad()
+        _total(trial, learner, learner, objects=False).backward()
+        idle = sorted(names[id(p)] for p in learner.parameters() if p.requires_grad and p.grad is None)
+        if idle:
+            raise Failed(
+                f"loss: {listed(idle)}: has no part in the loss of a batch without objects, and static_graph is True: "
+                "several processes would wait for each other; set it to False, or add zero times a sum over it"
+            )
 
 
 def frozen_parts(trial: Trial) -> None:
@@ -131,10 +143,14 @@ def seen_classes(trial: Trial) -> None:
                 raise Failed(f"{where}: segmentations: not one for each frame; put None where the object is absent")
 
 
-def _total(trial: Trial, learner: Learner, asked: Learner | Segmenter, index: int | None = None) -> Tensor:
+def _total(
+    trial: Trial, learner: Learner, asked: Learner | Segmenter, index: int | None = None, objects: bool = True
+) -> Tensor:
     """The sum of the losses of a batch, the same batch and random numbers at every call."""
     task = trial.tasks[trial.incremental if index is None else index]
     clip = trial.clip(task, learner)
+    if not objects:
+        clip = replace(clip, targets=tuple(Targets(t.category_ids[:0], t.masks[:0]) for t in clip.targets))
     learner.train()
     seed_everything(0)
     found = asked.loss(clip) if isinstance(asked, Learner) else asked.losses(clip)

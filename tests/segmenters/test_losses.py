@@ -246,14 +246,3 @@ def test_non_finite_outputs_reach_the_loss(small, frames, targets):
         segmenter.groups[0].queries.fill_(float("nan"))
     losses = segmenter.criterion(segmenter.decode(segmenter.features(frames)), targets)
     assert not losses["loss_cls"].isfinite()
-
-
-def test_tracks_are_counted_over_the_ranks(monkeypatch):
-    import torch.distributed as dist
-
-    monkeypatch.setattr(dist, "is_initialized", lambda: True)
-    monkeypatch.setattr(dist, "get_world_size", lambda: 2)
-    monkeypatch.setattr(dist, "all_reduce", lambda total: total.add_(4))
-    assert module.num_tracks(2, torch.device("cpu")).item() == 3
-    monkeypatch.setattr(dist, "all_reduce", lambda total: total)
-    assert module.num_tracks(0, torch.device("cpu")).item() == 1

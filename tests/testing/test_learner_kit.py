@@ -120,6 +120,18 @@ class PlainAttribute(FineTune):
         return {name: value / self.mean for name, value in losses.items()}
 
 
+class Idle(FineTune):
+    """Scales what it sees of objects, which a batch without them does not ask for."""
+
+    def __init__(self, segmenter):
+        super().__init__(segmenter)
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def loss(self, clip):
+        seen = any(len(target.category_ids) for target in clip.targets)
+        return {name: self.scale * value if seen else value for name, value in super().loss(clip).items()}
+
+
 class NotStored(PlainAttribute):
     """The same, as a buffer that state_dict leaves out."""
 
@@ -240,6 +252,7 @@ WRONG = [
     (LeavesOut, "gradients", r"'segmenter\.heads\.0\.bias'.*gets gradients and is in no group.*or freeze it"),
     (Zero, "gradients", r"no gradient reaches a parameter of param_groups.*freeze less"),
     (Foreign, "gradients", r"a tensor of shape \[3\]: is no parameter of the learner; make it an attribute"),
+    (Idle, "gradients", r"loss: 'scale': has no part in the loss of a batch without objects, and static_graph is True"),
     (Drifting, "frozen parts", r"'segmenter\.backbone\.0\.weight': frozen, and other values"),
     (Unseeded, "same seed", r"two runs with the same seed; draw random numbers from torch"),
     (PlainAttribute, "resume", r"self\.mean: differs between an undisturbed and a resumed step 1; keep .* in a buffer"),

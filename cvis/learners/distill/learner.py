@@ -30,6 +30,7 @@ class TeacherLearner(Learner):
         teacher: the old model, from ``begin_task`` to ``end_task`` of a step after the first; else None.
     """
 
+    static_graph = True
     teacher: Teacher | None
 
     def __init__(self, segmenter: Segmenter, lr_mult: Weight = 1.0) -> None:

@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cvis.segmenters.background import column_weights, join, num_classes, old_columns, split
+from cvis.segmenters.background import join, num_classes, old_columns, split, weighted_nll
+from cvis.segmenters.shared_batch import mean_of_all
 
 FOCAL_ALPHA, FOCAL_GAMMA = 5.0, 1.0
 
@@ -43,7 +44,7 @@ def unbiased_cross_entropy(
         focal: the loss of :func:`softmax_focal` instead.
     """
     log_p = unbiased_log_probabilities(logits, num_old)
-    return _focal(log_p, columns) if focal else _weighted_nll(log_p, columns, no_object_weight)
+    return _focal(log_p, columns) if focal else weighted_nll(log_p, columns, no_object_weight)
 
 
 def softmax_focal(logits: Tensor, columns: Tensor, no_object_weight: float = 1.0) -> Tensor:
@@ -113,8 +114,8 @@ def feature_distance(queries: Tensor, old_queries: Tensor, weight: Tensor) -> Te
 
 
 def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
-    """sum w v / sum w; zero where all weights are."""
-    total = weight.sum()
+    """sum w v / sum w, over all processes; zero where all weights are."""
+    total = mean_of_all(weight.sum())
     # a tiny divisor instead would have gradients of infinity times zero
     return (weight * values).sum() / torch.where(total > 0, total, 1)
 
@@ -122,10 +123,6 @@ def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
 def kl(log_q: Tensor, log_p: Tensor) -> Tensor:
     """KL(q || p) over the last axis."""
     return (log_q.exp() * (log_q - log_p)).sum(-1)
-
-
-def _weighted_nll(log_p: Tensor, columns: Tensor, no_object_weight: float) -> Tensor:
-    return F.nll_loss(log_p.flatten(0, 1), columns.flatten(), column_weights(log_p, no_object_weight))
 
 
 def _focal(log_p: Tensor, columns: Tensor) -> Tensor:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from cvis.segmenters.shared_batch import even_part, mean_of_all, uniform
 
 
 class Bank(NamedTuple):
@@ -81,7 +84,7 @@ class Recipe:
         noisy, noise = self._noise(keys, seen, taken)
         bank = momentum(torch.where(noisy[..., None], noise, own), seen | noisy)
         averaged, latest, known = (_frame_before(part) for part in bank)
-        drawn = torch.rand(seen.shape, device=seen.device) < self.bank_probability
+        drawn = _uniform(seen.shape, keys) < self.bank_probability
         positives = torch.where(drawn[..., None], averaged, latest)
         valid = seen & known
         if self.future:
@@ -102,18 +105,20 @@ class Recipe:
         """Where [B, N, T] a wrong embedding [B, N, T, D] is written of an object that is gone."""
         possible = torch.ones_like(taken) if self.noise_from == "queries" else taken
         gone = ~seen & (seen.cumsum(-1) > 0) & possible.any(-1)[:, None]
-        noisy = gone & (torch.rand(seen.shape, device=seen.device) < self.noise)
-        chances = torch.rand((*seen.shape, taken.shape[-1]), device=seen.device)
+        noisy = gone & (_uniform(seen.shape, keys) < self.noise)
+        chances = _uniform((*seen.shape, taken.shape[-1]), keys)
         return noisy, _gathered(keys, chances.masked_fill(~possible[:, None], -1).argmax(-1))
 
 
 def contrastive_losses(items: Items) -> tuple[Tensor, Tensor]:
-    """L_emb (equation 5) and the released code's L_aux, means over the items; zeros that depend on them without one.
+    """L_emb (equation 5) and the released code's L_aux, means over the items of all processes; zeros that depend on
+    them without one.
 
     L_emb = log(1 + sum_k- exp(v . k- - v . k+));  L_aux = mean over the keys of (cos(v, k) - y)^2, y = 1 for k+, else 0
     """
     anchors, positives, negatives, valid, counted = items
-    count = valid.sum().clamp(min=1)
+    count = mean_of_all(valid.sum())
+    count = count.where(count > 0, 1)
     against = torch.einsum("bntd,btkd->bntk", anchors, negatives) - (anchors * positives).sum(-1, keepdim=True)
     against = F.pad(against.masked_fill(~counted, -torch.inf), (1, 0))  # exp(0) = 1
     emb = against.logsumexp(-1)
@@ -122,6 +127,11 @@ def contrastive_losses(items: Items) -> tuple[Tensor, Tensor]:
     wrong = torch.einsum("bntd,btkd->bntk", unit, F.normalize(negatives, dim=-1)).square().where(counted, 0)
     aux = (right + wrong.sum(-1)) / (1 + counted.sum(-1))
     return emb.where(valid, 0).sum() / count, aux.where(valid, 0).sum() / count
+
+
+def _uniform(shape: Sequence[int], like: Tensor) -> Tensor:
+    """For the clips of all processes, of which these are the own ones."""
+    return uniform(shape, even_part(shape[0]), 0, like)
 
 
 def _gathered(embeddings: Tensor, queries: Tensor) -> Tensor:

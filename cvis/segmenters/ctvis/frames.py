@@ -11,6 +11,7 @@ from cvis.segmenters.heads import mlp
 from cvis.segmenters.mask2former.decoder import Decoder
 from cvis.segmenters.openmmlab import SinePositionalEncoding
 from cvis.segmenters.outputs import Memory
+from cvis.segmenters.shared_batch import most_of_all
 from cvis.types import NO_OBJECT, Targets
 
 
@@ -69,13 +70,14 @@ def targets_by_frame(targets: Sequence[Targets]) -> list[Targets]:
 
 
 def queries_of(matched: Tensor, targets: Sequence[Targets]) -> Tensor:
-    """Which query has each object of a class in each frame: [B, N, T] int64, N the most of a clip; -1: none has.
+    """Which query has each object of a class in each frame: [B, N, T] int64, N the most of a clip, in all
+    processes; -1: none has.
 
     Args:
         matched: [G] int64, the query of each target of :func:`targets_by_frame`, one after the other; -1: none.
         targets: of B clips of T frames.
     """
-    most = max(len(target.category_ids) for target in targets)
+    most = most_of_all(max(len(target.category_ids) for target in targets))
     found = matched.new_full((len(targets), most, targets[0].masks.shape[1]), -1)
     start = 0
     for clip, target in zip(found, targets, strict=True):

@@ -11,25 +11,26 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cvis.errors import UserError
-from cvis.segmenters.background import column_weights, num_classes
+from cvis.segmenters.background import num_classes, weighted_nll
 from cvis.segmenters.contract import Classify
 from cvis.segmenters.mask2former.matcher import MASK2FORMER, Matching, assign, pairwise_cost, product_cost
 from cvis.segmenters.mask2former.points import sample, uncertain_points
 from cvis.segmenters.outputs import Output
+from cvis.segmenters.shared_batch import even_part, gathered_part, uniform
 
 CostWeights = Literal["mask2former", "losses"]
 
 
 def softmax_cross_entropy(logits: Tensor, columns: Tensor, no_object_weight: float) -> Tensor:
     """Weighted mean of the cross entropy of logits [B, Q, K+1] and columns [B, Q]."""
-    return F.cross_entropy(logits.flatten(0, 1), columns.flatten(), column_weights(logits, no_object_weight))
+    return weighted_nll(logits.log_softmax(-1), columns, no_object_weight)
 
 
 class Criterion:
     """Matching and losses of one batch.
 
     Each prediction layer gets 2 * classification + 5 * BCE + 5 * dice. BCE (mean over points) and dice are
-    taken per track and frame, summed, and divided by the number of target tracks, averaged over the ranks:
+    taken per track and frame, summed, and divided by the number of target tracks, averaged over the processes:
     detectron2's rule, in which a clip of T frames weighs T times a frame.
 
     Args:
@@ -140,7 +141,7 @@ class Criterion:
             counts = [len(ids) for ids in columns]
             batch, width = padded.shape[:2]
             if points is None:
-                points = torch.rand(batch, self.num_points, 2, device=padded.device, dtype=padded.dtype)
+                points = uniform((batch, self.num_points, 2), even_part(batch), 0, padded)
             ids = padded.new_zeros(batch, width, dtype=torch.int64)
             for clip, count in enumerate(counts):
                 ids[clip, :count] = columns[clip]
@@ -182,25 +183,29 @@ class Criterion:
         soft_masks: bool,
     ) -> tuple[Tensor, Tensor]:
         """BCE and dice of each layer: two [L]."""
-        normaliser = num_tracks(sum(counts), padded.device)  # first of all: every rank takes part, also without tracks
+        part = gathered_part(sum(counts), padded.device)  # every process takes part, also without tracks
         query = matching.query.clamp(min=0)  # a track without a query borrows the first, with weight zero
         predicted = torch.stack(
             [output.masks[matching.clip, chosen] for output, chosen in zip(outputs, query, strict=True)]
         ).to(padded.dtype)  # fmt: skip
         layers, tracks, frames = predicted.shape[:3]
+
+        def draw(number: int) -> Tensor:
+            return uniform((layers, tracks, frames, number, 2), part, 1, predicted).flatten(0, 2)
+
+        rows = predicted.flatten(0, 2)[:, None]
+        # of soft masks too where the logit itself is near zero: CoMFormer's softmax comes after the sampling
+        points = uncertain_points(rows, self.num_points, self.oversample, self.importance, draw)
         if tracks == 0:
             nothing = predicted.flatten(1).sum(1)  # zero, and still part of the graph
             return nothing, nothing
-        rows = predicted.flatten(0, 2)[:, None]
-        # of soft masks too where the logit itself is near zero: CoMFormer's softmax comes after the sampling
-        points = uncertain_points(rows, self.num_points, self.oversample, self.importance)
         logits = sample(rows, points).view(layers, tracks, frames, -1)
         with torch.no_grad():
             truth = torch.cat([masks[:count] for masks, count in zip(padded, counts, strict=True)])
             by_mask = points.unflatten(0, (layers, -1)).transpose(0, 1).flatten(1, 2)  # [G*T, L*P, 2]
             values = sample(truth.flatten(0, 1)[:, None], by_mask)
             targets = values.view(tracks, frames, layers, -1).permute(2, 0, 1, 3)
-        weight = (matching.query >= 0)[:, :, None].to(padded.dtype) / normaliser
+        weight = (matching.query >= 0)[:, :, None].to(padded.dtype) / part.divisor
         if soft_masks:
             log_p = logits - log_sum_of_queries(outputs, points.view(*logits.shape, 2), counts)
             bce, inside = -targets * log_p, log_p.exp()
@@ -251,12 +256,3 @@ def pad_tracks(masks: Sequence[Tensor], dtype: torch.dtype = torch.float32) -> T
     for row, clip in zip(padded, masks, strict=True):
         row[: len(clip)] = clip
     return padded
-
-
-def num_tracks(tracks: int, device: torch.device) -> float | Tensor:
-    """Target tracks per rank, averaged over the ranks, at least one."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return float(max(tracks, 1))
-    total = torch.tensor(float(tracks), device=device)
-    torch.distributed.all_reduce(total)
-    return (total / torch.distributed.get_world_size()).clamp(min=1)

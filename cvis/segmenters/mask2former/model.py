@@ -59,6 +59,7 @@ class Mask2Former(QueryGroups, ClipTracks):
     mean: Tensor
     std: Tensor
     new_weights: ClassVar[tuple[str, ...]] = ("class_heads.", "loss_cls.")
+    static_graph = True
     decoder_type: ClassVar[type[Decoder]] = Decoder
     criterion_type: ClassVar[type[Criterion]] = Criterion
     inference_type: ClassVar[type[Inference]] = Inference

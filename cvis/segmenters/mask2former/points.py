@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -19,7 +21,9 @@ def pixel_centres(height: int, width: int) -> Tensor:
 
 
 @torch.no_grad()
-def uncertain_points(masks: Tensor, num_points: int, oversample: float, importance: float) -> Tensor:
+def uncertain_points(
+    masks: Tensor, num_points: int, oversample: float, importance: float, draw: Callable[[int], Tensor] | None = None
+) -> Tensor:
     """Points where a mask is undecided, and some at random.
 
     Of ``oversample * num_points`` uniform points the ``importance * num_points`` with the logit nearest to
@@ -27,14 +31,15 @@ def uncertain_points(masks: Tensor, num_points: int, oversample: float, importan
 
     Args:
         masks: [N, 1, h, w] logits.
+        draw: so many uniform points for each mask: [N, number, 2].
 
     Returns:
         [N, num_points, 2], x and y in [0, 1].
     """
-    candidates = torch.rand(len(masks), int(num_points * oversample), 2, device=masks.device, dtype=masks.dtype)
+    draw = draw or (lambda number: torch.rand(len(masks), number, 2, device=masks.device, dtype=masks.dtype))
+    candidates = draw(int(num_points * oversample))
     uncertainty = -sample(masks, candidates).squeeze(1).abs()
     num_uncertain = int(importance * num_points)
     chosen = uncertainty.topk(num_uncertain, dim=1).indices
     chosen = candidates.gather(1, chosen[..., None].expand(-1, -1, 2))
-    random = torch.rand(len(masks), num_points - num_uncertain, 2, device=masks.device, dtype=masks.dtype)
-    return torch.cat([chosen, random], dim=1)
+    return torch.cat([chosen, draw(num_points - num_uncertain)], dim=1)

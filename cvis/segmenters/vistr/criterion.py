@@ -11,8 +11,9 @@ from torch import Tensor
 
 from cvis.segmenters.background import num_classes
 from cvis.segmenters.contract import Classify
-from cvis.segmenters.mask2former.criterion import dice_loss, num_tracks
+from cvis.segmenters.mask2former.criterion import dice_loss
 from cvis.segmenters.mask2former.matcher import Matching, assign
+from cvis.segmenters.shared_batch import gathered_part
 from cvis.segmenters.vistr.boxes import giou, mask_boxes
 from cvis.segmenters.vistr.outputs import BoxedOutput
 
@@ -70,7 +71,7 @@ class Criterion:
     """Matching and losses of one batch: all but the costs of :func:`sequence_cost` is DETR's, pair by pair.
 
     A pair is a target in a frame that shows it, and the query of its slot in that frame. Sums over the pairs are
-    divided by their number, averaged over the ranks.
+    divided by their number, averaged over the processes.
 
     Args:
         no_object_weight: of the no-object class in the classification loss, which is over all queries.
@@ -206,7 +207,7 @@ class Pairs:
     boxes: Tensor  # [P, 4]
     masks: Tensor  # [P, H, W], 0 or 1
     frames: int  # T
-    number: float | Tensor  # P, averaged over the ranks, at least 1
+    number: float  # P, averaged over the processes; of all of them together at least 1
 
     @classmethod
     def of(cls, targets: Sequence[Sequences], matching: Matching) -> Pairs:
@@ -215,7 +216,7 @@ class Pairs:
         masks = torch.cat([each.masks[each.visible] for each in targets])  # in the order of nonzero
         boxes = torch.cat([each.boxes[each.visible] for each in targets])
         columns = torch.cat([each.columns for each in targets])[target]
-        number = num_tracks(len(target), visible.device)
+        number = gathered_part(len(target), visible.device).divisor
         slot = matching.query[:, target]
         return cls(matching.clip[target], frame, slot, columns, boxes, masks.float(), visible.shape[1], number)
 

@@ -60,6 +60,8 @@ class VisTR(AlignedQueries, ClipTracks):
     """All but the backbone: DETR's weights fit as far as names and shapes do."""
     variants = ("combo",)
 
+    static_graph = True
+
     def __init__(
         self,
         backbone: dict,
