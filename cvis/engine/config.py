@@ -15,8 +15,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from cvis.scenario.spec import SplitName
 from cvis.scenario.visibility import OtherClassPolicy, Visibility
 
-MAY_DIFFER = ("data", "runs", "workers", "checkpoint_every", "loggers", "on_bad_frame", "shipped_step0")
-"""Runtime keys that may differ between a run and its resumption: they change no result, or are told with it."""
+MAY_DIFFER = ("data", "runs", "workers", "checkpoint_every", "loggers", "on_bad_frame", "shipped_step0", "launcher")
+"""Runtime keys that may differ between a run and its resumption: they change no result, or are told with it. How many
+processes a launcher starts is no key, and may not differ."""
 
 PLACES: Any = {"images": {"annotations", "frames"}}
 """Of :class:`Sampling`, where files lie; what is in them counts."""

@@ -1,4 +1,4 @@
-"""Predict every test video."""
+"""Predict every test video, each process its shard."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ import re
 from collections.abc import Iterable
 
 import torch
-from mmengine.dist import all_gather_object, get_dist_info
+from mmengine.dist import barrier, get_dist_info
 
 from cvis.engine import stop
 from cvis.engine.progress import Work, progress
 from cvis.errors import Stopped, UserError
+from cvis.evaluation import Digest
+from cvis.evaluation.shards import Shard, merge
 from cvis.learners import Learner
+from cvis.runs.paths import StepFolder
+from cvis.scenario import Scenario
 from cvis.types import Tracks, Video
 
 logger = logging.getLogger("cvis")
@@ -20,8 +24,28 @@ OUT_OF_MEMORY = re.compile("out of memory|can't allocate memory", re.IGNORECASE)
 """What torch says on a GPU, and on a CPU."""
 
 
+def evaluate_step(learner: Learner, scenario: Scenario, folder: StepFolder, label: str | Work, amp: bool) -> Digest:
+    """Predict the test videos and leave ``folder`` the predictions and their digest, which is the answer.
+
+    Several processes hand each other files, so that no masks are sent, nor held by another than the one that found
+    them; the first puts them together, as one process would have written them.
+
+    Raises:
+        Stopped, UserError: see :func:`predict_videos`.
+    """
+    rank, world_size = get_dist_info()
+    shards = [Shard(folder.path, number + 1, world_size) for number in range(world_size)]
+    tracks = predict_videos(learner, shards[rank].videos(scenario.test.videos), label, amp)
+    shards[rank].write(tracks, scenario.test, scenario.classes)
+    barrier()
+    if rank == 0:
+        merge(shards, folder.predictions, folder.digest)
+    barrier()
+    return Digest.load(folder.digest)
+
+
 def predict_videos(learner: Learner, videos: Iterable[Video], label: str | Work, amp: bool) -> list[Tracks]:
-    """The tracks of every video, in the order of the videos; each rank predicts its share.
+    """The tracks of every video, in the order of the videos.
 
     Args:
         label: what the progress display calls this work.
@@ -31,24 +55,21 @@ def predict_videos(learner: Learner, videos: Iterable[Video], label: str | Work,
         Stopped: a signal came, after the video that it met.
         UserError: a frame is missing or damaged, or memory does not suffice for a video.
     """
-    rank, world_size = get_dist_info()
     videos = list(videos)
-    share = videos[rank::world_size]
     device = next(learner.parameters()).device
     learner.eval()
     predictions = []
     autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=amp)
-    with torch.inference_mode(), autocast, progress(label, len(share)) as update:
-        for video in share:
+    with torch.inference_mode(), autocast, progress(label, len(videos)) as update:
+        for video in videos:
             if stop.received():
                 break
             predictions.append(_predict(learner, video))
             update("")
-    if stopping := stop.asked():  # before the tracks are put together: some are missing
+    if stopping := stop.asked():  # some are missing
         name = label.name if isinstance(label, Work) else label
         raise Stopped(stopping, f"{name}: stopped; the training before it is saved")
-    by_id = {tracks.video_id: tracks for part in all_gather_object(predictions) for tracks in part}
-    return [by_id[video.id] for video in videos]
+    return predictions
 
 
 def _predict(learner: Learner, video: Video) -> Tracks:

@@ -19,6 +19,7 @@ import torch
 from mmengine.dist import barrier, get_rank, get_world_size
 from mmengine.visualization import Visualizer
 
+from cvis.data.sampler import share_of
 from cvis.engine import checkpoint, stop
 from cvis.engine.config import Config, dump, fingerprint
 from cvis.engine.environment import (
@@ -30,7 +31,7 @@ from cvis.engine.environment import (
     select_device,
     use_amp,
 )
-from cvis.engine.evaluate import predict_videos
+from cvis.engine.evaluate import evaluate_step
 from cvis.engine.images import add_images
 from cvis.engine.initial import describe_init, init_identity, load_initial
 from cvis.engine.launch import join_processes
@@ -42,7 +43,7 @@ from cvis.engine.trackers import build_visualizer
 from cvis.engine.train import clip_sampling, train_step
 from cvis.engine.whole import Whole, header, whole
 from cvis.errors import UserError
-from cvis.evaluation import VideoAP, final_metrics, step_metrics, write_results
+from cvis.evaluation import final_metrics, step_metrics
 from cvis.learners import Learner, build_learner, find_learner
 from cvis.learners.finetune import FineTune
 from cvis.learners.registry import check_pair
@@ -101,6 +102,7 @@ def run(config: Config, command: str | None = None, stop_after: int | None = Non
     check_pair(config.learner["type"], SEGMENTERS.find(str(config.segmenter.get("type"))))  # leaves no folder behind
     device = select_device(config.runtime.device, config.runtime.launcher)
     join_processes(config.runtime.launcher, device)
+    share_of(config.schedule.batch_size, get_world_size())  # likewise
     amp = use_amp(config.runtime.amp, device)
     values = config.model_dump(mode="json")
     scenario = scenario_of(values)
@@ -194,6 +196,7 @@ def _rebuild(
         logger.info("resuming after step %d", len(steps) - 1)
     _announce_text_encoder(this)
     writer.update(
+        batch_size_per_process=share_of(config.schedule.batch_size, get_world_size()),
         environment=describe_environment(device),
         init=describe_init(init_report),
         text_encoder=this.text_encoder,
@@ -213,11 +216,7 @@ def _do_step(this: Run, task: Task, finished: list[dict[str, Any]]) -> dict[str,
 
     begun = time.monotonic()
     work = this.whole.testing(task.index, train_s)
-    tracks = predict_videos(this.learner, this.scenario.test.videos, work, this.amp)
-    scores = VideoAP(this.scenario.test, this.scenario.classes)
-    for predicted in tracks:
-        scores.add(predicted)
-    digest = scores.digest()
+    digest = evaluate_step(this.learner, this.scenario, folder, work, this.amp)
     state = checkpoint.snapshot(this.learner.state_dict())
     stored = checkpoint.changed(state, this.saved)
     metrics = {
@@ -231,6 +230,7 @@ def _do_step(this: Run, task: Task, finished: list[dict[str, Any]]) -> dict[str,
             old=task.old_classes,
             new=task.new_classes,
         ),
+        "training": _effective(this, task),
         "skipped_clips": skipped,
         "train_s": train_s,
         "eval_s": time.monotonic() - begun,
@@ -243,8 +243,6 @@ def _do_step(this: Run, task: Task, finished: list[dict[str, Any]]) -> dict[str,
     if get_rank() == 0:
         shown = {f"test/{name}": metrics[name] for name in TRACKED if metrics[name] is not None}
         this.visualizer.add_scalars(shown, step=task.index)
-        write_results(folder.predictions, tracks)
-        digest.save(folder.digest)
         checkpoint.save(folder.model, {"state": stored})
         this.writer.write_step(metrics)
         folder.checkpoint.unlink(missing_ok=True)
@@ -291,6 +289,17 @@ def _learn(this: Run, task: Task, folder: StepFolder, work: Work) -> tuple[float
             zero.save(this.learner.segmenter, train_s)
         this.writer.update(step0={"key": zero.key, "reused": False})
     return train_s, skipped
+
+
+def _effective(this: Run, task: Task) -> dict[str, Any]:
+    """Under what a task was trained, whatever the number of processes: none of it is scaled by that."""
+    schedule, processes = this.config.schedule, get_world_size()
+    return {
+        "processes": processes,
+        "batch_size": schedule.batch_size,
+        "batch_size_per_process": share_of(schedule.batch_size, processes),
+        "lr": schedule.phase(task.is_base, this.stream.is_merged, len(this.scenario)).lr,
+    }
 
 
 def _announce_text_encoder(this: Run) -> None:

@@ -21,7 +21,7 @@ class Whole:
 
     Attributes:
         iterations: of each step.
-        test_videos: that this process predicts after every step.
+        test_videos: that a process predicts after every step, on average.
     """
 
     iterations: tuple[int, ...]

@@ -7,11 +7,12 @@ entry per track, one segmentation per frame of the video.
 from __future__ import annotations
 
 import gzip
+import heapq
 import json
 import math
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain, groupby, islice
@@ -123,19 +124,32 @@ def write_results(path: Path | str, tracks: Iterable[Tracks]) -> None:
     Raises:
         UserError: a score is not finite, or the file system refuses the write.
     """
-    path = Path(path)
     ordered = sorted(tracks, key=lambda t: t.video_id)
+    _write(Path(path), (entry for tracks in ordered for entry in _entries(tracks)))
+
+
+def merge_results(path: Path | str, parts: Sequence[Path]) -> None:
+    """Write the file that :func:`write_results` would have made of all videos, from those of different videos.
+
+    Raises:
+        UserError: a part cannot be read, or the file system refuses the write.
+    """
+    entries = (chain.from_iterable(batches(part)) for part in parts)
+    _write(Path(path), heapq.merge(*entries, key=itemgetter("video_id")))
+
+
+def _write(path: Path, entries: Iterable[dict[str, object]]) -> None:
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         if path.suffix == ".gz":  # no name and no time in the header
             with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as stream:
-                stream.writelines(_lines(ordered))
+                stream.writelines(_lines(entries))
         else:
-            file.writelines(_lines(ordered))
+            file.writelines(_lines(entries))
 
 
-def _lines(ordered: Iterable[Tracks]) -> Iterator[bytes]:
+def _lines(entries: Iterable[dict[str, object]]) -> Iterator[bytes]:
     start = b"[\n"
-    for entry in (entry for tracks in ordered for entry in _entries(tracks)):
+    for entry in entries:
         yield start + json.dumps(entry, separators=(",", ":")).encode()
         start = b",\n"
     yield b"[]\n" if start == b"[\n" else b"\n]\n"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from cvis.evaluation import Digest, VideoAP, read_results
+from cvis.evaluation import Digest, read_results, step_metrics
+from cvis.evaluation.shards import digest_of
 from cvis.runs.open import OpenRun, open_run
 from cvis.scenario import Scenario
 
@@ -33,7 +35,16 @@ def made_again(run: OpenRun, scenario: Scenario, step: int) -> Digest:
     Raises:
         UserError: they are missing or damaged.
     """
-    scores = VideoAP(scenario.test, scenario.classes)
-    for tracks in read_results(run.predictions(step), scenario.test):
-        scores.add(tracks)
-    return scores.digest()
+    return digest_of(read_results(run.predictions(step), scenario.test), scenario.test, scenario.classes)
+
+
+def metrics_at(run: OpenRun, scenario: Scenario, step: int, digest: Digest) -> dict[str, Any]:
+    """The numbers of a step, from the digest of its predictions."""
+    learned = run.result.learned
+    return step_metrics(
+        digest.result(),
+        classes=scenario.classes,
+        base=scenario.base_classes,
+        old=[c for classes in learned[:step] for c in classes],
+        new=learned[step],
+    )

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cvis.errors import UserError
-from cvis.evaluation import Digest, final_metrics, step_metrics
-from cvis.runs.digests import made_again
+from cvis.evaluation import Digest, final_metrics
+from cvis.runs.digests import made_again, metrics_at
 from cvis.runs.open import OpenRun, open_run
 from cvis.runs.protocol import differences, flat
 from cvis.runs.record import parse_json, read_bytes
@@ -126,20 +126,12 @@ def _check_stream(verdict: Verdict, run: OpenRun, scenario: Scenario) -> None:
 
 def _check_predictions(verdict: Verdict, run: OpenRun, scenario: Scenario, index: int) -> None:
     """Score the predictions of a step again."""
-    learned = run.result.learned
     try:
         digest = made_again(run, scenario, index)
     except UserError as error:
         verdict.differences.append(str(error))
         return
-    derived = step_metrics(
-        digest.result(),
-        classes=scenario.classes,
-        base=scenario.base_classes,
-        old=[c for classes in learned[:index] for c in classes],
-        new=learned[index],
-    )
-    numbers = _younger_left_out(run.result.steps[index], derived)
+    numbers = _younger_left_out(run.result.steps[index], metrics_at(run, scenario, index, digest))
     where = f"{run.result.file}: steps[{index}]"
     verdict.compare(f"step {index}: its predictions, scored again", where, *numbers)
     if (path := run.folder.step(index).digest).is_file():  # runs older than the file have none

@@ -64,6 +64,7 @@ def test_the_commands_are_these():
         "export",
         "plot",
         "predict",
+        "predict-test",
         "report",
         "reproducibility",
         "run",

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -11,7 +12,9 @@ import pytest
 import torch
 from compared_runs import assert_same_run, metrics, weights
 from tiny import settings
+from typer.testing import CliRunner
 
+from cvis.cli.app import app
 from cvis.engine import checkpoint
 from cvis.engine.run import run
 from cvis.errors import UserError
@@ -199,7 +202,10 @@ def test_a_full_disk_ends_in_one_line_and_leaves_no_half_file(stream, tmp_path, 
 
 
 def test_two_processes_train_one_run(stream, tmp_path):
-    """torchrun on the CPU: each rank takes its share of clips and videos, one result comes out."""
+    """torchrun on the CPU: each process takes its share of clips and videos, one result comes out.
+
+    Its predictions are, to the byte, those that one process makes; and one process does not go on with it.
+    """
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone"]
     script = tmp_path / "two.py"
     script.write_text(
@@ -212,11 +218,24 @@ def test_two_processes_train_one_run(stream, tmp_path):
             run(settings(Path({str(stream)!r}), Path({str(tmp_path)!r}), "finetune", "runtime.launcher=pytorch"))
         """)
     )
-    subprocess.run([*command, str(script)], check=True, capture_output=True, timeout=200)
+    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}  # of last bits
+    subprocess.run([*command, str(script)], check=True, capture_output=True, timeout=400, env=environment)
     folder = tmp_path / "tiny" / "mask2former_tiny" / "finetune" / "seed0"
     assert len(metrics(folder)["steps"]) == 3
     with gzip.open(folder / "step2" / "predictions.json.gz", "rt") as file:
         assert {entry["video_id"] for entry in json.load(file)} == {1, 2, 3, 4}
+    effective = {"processes": 2, "batch_size": 2, "batch_size_per_process": 1, "lr": 1e-4}
+    assert [step["training"] for step in metrics(folder)["steps"]] == [effective] * 3
+    record = json.loads((folder / "run.json").read_text())
+    assert (record["processes"], record["batch_size_per_process"]) == (2, 1)
+    assert not list(folder.glob("step*/*-of-*"))
+    again = tmp_path / "again"
+    said = CliRunner().invoke(app, ["predict-test", str(folder), "--out", str(again), "--device", "cpu"])
+    assert said.exit_code == 0, said.output
+    for name in ("predictions.json.gz", "digest.npz"):
+        assert (again / name).read_bytes() == (folder / "step2" / name).read_bytes()
+    with pytest.raises(UserError, match="processes: this run was begun with 2, not 1; "):
+        run(settings(stream, tmp_path))
 
 
 def test_a_loss_that_is_not_finite_in_one_process_stops_both(stream, tmp_path):
@@ -245,7 +264,7 @@ def test_a_loss_that_is_not_finite_in_one_process_stops_both(stream, tmp_path):
         """)
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone", str(script)]
-    subprocess.run(command, check=True, capture_output=True, timeout=200)
+    subprocess.run(command, check=True, capture_output=True, timeout=400)
     first, second = ((tmp_path / f"rank{rank}.txt").read_text() for rank in (0, 1))
     assert first.startswith("step 0, iteration 0: loss is not finite in another process")
     assert second.startswith("step 0, iteration 0: loss is not finite (boom) on clips v")
