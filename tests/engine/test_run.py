@@ -224,8 +224,10 @@ def test_two_processes_train_one_run(stream, tmp_path):
     assert len(metrics(folder)["steps"]) == 3
     with gzip.open(folder / "step2" / "predictions.json.gz", "rt") as file:
         assert {entry["video_id"] for entry in json.load(file)} == {1, 2, 3, 4}
-    effective = {"processes": 2, "batch_size": 2, "batch_size_per_process": 1, "lr": 1e-4}
-    assert [step["training"] for step in metrics(folder)["steps"]] == [effective] * 3
+    schedule = settings(stream, tmp_path).schedule
+    for step, phase in zip(metrics(folder)["steps"], (schedule.base, *[schedule.incremental] * 2), strict=True):
+        effective = {"processes": 2, "batch_size": 2, "batch_size_per_process": 1, "lr": phase.lr}
+        assert step["training"] == effective
     record = json.loads((folder / "run.json").read_text())
     assert (record["processes"], record["batch_size_per_process"]) == (2, 1)
     assert not list(folder.glob("step*/*-of-*"))

@@ -13,6 +13,7 @@ from mmengine.dist import get_dist_info
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from small_vistr import make_vistr
 from two_models import make_learner, make_segmenter
 
 from cvis.data.clips import Sample, collate
@@ -30,7 +31,11 @@ LEARNERS = {
     "comformer": {},
     "combo": {},
     "balconpas-memory": {},
+    "ctvis": dict(type="finetune"),
+    "vistr": dict(type="finetune"),
 }
+SEGMENTERS = {"ctvis": lambda: make_segmenter(type="ctvis"), "vistr": lambda: make_vistr(())}
+"""Of the learners that have another one than the others."""
 SIZES = (24, 32), (32, 40), (16, 48), (32, 32)
 CLASSES = {
     "a process without objects": ((40,), (41, 40), (), ()),
@@ -63,7 +68,7 @@ def losses_and_gradients() -> dict:
     """By learner and batch: the loss of the whole batch, all gradients, and the next number that torch would draw."""
     found = {}
     for name, settings in LEARNERS.items():
-        learner = make_learner(name, segmenter=make_segmenter(), **settings).double()
+        learner = make_learner(name, segmenter=SEGMENTERS.get(name, make_segmenter)(), **settings).double()
         model = distribute(learner, CPU)
         for case, classes in CLASSES.items():
             torch.manual_seed(1)

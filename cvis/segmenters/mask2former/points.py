@@ -37,9 +37,11 @@ def uncertain_points(
         [N, num_points, 2], x and y in [0, 1].
     """
     draw = draw or (lambda number: torch.rand(len(masks), number, 2, device=masks.device, dtype=masks.dtype))
-    candidates = draw(int(num_points * oversample))
-    uncertainty = -sample(masks, candidates).squeeze(1).abs()
     num_uncertain = int(importance * num_points)
+    candidates, random = draw(int(num_points * oversample)), draw(num_points - num_uncertain)
+    if not len(masks):  # drawn all the same: other processes may have masks
+        return candidates[:, :num_points]
+    uncertainty = -sample(masks, candidates).squeeze(1).abs()
     chosen = uncertainty.topk(num_uncertain, dim=1).indices
     chosen = candidates.gather(1, chosen[..., None].expand(-1, -1, 2))
-    return torch.cat([chosen, draw(num_points - num_uncertain)], dim=1)
+    return torch.cat([chosen, random], dim=1)
