@@ -1,75 +1,31 @@
-"""Run-length code, compiled by numba: what :mod:`cvis.evaluation.fallback` does, several times faster.
+"""Run-length code as machine code: what :mod:`cvis.evaluation.fallback` does, several times faster.
 
-Nothing here trusts a string: every code is checked before it is used, and a damaged string yields no runs.
-Places are made unsigned where they index: numba then leaves out Python's rule for negative ones, and the loops
-take half the time.
-
-Imported only when masks are compared, as loading numba takes a while.
+numba makes the code of :mod:`cvis.evaluation.kernel_source` once, for this kind of processor; it is kept in the user's
+cache, and llvmlite, on which numba stands, loads it in a tenth of the time that numba's own import takes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ctypes
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numba
+import llvmlite
+import llvmlite.binding as llvm
 import numpy as np
-from numba import int64, uint64
 
-_FIRST = 48  # a compressed string writes six bits per character, from chr(48) on
-_MORE, _SIGN, _VALUE, _BITS = 0x20, 0x10, 0x1F, 5
-_LONGEST = 7 * _BITS  # bits in one number; more than any frame needs
+from cvis.atomic import atomic_path
+from cvis.errors import UserError
+from cvis.files import cache_dir
 
-
-def _compiled(signature: str) -> Callable[[Callable], Callable]:
-    def decorate(function: Callable) -> Callable:
-        try:
-            return numba.njit(signature, cache=True, nogil=True)(function)
-        except Exception:  # no folder for the cache, a full disk, a damaged cache: then without it
-            return numba.njit(signature, nogil=True)(function)
-
-    return decorate
+if TYPE_CHECKING:
+    from cvis.evaluation.overlap import TrackMasks
 
 
-@_compiled("Tuple((int64, int64))(Array(uint8, 1, 'C', readonly=True), int64, int64, int64, uint32[::1], int64)")
-def _decode_one(codes, begin, stop, pixels, ends, first):
-    """Write the run ends of ``codes[begin:stop]`` from ``ends[first]`` on.
-
-    Returns:
-        How many there are, and the area; (-1, 0) if the runs do not fill ``pixels`` exactly.
-    """
-    wrong = int64(0)  # negative if there is another character
-    for p in range(begin, stop):
-        code = int64(codes[uint64(p)]) - _FIRST
-        wrong |= code | (63 - code)
-    if wrong < 0 or (codes[stop - 1] - _FIRST) & _MORE:
-        return -1, 0
-    count, total, area, last, before = int64(0), int64(0), int64(0), int64(0), int64(0)
-    p = begin
-    while p < stop:
-        code = int64(codes[uint64(p)]) - _FIRST
-        p += 1
-        run, shift = code & _VALUE, int64(0)
-        while code & _MORE and shift < _LONGEST:
-            code = int64(codes[uint64(p)]) - _FIRST
-            p += 1
-            shift += _BITS
-            run |= (code & _VALUE) << shift
-        run -= (code & _SIGN) << (shift + 1)
-        if count > 2:  # from the fourth on, a run is written as its difference to the one before last
-            run += before
-        total += run
-        wrong |= run | (pixels - total) | (_LONGEST - _BITS - shift)
-        area += run & -(count & 1)
-        ends[uint64(first + count)] = total
-        count += 1
-        before, last = last, run
-    return (count, area) if wrong >= 0 and total == pixels else (-1, 0)
-
-
-@_compiled(
-    "Tuple((uint32[::1], int64[::1], int64[::1], boolean[::1]))(Array(uint8, 1, 'C', readonly=True), int64[::1], int64)"
-)
-def decode(codes, offsets, pixels):
+def decode(
+    codes: np.ndarray, offsets: np.ndarray, pixels: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Decode N compressed strings.
 
     Args:
@@ -83,52 +39,65 @@ def decode(codes, offsets, pixels):
         string of which they do not has no runs and area 0.
     """
     num = len(offsets) - 1
-    ends = np.empty(len(codes), np.uint32)
-    starts = np.zeros(num + 1, np.int64)
-    areas = np.zeros(num, np.int64)
-    sound = np.ones(num, np.bool_)
-    for n in range(num):
-        starts[n + 1] = starts[n]
-        if offsets[n] < offsets[n + 1]:
-            count, areas[n] = _decode_one(codes, offsets[n], offsets[n + 1], pixels, ends, starts[n])
-            sound[n] = count >= 0
-            starts[n + 1] += max(count, 0)
+    ends, starts = np.empty(len(codes), np.uint32), np.empty(num + 1, np.int64)
+    areas, sound = np.empty(num, np.int64), np.empty(num, np.bool_)
+    inputs = np.ascontiguousarray(codes, np.uint8), np.ascontiguousarray(offsets, np.int64)
+    _DECODE(*map(_address, inputs), num, pixels, *map(_address, (ends, starts, areas, sound)))
     return ends[: starts[num]].copy(), starts, areas, sound
 
 
-@_compiled("int64(uint32[::1], int64, int64, uint32[::1], int64, int64)")
-def _common(one, i, i_stop, other, j, j_stop):
-    """Pixels in both masks; their runs are ``one[i:i_stop]`` and ``other[j:j_stop]``."""
-    i_last, j_last = i_stop - 1 - ((i_stop - i) & 1), j_stop - 1 - ((j_stop - j) & 1)  # of foreground
-    if i_last <= i or j_last <= j or one[i_last] <= other[j] or other[j_last] <= one[i]:
-        return 0
-    pixels = int64(0)
-    i += 1
-    j += 1
-    while i < i_stop and j < j_stop:
-        i_end, j_end = int64(one[uint64(i)]), int64(other[uint64(j)])
-        low, high = max(int64(one[uint64(i - 1)]), int64(other[uint64(j - 1)])), min(i_end, j_end)
-        pixels += max(high - low, 0)
-        if i_end < j_end:
-            i += 2
-        else:
-            j += 2
-    return pixels
-
-
-@_compiled("int64[:, ::1](uint32[::1], int64[::1], uint32[::1], int64[::1], int64[::1], int64[::1], int64)")
-def common_pixels(ends, starts, gt_ends, gt_starts, detections, tracks, num_frames):
+def intersect(predicted: TrackMasks, annotated: TrackMasks, detections: np.ndarray, tracks: np.ndarray) -> np.ndarray:
     """Pixels per frame that two tracks share, for P pairs (``detections[p]``, ``tracks[p]``): int64 [P, T]."""
-    shared = np.zeros((len(detections), num_frames), np.int64)
-    for p in range(len(detections)):
-        for t in range(num_frames):
-            d, g = detections[p] * num_frames + t, tracks[p] * num_frames + t
-            shared[p, t] = _common(ends, starts[d], starts[d + 1], gt_ends, gt_starts[g], gt_starts[g + 1])
+    shared = np.empty((len(detections), predicted.areas.shape[1]), np.int64)
+    pairs = np.ascontiguousarray(detections, np.int64), np.ascontiguousarray(tracks, np.int64)
+    runs = predicted.ends, predicted.starts, annotated.ends, annotated.starts
+    _COMMON_PIXELS(*map(_address, runs), *map(_address, pairs), *shared.shape, _address(shared))
     return shared
 
 
-def intersect(predicted, annotated, detections: np.ndarray, tracks: np.ndarray) -> np.ndarray:
-    """:func:`common_pixels` of two :class:`cvis.evaluation.overlap.TrackMasks`."""
-    pairs = np.ascontiguousarray(detections), np.ascontiguousarray(tracks)
-    runs = predicted.ends, predicted.starts, annotated.ends, annotated.starts
-    return common_pixels(*runs, *pairs, predicted.areas.shape[1])
+def _address(array: np.ndarray) -> int:
+    return array.ctypes.data
+
+
+def _loaded() -> llvm.ExecutionEngine:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    target, name = llvm.Target.from_default_triple(), llvm.get_host_cpu_name()
+    features = llvm.get_host_cpu_features().flatten()
+    machine = target.create_target_machine(cpu=name, features=features, opt=3, jit=True)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(_machine_code(machine, f"{target.name} {name} {features}")))
+    engine.finalize_object()
+    return engine
+
+
+def _machine_code(machine: llvm.TargetMachine, processor: str) -> bytes:
+    """The kept code, behind its checksum; made where there is none that is whole, and kept if that is possible."""
+    source = Path(__file__).with_name("kernel_source.py").read_bytes()
+    made_of = hashlib.sha256(f"{llvmlite.__version__} {processor} ".encode() + source).hexdigest()
+    path = cache_dir() / "kernel" / f"{made_of}.o"
+    try:
+        checksum, code = (kept := path.read_bytes())[:32], kept[32:]
+        if hashlib.sha256(code).digest() == checksum:
+            return code
+    except OSError:
+        pass
+    from cvis.evaluation.kernel_source import machine_code
+
+    code = machine_code(machine)
+    try:
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(hashlib.sha256(code).digest() + code)
+    except UserError:  # no folder for it, or a full disk: then it is made again each time
+        pass
+    return code
+
+
+_ENGINE = _loaded()  # the code lives as long as this
+_ARRAY, _NUMBER = ctypes.c_void_p, ctypes.c_int64
+_DECODE = ctypes.CFUNCTYPE(None, _ARRAY, _ARRAY, _NUMBER, _NUMBER, _ARRAY, _ARRAY, _ARRAY, _ARRAY)(
+    _ENGINE.get_function_address("cvis_decode")
+)
+_COMMON_PIXELS = ctypes.CFUNCTYPE(None, *[_ARRAY] * 6, _NUMBER, _NUMBER, _ARRAY)(
+    _ENGINE.get_function_address("cvis_common_pixels")
+)

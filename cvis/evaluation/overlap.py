@@ -3,8 +3,8 @@
 The IoU of two tracks is the quotient of two integers, the intersections and the unions summed over all
 frames, divided in float64: what the official evaluator computes, bit for bit.
 
-Two backends give the same integers: numba's (:mod:`cvis.evaluation.kernel`) where it can be imported, else
-pycocotools' (:mod:`cvis.evaluation.fallback`). The environment variable ``CVIS_KERNEL`` forces one.
+Two backends give the same integers: machine code of numba's (:mod:`cvis.evaluation.kernel`) where it can be had, else
+pycocotools (:mod:`cvis.evaluation.fallback`). The environment variable ``CVIS_KERNEL`` forces one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MODULES = {"numba": "cvis.evaluation.kernel", "pycocotools": "cvis.evaluation.f
 
 
 def backend() -> ModuleType:
-    """The module that decodes and intersects: ``CVIS_KERNEL``, else numba if it can be imported.
+    """The module that decodes and intersects: ``CVIS_KERNEL``, else numba if there is code of it.
 
     Raises:
         UserError: ``CVIS_KERNEL`` is neither numba nor pycocotools, or numba and cannot be imported.
