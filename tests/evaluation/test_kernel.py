@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scored_sets import encode, set_of, track_masks, track_of, tracks_of, video_of
 
+from cvis.data import fallback, kernel, kernel_source
 from cvis.data.rle import RLEError, read_segmentation
+from cvis.data.track_masks import TrackMasks, backend
 from cvis.errors import UserError
-from cvis.evaluation import VideoAP, fallback, kernel, kernel_source
-from cvis.evaluation.overlap import TrackMasks, backend, frame_overlaps
+from cvis.evaluation import VideoAP
+from cvis.evaluation.overlap import frame_overlaps
 
 KERNELS = ("numba", "pycocotools")
 
@@ -176,13 +178,13 @@ def test_without_numba_the_fallback_serves_unless_numba_is_demanded():
     code = (
         "import os, sys; sys.modules['llvmlite'] = None\n"  # and with it numba
         "from cvis.errors import UserError\n"
-        "from cvis.evaluation.overlap import backend\n"
+        "from cvis.data.track_masks import backend\n"
         "print(backend().__name__)\n"
         "os.environ['CVIS_KERNEL'] = 'numba'\n"
         "try:\n    backend()\nexcept UserError as error:\n    print(error)"
     )
     first, second = outcome_of(code).splitlines()
-    assert first == "cvis.evaluation.fallback"
+    assert first == "cvis.data.fallback"
     assert second.startswith("CVIS_KERNEL: numba: cannot be imported: ")
 
 
@@ -207,8 +209,8 @@ def test_the_kernel_is_loaded_only_when_masks_are_compared_and_numba_only_to_mak
         "from cvis.evaluation import VideoAP\n"
         "heavy = {'torch', 'mmdet', 'mmengine', 'numba', 'llvmlite'}\n"
         "print(heavy & set(sys.modules))\n"
-        "from cvis.evaluation.overlap import backend\n"
+        "from cvis.data.track_masks import backend\n"
         "print(backend().__name__, heavy & set(sys.modules))"
     )
     outcome_of(code)  # makes it, if no test before did
-    assert outcome_of(code).splitlines() == ["set()", "cvis.evaluation.kernel {'llvmlite'}"]
+    assert outcome_of(code).splitlines() == ["set()", "cvis.data.kernel {'llvmlite'}"]

@@ -1,4 +1,4 @@
-"""Run-length code in loops, which numba turns into machine code once: :mod:`cvis.evaluation.kernel` runs it.
+"""Run-length code in loops, which numba turns into machine code once: :mod:`cvis.data.kernel` runs it.
 
 Only that module imports this one, and only where no machine code is kept: loading numba takes longer than scoring a few
 hundred videos. The functions take pointers and cannot raise, so their code needs neither numba nor Python when it runs.
@@ -15,6 +15,8 @@ from numba import int64, types
 _FIRST = 48  # a compressed string writes six bits per character, from chr(48) on
 _MORE, _SIGN, _VALUE, _BITS = 0x20, 0x10, 0x1F, 5
 _LONGEST = 7 * _BITS  # bits in one number; more than any frame needs
+_QUOTE, _COMMA, _BACKSLASH, _CLOSES = b'",\\]'
+_ROOM = 2 * 7  # for one number, were all of it backslashes
 
 
 @numba.njit(inline="always")
@@ -54,7 +56,7 @@ def _decode_one(codes, begin, stop, pixels, ends, first):
 
 
 def decode(codes, offsets, num, pixels, ends, starts, areas, sound):
-    """See :func:`cvis.evaluation.kernel.decode`; ``ends`` has room for a run of each code."""
+    """See :func:`cvis.data.kernel.decode`; ``ends`` has room for a run of each code."""
     starts[0] = 0
     for n in range(num):
         starts[n + 1] = starts[n]
@@ -87,7 +89,7 @@ def _common(one, i, i_stop, other, j, j_stop):
 
 
 def common_pixels(ends, starts, gt_ends, gt_starts, detections, tracks, num_pairs, num_frames, shared):
-    """See :func:`cvis.evaluation.kernel.intersect`."""
+    """See :func:`cvis.data.kernel.intersect`."""
     for p in range(num_pairs):
         for t in range(num_frames):
             d, g = detections[p] * num_frames + t, tracks[p] * num_frames + t
@@ -96,15 +98,91 @@ def common_pixels(ends, starts, gt_ends, gt_starts, detections, tracks, num_pair
             )
 
 
+@numba.njit(inline="always")
+def _after_blanks(text, p):
+    while text[p] == 32 or 9 <= text[p] <= 10 or text[p] == 13:
+        p += 1
+    return p
+
+
+@numba.njit(inline="always")
+def _write_number(rest, codes, at):
+    """Write a number in groups of five bits, lowest first; gives the place behind it."""
+    more = True
+    while more:
+        code = rest & _VALUE
+        rest >>= _BITS
+        more = rest != -1 if code & _SIGN else rest != 0
+        code = _FIRST + (code | _MORE if more else code)
+        if code == _BACKSLASH:  # JSON writes two of it
+            codes[at] = code
+            at += 1
+        codes[at] = code
+        at += 1
+    return at
+
+
+@numba.njit(inline="always")
+def _compress_one(text, p, codes, at, room):
+    """Write the runs in the list that begins at ``text[p]`` into ``codes[at:room]``.
+
+    Returns:
+        The places behind the list and behind its codes; (-1, any) if it holds anything but runs, or there is no room.
+    """
+    count, last, before = int64(0), int64(0), int64(0)
+    while at + _ROOM <= room:
+        p = _after_blanks(text, p)
+        digits, run = p, int64(0)
+        while 48 <= text[p] <= 57 and p - digits < 10:
+            run = 10 * run + int64(text[p]) - 48
+            p += 1
+        if p == digits or (text[digits] == 48 and p > digits + 1):
+            break
+        at = _write_number(run - before if count > 2 else run, codes, at)
+        count += 1
+        before, last = last, run
+        p = _after_blanks(text, p) + 1
+        if text[p - 1] == _CLOSES:
+            return p, at
+        if text[p - 1] != _COMMA:
+            break
+    return int64(-1), at
+
+
+def compress(text, length, lists, num, made, made_length):
+    """See :func:`cvis.data.kernel.compressed`.
+
+    Args:
+        text: [length], with a zero behind its end.
+        lists: [num], places of the brackets that open a list of runs, ascending.
+        made: [length + _ROOM], for the new text: a string that would be longer than its list is not made.
+        made_length: [1], how much of it there is.
+    """
+    at, done = int64(0), int64(0)
+    for n in range(num):
+        for p in range(done, lists[n]):
+            made[at + p - done] = text[p]
+        at += lists[n] - done
+        done = lists[n]
+        stop, behind = _compress_one(text, done + 1, made, at + 1, length + _ROOM)
+        if 0 <= behind < stop:
+            made[at] = made[behind] = _QUOTE
+            at, done = behind + 1, stop
+    for p in range(done, length):
+        made[at + p - done] = text[p]
+    made_length[0] = at + length - done
+
+
 _BYTES, _WORDS, _LONGS = (types.CPointer(kind) for kind in (types.uint8, types.uint32, types.int64))
 _TAKES = {
     decode: (_BYTES, _LONGS, int64, int64, _WORDS, _LONGS, _LONGS, _BYTES),
+    compress: (_BYTES, int64, _LONGS, int64, _BYTES, _LONGS),
     common_pixels: (_WORDS, _LONGS, _WORDS, _LONGS, _LONGS, _LONGS, int64, int64, _LONGS),
 }
 
 
 def machine_code(machine: llvm.TargetMachine) -> bytes:
-    """An object file with both functions, as ``cvis_decode`` and ``cvis_common_pixels``.
+    """An object file with the three functions, as ``cvis_decode`` and so on.
 
     Raises:
         ImportError: this numba makes code that would call Python, which nothing would resolve.

@@ -1,6 +1,6 @@
-"""Run-length code as machine code: what :mod:`cvis.evaluation.fallback` does, several times faster.
+"""Run-length code as machine code: what :mod:`cvis.data.fallback` does, several times faster.
 
-numba makes the code of :mod:`cvis.evaluation.kernel_source` once, for this kind of processor; it is kept in the user's
+numba makes the code of :mod:`cvis.data.kernel_source` once, for this kind of processor; it is kept in the user's
 cache, and llvmlite, on which numba stands, loads it in a tenth of the time that numba's own import takes.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from cvis.errors import UserError
 from cvis.files import cache_dir
 
 if TYPE_CHECKING:
-    from cvis.evaluation.overlap import TrackMasks
+    from cvis.data.track_masks import TrackMasks
 
 
 def decode(
@@ -55,6 +56,23 @@ def intersect(predicted: TrackMasks, annotated: TrackMasks, detections: np.ndarr
     return shared
 
 
+def compressed(text: bytes) -> str:
+    """JSON in which each list of runs under the key ``counts`` is the compressed string of these runs.
+
+    Everything else stays, among it lists that are shorter, or hold anything but whole numbers of up to ten digits. So
+    this is JSON if and only if ``text`` is: an unescaped quote before ``counts`` can only begin a key there.
+
+    Raises:
+        ValueError: ``text`` is not UTF-8.
+    """
+    found = (match.span() for match in _RUNS.finditer(text))
+    lists = np.array([stop - 1 for start, stop in found if text[start - 1 : start] != b"\\"], np.int64)
+    made, length = np.empty(len(text) + 16, np.uint8), np.empty(1, np.int64)
+    source = np.frombuffer(text, np.uint8)  # Python keeps a zero behind the last byte
+    _COMPRESS(_address(source), len(text), _address(lists), len(lists), _address(made), _address(length))
+    return str(memoryview(made)[: length[0]], "utf-8")
+
+
 def _address(array: np.ndarray) -> int:
     return array.ctypes.data
 
@@ -82,7 +100,7 @@ def _machine_code(machine: llvm.TargetMachine, processor: str) -> bytes:
             return code
     except OSError:
         pass
-    from cvis.evaluation.kernel_source import machine_code
+    from cvis.data.kernel_source import machine_code
 
     code = machine_code(machine)
     try:
@@ -93,10 +111,14 @@ def _machine_code(machine: llvm.TargetMachine, processor: str) -> bytes:
     return code
 
 
+_RUNS = re.compile(rb'"counts"[ \t\n\r]*:[ \t\n\r]*\[')
 _ENGINE = _loaded()  # the code lives as long as this
 _ARRAY, _NUMBER = ctypes.c_void_p, ctypes.c_int64
 _DECODE = ctypes.CFUNCTYPE(None, _ARRAY, _ARRAY, _NUMBER, _NUMBER, _ARRAY, _ARRAY, _ARRAY, _ARRAY)(
     _ENGINE.get_function_address("cvis_decode")
+)
+_COMPRESS = ctypes.CFUNCTYPE(None, _ARRAY, _NUMBER, _ARRAY, _NUMBER, _ARRAY, _ARRAY)(
+    _ENGINE.get_function_address("cvis_compress")
 )
 _COMMON_PIXELS = ctypes.CFUNCTYPE(None, *[_ARRAY] * 6, _NUMBER, _NUMBER, _ARRAY)(
     _ENGINE.get_function_address("cvis_common_pixels")
