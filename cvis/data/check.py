@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from cvis.data.datasets import data_root, known
-from cvis.data.frames import read_frame
+from cvis.data.frames import check_frame
 from cvis.data.schema import parse
 from cvis.data.videoset import VideoSet
-from cvis.data.ytvis import collection_paused, decode, read_bytes
+from cvis.data.ytvis import collection_paused, forms, read_bytes
 from cvis.errors import Problem, UserError
 from cvis.types import Video
 
@@ -99,13 +99,15 @@ def _annotations(file: Path, part: str, problems: list[Problem]) -> tuple[bool, 
     try:
         with collection_paused():
             data = read_bytes(file)
-            raw = decode(data, file)
-            annotated = isinstance(raw, dict) and bool(raw.get("annotations"))
-            private = part != "train" and isinstance(raw, dict) and not annotated
-            if private:  # as the authors publish it: nothing is wrong with that
-                raw = {**raw, "annotations": None}
-            faults: list[Problem] = []
-            videos = parse(raw, file, hashlib.sha256(data).hexdigest(), faults.append)
+            for raw in forms(data, file):
+                annotated = isinstance(raw, dict) and bool(raw.get("annotations"))
+                private = part != "train" and isinstance(raw, dict) and not annotated
+                if private:  # as the authors publish it: nothing is wrong with that
+                    raw = {**raw, "annotations": None}
+                faults: list[Problem] = []
+                videos = parse(raw, file, hashlib.sha256(data).hexdigest(), faults.append)
+                if not any(fault.severity == "error" for fault in faults):
+                    break
     except UserError as error:
         problems.append(error.args[0])
         return False, None
@@ -129,7 +131,7 @@ def _frames(videos: VideoSet, root: Path, progress: Progress | None) -> Iterator
 
 def _frame(path: Path, video: Video) -> Problem | None:
     try:
-        read_frame(path, video.height, video.width)
+        check_frame(path, video.height, video.width)
     except UserError as error:
         return error.args[0]
     return None

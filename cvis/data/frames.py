@@ -5,7 +5,8 @@ Pillow rather than OpenCV: OpenCV returns a truncated JPEG as a half-grey pictur
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +43,24 @@ def read_frame(path: Path, height: int, width: int) -> np.ndarray:
     Raises:
         UserError: as :func:`read_frames`; its argument is the :class:`~cvis.errors.Problem`.
     """
+    with _opened(path, height, width) as image:
+        return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def check_frame(path: Path, height: int, width: int) -> None:
+    """Find what :func:`read_frame` would, in half of its time: all of a file is decoded, but not to all of its pixels.
+
+    Raises:
+        UserError: as :func:`read_frame`.
+    """
+    with _opened(path, height, width) as image:
+        image.draft("L", (1, 1))  # of a JPEG, the brightness of every eighth pixel; of other formats everything
+        image.load()
+
+
+@contextmanager
+def _opened(path: Path, height: int, width: int) -> Iterator[Image.Image]:
+    """A file of an image of this size, to be decoded within."""
     again = "copy or unpack this file again"
     try:
         with Image.open(path) as image:
@@ -49,7 +68,7 @@ def read_frame(path: Path, height: int, width: int) -> np.ndarray:
                 size = f"{image.width}x{image.height}"
                 what = f"the annotation file says {width}x{height} (width x height)"
                 raise Problem(str(path), "size", size, what, "use the frames that belong to it").error()
-            return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+            yield image
     except FileNotFoundError:
         remedy = "unpack the frames of the data set there, or point --data to them"
         raise Problem(str(path), "", "", "this frame does not exist", remedy).error() from None

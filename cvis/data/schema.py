@@ -10,10 +10,11 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from cvis.data.rle import RLEError, read_segmentation
+from cvis.data.track_masks import TrackMasks
 from cvis.data.videoset import VideoSet
 from cvis.errors import Problem, short, wrong_name
 from cvis.types import RLE, Category, Track, Video
@@ -173,8 +174,7 @@ def _good_names(names: list, length: Any, field: str, findings: _Findings) -> bo
         if not isinstance(name, str) or not name or wrong_name(name):
             findings.error(f"{field}.file_names[{t}]", name, "is not the name of a file")
             return False
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts:
+        if name.startswith("/") or ".." in name.split("/"):
             findings.error(f"{field}.file_names[{t}]", name, "leads out of the folder of the frames")
             return False
     if len(set(names)) < len(names):
@@ -211,17 +211,7 @@ def _track(record: Mapping, video: Video, field: str, findings: _Findings) -> Tr
     if len(given) != len(video):
         findings.error(f"{field}.segmentations", len(given), f"video {video.id} has {len(video)} frames")
         return None
-    masks: list[RLE | None] = []
-    sizes: list[int] = []
-    for t, segmentation in enumerate(given):
-        mask, size = None, 0
-        if segmentation:  # null and [] mean absent
-            try:
-                mask, size = read_segmentation(segmentation, video.height, video.width)
-            except RLEError as error:
-                findings.error(f"{field}.segmentations[{t}]{error.part}", error.value, error.what)
-        masks.append(mask if size else None)
-        sizes.append(size)
+    masks, sizes = _compressed_masks(given, video) or _masks(given, video, field, findings)
     areas = _areas(record, sizes, field, findings)
     crowd = record.get("iscrowd")
     if crowd is not None and (not isinstance(crowd, int) or crowd not in (0, 1)):
@@ -234,6 +224,39 @@ def _track(record: Mapping, video: Video, field: str, findings: _Findings) -> Tr
         findings.warn(f"{field}.segmentations", "all null", "is never visible and is left out", "drop it")
         return None
     return Track(record["id"], video.id, record["category_id"], tuple(masks), areas, bool(crowd))
+
+
+def _compressed_masks(given: Sequence[Any], video: Video) -> tuple[list[RLE | None], list[int]] | None:
+    """:func:`_masks` of a track with compressed strings alone, all at once; None if it is none, or one is damaged."""
+    size = [video.height, video.width]
+    try:
+        if not all(not mask or (mask["size"] == size and mask["counts"].isascii()) for mask in given):
+            return None
+        counts = [mask["counts"].encode() if mask else None for mask in given]
+    except (KeyError, TypeError, AttributeError):
+        return None
+    read = TrackMasks.of(counts, len(given), *size)
+    if not read.sound.all():
+        return None
+    sizes = [int(area) for area in read.areas[0]]
+    masks = [RLE(size=size.copy(), counts=c) if area else None for c, area in zip(counts, sizes, strict=True)]
+    return masks, sizes
+
+
+def _masks(given: Sequence[Any], video: Video, field: str, findings: _Findings) -> tuple[list[RLE | None], list[int]]:
+    """The mask of each frame, None where it has no pixel, and its area in pixels."""
+    masks: list[RLE | None] = []
+    sizes: list[int] = []
+    for t, segmentation in enumerate(given):
+        mask, size = None, 0
+        if segmentation:  # null and [] mean absent
+            try:
+                mask, size = read_segmentation(segmentation, video.height, video.width)
+            except RLEError as error:
+                findings.error(f"{field}.segmentations[{t}]{error.part}", error.value, error.what)
+        masks.append(mask if size else None)
+        sizes.append(size)
+    return masks, sizes
 
 
 def _areas(record: Mapping, sizes: Sequence[int], field: str, findings: _Findings) -> tuple[float, ...] | None:

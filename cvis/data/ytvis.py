@@ -6,13 +6,14 @@ import gc
 import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cvis.data import cache as index
 from cvis.data.schema import parse
+from cvis.data.track_masks import backend
 from cvis.data.videoset import VideoSet
 from cvis.errors import Problem, did_you_mean_path
 from cvis.files import read_bounded
@@ -39,7 +40,13 @@ def read_ytvis(annotations: Path | str, frames: Path | str | None, cache: bool =
         sha256 = hashlib.sha256(data).hexdigest()
         videos = index.load(sha256) if cache else None
         if videos is None:
-            videos = parse(decode(data, annotations), annotations, sha256, raise_error)
+            for raw in forms(data, annotations):
+                faults: list[Problem] = []
+                videos = parse(raw, annotations, sha256, faults.append)
+                if not any(fault.severity == "error" for fault in faults):
+                    break
+            for fault in faults:
+                raise_error(fault)
             if cache:
                 index.save(videos)
         return videos if frames is None else rooted(Path(frames), videos)
@@ -57,6 +64,19 @@ def read_bytes(file: Path) -> bytes:
         what = f"the annotation file cannot be read: {error.strerror}"
         remedy = did_you_mean_path(file, "check the path, or unpack the data set there")
         raise Problem(str(file), "", "", what, remedy).error() from error
+
+
+def forms(data: bytes, file: Path) -> Iterator[Any]:
+    """The JSON value in ``data``, with the runs of its masks compressed: a third of the memory, and soon read.
+
+    Then once more with its own runs, for whoever finds a fault and is to name it by what stands in the file.
+
+    Raises:
+        UserError: it is not complete JSON; names the position.
+    """
+    with suppress(ValueError, RecursionError):
+        yield json.loads(backend().compressed(data))
+    yield decode(data, file)
 
 
 def decode(data: bytes, file: Path) -> Any:

@@ -9,13 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cvis.data.track_masks import TrackMasks
 from cvis.data.videoset import VideoSet
 from cvis.data.ytvis import read_ytvis
 from cvis.errors import UserError
 from cvis.evaluation.check import check_bitmaps, check_label, check_video, chosen_classes
 from cvis.evaluation.digest import Digest, Selection, ordered
 from cvis.evaluation.match import Pairs, joined
-from cvis.evaluation.overlap import BitMasks, TrackMasks, decode_predicted, mean_areas, pair_ious
+from cvis.evaluation.overlap import BitMasks, decode_predicted, mean_areas, pair_ious
 from cvis.evaluation.result import Result
 from cvis.evaluation.results import entry_name, stream_results
 from cvis.evaluation.targets import targets_of

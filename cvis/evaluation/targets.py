@@ -9,9 +9,10 @@ import weakref
 
 import numpy as np
 
+from cvis.data.track_masks import TrackMasks
 from cvis.data.videoset import VideoSet
 from cvis.evaluation.check import check_masks
-from cvis.evaluation.overlap import TrackMasks, decode, mean_areas
+from cvis.evaluation.overlap import decode, mean_areas
 from cvis.types import Video
 
 _DECODED = 512  # videos of a set whose masks are kept decoded; a results file may come back to any of them

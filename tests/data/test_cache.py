@@ -13,7 +13,7 @@ from cvis.types import Track, Video
 def test_the_cache_gives_the_same_and_is_used(tmp_path, monkeypatch):
     path = write(tmp_path, small())
     first = read_ytvis(path, tmp_path, cache=False)
-    assert not (tmp_path / "cache").exists()
+    assert not (tmp_path / "cache" / "index").exists()
     assert read_ytvis(path, tmp_path) == first
     monkeypatch.setattr("cvis.data.ytvis.parse", None)  # a second parse would fail
     assert read_ytvis(path, tmp_path) == first

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cvis.data.frames import read_frames
+from cvis.data.frames import check_frame, read_frame, read_frames
 from cvis.errors import UserError
 
 
@@ -57,3 +57,25 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_wrong_size_names_both_sizes(picture):
     with pytest.raises(UserError, match=r"0\.jpg: size: 60x40: the annotation file says 40x60"):
         read_frames([picture], 60, 40)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True, "subsampling": 2}])
+def test_a_check_finds_what_a_reader_finds(picture, options):
+    Image.open(picture).save(picture.with_name("1.jpg"), quality=80, **options)
+    whole, path = picture.with_name("1.jpg").read_bytes(), picture
+    rng, found = np.random.default_rng(0), []
+    for n in range(60):
+        data = bytearray(whole[: int(rng.integers(len(whole) // 2, len(whole))) if n % 2 else None])
+        data[int(rng.integers(len(data)))] = int(rng.integers(256))
+        path.write_bytes(data)
+        found.append([outcome(read, path) for read in (read_frame, check_frame)])
+        assert found[-1][0] == found[-1][1]
+    assert {"sound"} < {one for one, _ in found}
+
+
+def outcome(read, path) -> str:
+    try:
+        read(path, 40, 60)
+    except UserError as error:
+        return str(error)
+    return "sound"

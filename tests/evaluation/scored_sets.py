@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from pycocotools import mask as rle
 
+from cvis.data.track_masks import TrackMasks
 from cvis.data.videoset import VideoSet
-from cvis.evaluation.overlap import TrackMasks
 from cvis.types import RLE, Category, Track, Tracks, Video
 
 CLASSES = (3, 7, 12, 40)

@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scored_sets import encode, set_of, track_masks, track_of, tracks_of, video_of
 
+from cvis.data import fallback, kernel, kernel_source
 from cvis.data.rle import RLEError, read_segmentation
+from cvis.data.track_masks import TrackMasks, backend
 from cvis.errors import UserError
-from cvis.evaluation import VideoAP, fallback, kernel
-from cvis.evaluation.overlap import TrackMasks, backend, frame_overlaps
+from cvis.evaluation import VideoAP
+from cvis.evaluation.overlap import frame_overlaps
 
 KERNELS = ("numba", "pycocotools")
 
@@ -174,37 +176,41 @@ def outcome_of(code: str) -> str:
 
 def test_without_numba_the_fallback_serves_unless_numba_is_demanded():
     code = (
-        "import os, sys; sys.modules['numba'] = None\n"
+        "import os, sys; sys.modules['llvmlite'] = None\n"  # and with it numba
         "from cvis.errors import UserError\n"
-        "from cvis.evaluation.overlap import backend\n"
+        "from cvis.data.track_masks import backend\n"
         "print(backend().__name__)\n"
         "os.environ['CVIS_KERNEL'] = 'numba'\n"
         "try:\n    backend()\nexcept UserError as error:\n    print(error)"
     )
     first, second = outcome_of(code).splitlines()
-    assert first == "cvis.evaluation.fallback"
+    assert first == "cvis.data.fallback"
     assert second.startswith("CVIS_KERNEL: numba: cannot be imported: ")
 
 
-def test_a_cache_that_cannot_be_written_is_done_without():
-    code = (
-        "import numba, numba.core.caching as caching\n"
-        "def full(*args, **kwargs): raise OSError(28, 'No space left on device')\n"
-        "caching.IndexDataCacheFile.save = full\n"
-        "caching.IndexDataCacheFile.load = lambda *args: None\n"
-        "import numpy as np\n"
-        "from cvis.evaluation import kernel\n"
-        "print(kernel.decode(np.frombuffer(bytearray(b'04'), np.uint8), np.array([0, 2]), 4)[2].tolist())"
-    )
-    assert outcome_of(code) == "[4]"
+def test_machine_code_is_made_once_and_again_where_it_is_damaged_or_cannot_be_kept(monkeypatch, tmp_path):
+    made = []
+    monkeypatch.setattr(kernel_source, "machine_code", lambda machine: made.append(machine) or b"code")
+    monkeypatch.setenv("CVIS_CACHE", str(tmp_path))
+    for machine, count in (("one", 1), ("one", 1), ("other", 2)):
+        assert kernel._machine_code(machine, machine) == b"code"
+        assert len(made) == count
+    for kept in (tmp_path / "kernel").iterdir():
+        kept.write_bytes(kept.read_bytes()[:-1])
+    assert kernel._machine_code("one", "one") == b"code"
+    monkeypatch.setenv("CVIS_CACHE", "/dev/null")
+    assert kernel._machine_code("one", "one") == b"code"
+    assert len(made) == 4
 
 
-def test_numba_is_loaded_only_when_masks_are_compared():
+def test_the_kernel_is_loaded_only_when_masks_are_compared_and_numba_only_to_make_it():
     code = (
         "import sys\n"
         "from cvis.evaluation import VideoAP\n"
-        "print(sorted({'torch', 'mmdet', 'mmengine', 'numba'} & set(sys.modules)))\n"
-        "from cvis.evaluation.overlap import backend\n"
-        "print(backend().__name__, 'numba' in sys.modules)"
+        "heavy = {'torch', 'mmdet', 'mmengine', 'numba', 'llvmlite'}\n"
+        "print(heavy & set(sys.modules))\n"
+        "from cvis.data.track_masks import backend\n"
+        "print(backend().__name__, heavy & set(sys.modules))"
     )
-    assert outcome_of(code).splitlines() == ["[]", "cvis.evaluation.kernel True"]
+    outcome_of(code)  # makes it, if no test before did
+    assert outcome_of(code).splitlines() == ["set()", "cvis.data.kernel {'llvmlite'}"]

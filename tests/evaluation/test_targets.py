@@ -8,8 +8,8 @@ import weakref
 import numpy as np
 from scored_sets import set_of, track_of, tracks_of, video_of
 
+from cvis.data.track_masks import TrackMasks
 from cvis.evaluation import VideoAP
-from cvis.evaluation.overlap import TrackMasks
 from cvis.evaluation.targets import targets_of
 
 MASK = np.eye(8, dtype=bool)

@@ -3,7 +3,12 @@
 import pytest
 import torch
 
-from cvis.segmenters.mask2former.deformable import DeformableAttention, deformable_attention
+from cvis.segmenters.mask2former import deformable
+from cvis.segmenters.mask2former.deformable import (
+    DeformableAttention,
+    deformable_attention,
+    deformable_attention_gather,
+)
 from cvis.segmenters.openmmlab import MultiScaleDeformableAttention
 
 SHAPES = [(3, 5), (6, 10), (1, 1)]
@@ -31,6 +36,17 @@ def test_equals_mmcv(dtype):
         torch.autograd.grad(ours.sin().sum(), inputs), torch.autograd.grad(theirs.sin().sum(), inputs), strict=True
     ):
         torch.testing.assert_close(mine, other, **tolerance)
+
+
+@pytest.mark.parametrize(("dtype", "atol"), [(torch.float64, 1e-12), (torch.float32, 2e-6)])
+def test_gathering_is_chosen_for_predictions_and_equals_sampling(dtype, atol, monkeypatch):
+    monkeypatch.setattr(deformable, "LARGE", 0)
+    inputs = random_inputs(dtype)
+    sampled = deformable_attention(inputs[0], SHAPES, *inputs[1:])
+    with torch.inference_mode():
+        gathered = deformable_attention(inputs[0], SHAPES, *inputs[1:])
+        assert torch.equal(gathered, deformable_attention_gather(inputs[0], SHAPES, *inputs[1:]))
+    torch.testing.assert_close(gathered, sampled.detach(), rtol=0, atol=atol)
 
 
 def test_equals_a_loop():

@@ -1,6 +1,6 @@
 """Run-length code without a compiler: read by NumPy, intersected by pycocotools.
 
-The same functions as :mod:`cvis.evaluation.kernel`, and the same numbers. NumPy checks and measures the masks,
+The same functions as :mod:`cvis.data.kernel`, and the same numbers. NumPy checks and measures the masks,
 pycocotools intersects those that are whole; of damaged ones it makes anything, or never ends.
 """
 
@@ -14,7 +14,7 @@ from pycocotools import mask as rle
 from cvis.types import RLE
 
 if TYPE_CHECKING:
-    from cvis.evaluation.overlap import TrackMasks
+    from cvis.data.track_masks import TrackMasks
 
 _FIRST = 48  # a compressed string writes six bits per character, from chr(48) on
 _MORE, _SIGN, _VALUE, _BITS = 0x20, 0x10, 0x1F, 5
@@ -25,7 +25,7 @@ Decoded = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 def decode(codes: np.ndarray, offsets: np.ndarray, pixels: int) -> Decoded:
-    """See :func:`cvis.evaluation.kernel.decode`; without run ends, as pycocotools reads the strings again."""
+    """See :func:`cvis.data.kernel.decode`; without run ends, as pycocotools reads the strings again."""
     num = len(offsets) - 1
     areas, sound, lengths = np.zeros(num, np.int64), _well_formed(codes, offsets), np.diff(offsets)
     present = np.flatnonzero(sound & (lengths > 0))
@@ -118,7 +118,7 @@ def _numbers(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def intersect(predicted: TrackMasks, annotated: TrackMasks, detections: np.ndarray, tracks: np.ndarray) -> np.ndarray:
-    """See :func:`cvis.evaluation.kernel.common_pixels`."""
+    """See :func:`cvis.data.kernel.common_pixels`."""
     ratios = np.zeros((len(detections), predicted.areas.shape[1]))
     d, row = np.unique(detections, return_inverse=True)
     g, column = np.unique(tracks, return_inverse=True)
@@ -132,6 +132,11 @@ def intersect(predicted: TrackMasks, annotated: TrackMasks, detections: np.ndarr
     # r = I / (sum - I), so I = r sum / (1 + r): exact, as I is an integer far below 2**52
     shared = np.rint(ratios * (predicted.areas[detections] + annotated.areas[tracks]) / (1 + ratios))
     return np.where(seen[row] & gt_seen[column], shared, 0).astype(np.int64)
+
+
+def compressed(text: bytes) -> str:
+    """See :func:`cvis.data.kernel.compressed`; here runs stay lists, as no compiled code reads their digits."""
+    return text.decode()
 
 
 def _by_frame(masks: TrackMasks, tracks: np.ndarray, seen: np.ndarray) -> list[list[RLE]]:
