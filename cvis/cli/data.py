@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cvis.cli import own_data, pseudo_videos
+from cvis.cli import names, own_data, pseudo_videos
 from cvis.cli.output import Cell, broken, emit_json, examples, show_table
 
 if TYPE_CHECKING:
@@ -49,7 +49,11 @@ SYNTH = examples(
 def check(
     root: Annotated[Path, typer.Argument(help="The data set's folder.")],
     dataset: Annotated[
-        str | None, typer.Option(help="Its name, such as ytvis2019. Default: told by its classes; custom if no other.")
+        str | None,
+        typer.Option(
+            help="Its name, such as ytvis2019. Default: told by its classes; custom if no other.",
+            autocompletion=names.datasets,
+        ),
     ] = None,
     pictures: Annotated[
         Path | None, typer.Option(help="Draw annotated frames into this folder, a sheet a part.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cvis.cli import names
 from cvis.cli.output import Cell, emit_json, examples, show_table
 from cvis.errors import UserError, escaped
 
@@ -25,6 +26,7 @@ EXAMPLES = {
     ),
     "import": examples(
         "cvis data import annotations.xml --frames film.mp4 --out my-videos",
+        "cvis data import export.zip --out my-images",
         "cvis data import labelled --from labelme --out my-videos",
         "cvis data import Annotations/480p --from davis --frames JPEGImages/480p --classes meta.json --out my-videos",
         "cvis data import instances_val.json --from coco --frames val2017 --out my-images",
@@ -60,12 +62,14 @@ def frames(
 
 
 def import_(
-    path: Annotated[Path, typer.Argument(help="The annotations: a file, or a folder.")],
+    path: Annotated[Path, typer.Argument(help="The annotations: a file, a folder, or a .zip of either.")],
     out: Out,
     from_: Annotated[
         str | None,
         typer.Option(
-            "--from", help="coco, coco-video, cvat, davis, labelme, mots or ytvis. Default: what it looks like."
+            "--from",
+            help="coco, coco-video, cvat, davis, labelme, mots or ytvis. Default: what it looks like.",
+            autocompletion=names.formats,
         ),
     ] = None,
     frames: Annotated[
