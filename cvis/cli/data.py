@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cvis.cli import names, own_data, pseudo_videos
-from cvis.cli.output import Cell, broken, emit_json, examples, show_table
+from cvis.cli.output import Cell, broken, emit_json, examples, progress, show_table
 
 if TYPE_CHECKING:
-    from cvis.data.check import Progress, Report
+    from cvis.data.check import Report
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -65,7 +62,7 @@ def check(
     from cvis.data.guess import guess
 
     root = root.expanduser()
-    with _progress() as update:
+    with progress("frames") as update:
         report = check_data(root, dataset or guess(root), update)
     drawn = own_data.draw_sheets(report, pictures) if pictures else []
     if as_json:
@@ -131,20 +128,6 @@ def synth(
 for name, command in own_data.COMMANDS.items():
     app.command(name, epilog=own_data.EXAMPLES[name])(command)
 app.command("pseudo-videos", epilog=pseudo_videos.EXAMPLES)(pseudo_videos.pseudo_videos)
-
-
-@contextmanager
-def _progress() -> Iterator[Progress | None]:
-    """A bar over the frames of a part, on a terminal only; each part starts it anew."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("frames", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _show(report: Report) -> None:

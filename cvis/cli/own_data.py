@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cvis.cli import names
-from cvis.cli.output import Cell, emit_json, examples, show_table
+from cvis.cli.output import Cell, emit_json, examples, show_table, status
 from cvis.errors import UserError, escaped
 
 if TYPE_CHECKING:
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = {
     "frames": examples(
-        "cvis data frames film.mp4 --every 5 --out to-label", "cvis data frames a.mp4 b.mp4 --out to-label"
+        "cvis data frames film.mp4 --fps 6 --out to-label", "cvis data frames a.mp4 b.mp4 --every 5 --out to-label"
     ),
     "import": examples(
         "cvis data import annotations.xml --frames film.mp4 --out my-videos",
@@ -50,13 +48,16 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def frames(
     videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Video files.")],
     out: Annotated[Path, typer.Option(help="The folder to make, with a folder of JPEGs for each video.")],
-    every: Annotated[int, typer.Option(help="Use every n-th frame only. YouTube-VIS has about 6 frames a second.")] = 1,
+    every: Annotated[int, typer.Option(help="Use every n-th frame only.")] = 1,
+    fps: Annotated[
+        float | None, typer.Option(help="Use so many frames a second only; YouTube-VIS has about 6.")
+    ] = None,
 ) -> None:
     """Take frames out of videos, to annotate them with a tool that wants pictures."""
     from cvis.data.footage import extract
 
-    with _busy("reading videos"):
-        counts = extract(videos, out, every)
+    with status("reading videos"):
+        counts = extract(videos, out, every, fps)
     for name, count in counts.items():
         typer.echo(f"{out / name}: {count} frames")
 
@@ -90,7 +91,7 @@ def import_(
     """
     from cvis.data.formats import import_data
 
-    with _busy(f"reading {path}"):
+    with status(f"reading {path}"):
         made = import_data(path, out, from_, frames, every, copy, classes)
     skipped = [{"file": file, "what": what, "count": n} for (file, what), n in sorted(made.skipped.items())]
     if as_json:
@@ -181,19 +182,6 @@ def draw_sheets(report: Report, folder: Path) -> list[Path]:
         except UserError as error:
             typer.echo(f"no picture of {part}: {escaped(str(error))}", err=True)
     return drawn
-
-
-@contextmanager
-def _busy(what: str) -> Iterator[None]:
-    """Something that moves, on a terminal only: films take minutes."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    from rich.console import Console
-    from rich.text import Text
-
-    with Console(stderr=True).status(Text(escaped(what))):
-        yield
 
 
 def _words(text: str | None) -> list[str]:

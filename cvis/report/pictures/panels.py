@@ -135,7 +135,7 @@ def panel_size(height: int, width: int, across: int, widest: int = _VIDEO) -> tu
 
 
 def contact_sheet(pictures: Sequence[np.ndarray], across: int) -> np.ndarray:
-    """Pictures of one width in rows of ``across``, each as high as it must be: uint8 ``[H, W, 3]``; the rest is dark."""
+    """Pictures of one width in rows of ``across``, each as high as its highest: uint8 ``[H, W, 3]``, dark between."""
     width = pictures[0].shape[1] + GAP
     rows = [pictures[n : n + across] for n in range(0, len(pictures), across)]
     heights = [max(picture.shape[0] for picture in row) + GAP for row in rows]
