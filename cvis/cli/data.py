@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="List data sets, check or split one, bring your own, make the synthetic, or videos of images.",
+    help="List, check, split, import or make data sets.",
     epilog=examples(
         "cvis data list",
         "cvis data check /data/ytvis2019",
@@ -57,7 +57,10 @@ def check(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check a data set: layout, ids, masks, and whether every frame opens. Exit code 1 if an error was found."""
+    """Check a data set and its frames.
+
+    Layout, ids, masks, and whether every frame opens. Exit code 1 if an error was found.
+    """
     from cvis.data.check import check as check_data
     from cvis.data.guess import guess
 
@@ -77,7 +80,10 @@ def check(
 
 @app.command("list", epilog=LIST)
 def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """List the data sets that cvis knows, and those of installed packages; a broken one with its reason."""
+    """List the data sets that cvis knows.
+
+    Those of installed packages too; a broken one with its reason.
+    """
     from cvis.data.datasets import DATASETS, OFFERED
 
     known = {**DATASETS, **OFFERED.values()}
@@ -98,7 +104,10 @@ def split(
     out: Annotated[Path | None, typer.Option(help="Write the video ids to this file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the video ids as JSON.")] = False,
 ) -> None:
-    """Make the held-out split: stratified by class, a pure function of the annotation file, under checksum."""
+    """Make the held-out split.
+
+    It is stratified by class, and a pure function of the annotation file, under checksum.
+    """
     from cvis.data.split import make_split
 
     made = make_split(ann, out, fraction)
@@ -118,7 +127,10 @@ def synth(
         int, typer.Option(help="Test videos of so many frames, whose objects cross, leave and come back.")
     ] = 0,
 ) -> None:
-    """Make the synthetic data set: 40 classes of moving shapes, in the format of YouTube-VIS."""
+    """Make the synthetic data set.
+
+    40 classes of moving shapes, in the format of YouTube-VIS.
+    """
     from cvis.data.synthetic import make_synthetic
 
     make_synthetic(root, seed, train_videos=train, test_videos=test, crossings=crossings)

@@ -53,7 +53,10 @@ def frames(
         float | None, typer.Option(help="Use so many frames a second only; YouTube-VIS has about 6.")
     ] = None,
 ) -> None:
-    """Take frames out of videos, to annotate them with a tool that wants pictures."""
+    """Take frames out of videos.
+
+    For annotating them with a tool that wants pictures.
+    """
     from cvis.data.footage import extract
 
     with status("reading videos"):
@@ -85,9 +88,10 @@ def import_(
     copy: Copy = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make a set in the format of YouTube-VIS from annotations of other tools, and say what had no place in it.
+    """Make a set of other tools' annotations.
 
-    Objects keep their identity. Each image of COCO becomes a video of one frame.
+    It has the format of YouTube-VIS; what had no place in that is listed. Objects keep their identity. Each image of
+    COCO becomes a video of one frame.
     """
     from cvis.data.formats import import_data
 
@@ -127,7 +131,10 @@ def subset(
     seed: Annotated[int, typer.Option(help="Of --share. Equal seeds draw equal videos, on every machine.")] = 0,
     copy: Copy = False,
 ) -> None:
-    """Make a set of a part of one: some classes, some videos, or a share of the videos."""
+    """Make a set of a part of one.
+
+    Some classes, some videos, or a share of the videos.
+    """
     from cvis.data.guess import open_own
     from cvis.data.merge import subset as part
 
@@ -139,7 +146,10 @@ def stats(
     plot: Annotated[Path | None, typer.Option(help="Also draw it: .svg, .pdf or .png.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Count what is in a set: tracks, lengths, sizes, classes, and which classes come together."""
+    """Count what is in a set.
+
+    Tracks, lengths, sizes, classes, and which classes come together.
+    """
     from cvis.data.guess import open_own
     from cvis.data.stats import stats as count
 

@@ -30,7 +30,10 @@ def pseudo_videos(
     paste: Annotated[float, typer.Option(help="Probability that instances of another image pass in front.")] = 0.5,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal bytes.")] = 0,
 ) -> None:
-    """Make videos of still images, in the format of YouTube-VIS: the camera moves, instances keep their identities."""
+    """Make videos of still images.
+
+    In the format of YouTube-VIS: the camera moves, instances keep their identities.
+    """
     from cvis.data.images import read_coco
     from cvis.data.pseudo import Motion
     from cvis.data.pseudo_set import write_pseudo_videos

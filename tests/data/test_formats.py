@@ -105,7 +105,7 @@ def zipped(folder: Path, path: Path) -> Path:
 def test_a_zip_file_as_cvat_exports_it(tmp_path):
     """One task, the frames in it."""
     folder = foreign.frames(tmp_path / "x", ("walk",)).parent
-    meta = '<frame_filter/><size>4</size>'
+    meta = "<frame_filter/><size>4</size>"
     (folder / "annotations.xml").write_text(one_task(polygon(0, (0, 0), (9, 0), (9, 9)), meta))
     for n, file in enumerate(sorted((folder / "JPEGImages" / "walk").iterdir())):
         (folder / "images").mkdir(exist_ok=True)

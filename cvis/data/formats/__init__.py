@@ -55,8 +55,8 @@ def import_data(
     """Write ``out/instances.json`` and ``out/JPEGImages``; complete or not at all.
 
     Args:
-        path: the annotations: a file, a folder, or a zip file of these. Of several parts (train, valid, test) one set is
-            made.
+        path: the annotations: a file, a folder, or a zip file of these. Several parts (train, valid, test) become one
+            set.
         out: a new folder.
         format: a name in :data:`FORMATS`; None: the one that accepts ``path``.
         frames: a folder of frames, a video file, or a folder with one of these for each video; None: what lies beside

@@ -87,9 +87,7 @@ class Panels:
         times = _spread(len(self.video), moments)
         size = panel_size(self.video.height, self.video.width, len(times), _STILL)
         shown = [self.at(t, size) for t in times]
-        rows = [
-            titled(p.title, contact_sheet([at[n] for at in shown], len(times))) for n, p in enumerate(self.columns)
-        ]
+        rows = [titled(p.title, contact_sheet([at[n] for at in shown], len(times))) for n, p in enumerate(self.columns)]
         place = "  frames " + ", ".join(str(t + 1) for t in times) + f" of {len(self)}"
         return self._headed(contact_sheet(rows, 1), size, place)
 
