@@ -47,9 +47,9 @@ class CocoFile:
         for t, i in enumerate(images):
             for place, annotation in self.annotations.get(i, []):
                 segmentation = annotation.get("segmentation")
-                for key in _NO_PLACE:
-                    if annotation.get(key):
-                        out.skip(self.path, f"{key} of an annotation")
+                for extra in _NO_PLACE:
+                    if annotation.get(extra):
+                        out.skip(self.path, f"{extra} of an annotation")
                 category = self.categories.get(need(annotation, "category_id", int, place))
                 if category is None:
                     raise UserError(
