@@ -29,6 +29,10 @@ class Plugins(Generic[Kind]):
     Our own are the classes that the modules of ``package`` register, packages offer theirs by entry points of the
     group ``package``, and ``path/to/file.py:Class`` names a class in a file.
 
+    >>> from cvis import LEARNERS
+    >>> "crisp" in LEARNERS.names(), LEARNERS.find("joint").__name__, LEARNERS.origin("joint").package
+    (True, 'Joint', 'cvis')
+
     Args:
         kind: what error messages call such a class.
         check: returns a class that can be used, and raises UserError, in which it names the second argument, for

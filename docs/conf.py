@@ -24,6 +24,7 @@ myst_enable_extensions = ["attrs_block", "attrs_inline", "colon_fence", "dollarm
 myst_dmath_allow_space = False  # "$HOME and $PATH" is no formula
 myst_heading_anchors = 3
 highlight_language = "text"
+smartquotes_action = "qe"  # quotes and ellipses, no dashes: "--set" is an option
 html_theme = "furo"
 html_title = "cvis"
 html_static_path = ["site.css"]

@@ -84,7 +84,7 @@ def coco_video(root: Path) -> Path:
     ids = {v["name"]: v["id"] for v in videos}
     annotations = [
         dict(id=n, image_id=10 * ids[video] + t, category_id=IDS[name], instance_id=100 * ids[video] + number,
-             segmentation=code(full))
+             segmentation=code(full), attributes={"occluded": True} if t == 0 else {})
         for n, (video, number, t, name, full) in enumerate(everything())
     ]  # fmt: skip
     return write(root, dict(videos=videos, images=images, annotations=annotations, categories=CATEGORIES))
@@ -158,7 +158,9 @@ def labelme(root: Path) -> Path:
 
 def _labelled(video: str, number: int, t: int, name: str) -> dict:
     x0, y0, x1, y1 = box(video, number, t)
-    shape = dict(label=name, group_id=number, shape_type="polygon", points=corners(x0, y0, x1, y1))
+    shape = dict(label=name, group_id=number, shape_type="polygon", points=corners(x0, y0, x1, y1), flags={})
+    if t == 0:
+        shape["flags"] = {"blurred": True}
     if number == 2:
         file = io.BytesIO()
         Image.fromarray(np.ones((y1 - y0, x1 - x0), bool)).save(file, "PNG")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,8 @@ def footage(folder: Path) -> None:
         tracks += f'<track id="{n}" label="{name}" source="manual">{shapes}</track>'
     write_mp4(pictures, folder / "film.mp4")
     task = f"<task><id>1</id><name>t</name><size>{FRAMES}</size><source>film.mp4</source></task>"
-    (folder / "annotations.xml").write_text(f"<annotations><meta>{task}</meta>{tracks}</annotations>")
+    with zipfile.ZipFile(folder / "task.zip", "w") as export:
+        export.writestr("annotations.xml", f"<annotations><meta>{task}</meta>{tracks}</annotations>")
 
 
 def test_from_a_film_to_a_stream_and_a_film_of_what_is_found(tmp_path, monkeypatch):

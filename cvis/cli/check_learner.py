@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cvis.cli import names
 from cvis.cli.output import emit_json, examples, show_table
 from cvis.errors import UserError
 
@@ -25,10 +26,18 @@ STYLES = {"passed": typer.colors.GREEN, "failed": typer.colors.RED}
 
 def check_learner(
     learner: Annotated[
-        str | None, typer.Argument(help="A learner of `cvis learners`, or path/to/file.py:Class.")
+        str | None,
+        typer.Argument(
+            help="A learner of `cvis learners`, or path/to/file.py:Class.",
+            autocompletion=names.or_files(names.learners, ".py"),
+        ),
     ] = None,
     segmenter: Annotated[
-        str, typer.Option(help="What it is tried with: one of `cvis segmenters`, or path/to/file.py:Class.")
+        str,
+        typer.Option(
+            help="What it is tried with: one of `cvis segmenters`, or path/to/file.py:Class.",
+            autocompletion=names.or_files(names.segmenters, ".py"),
+        ),
     ] = "mask2former_tiny",
     settings: Annotated[
         list[str], typer.Option("--set", metavar="KEY=VALUE", help="A setting of the learner; repeatable.")

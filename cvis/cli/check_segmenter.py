@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cvis.cli import names
 from cvis.cli.check_learner import show_checks, show_outcomes
 from cvis.cli.output import examples
 from cvis.errors import UserError
@@ -19,7 +20,11 @@ EXAMPLES = examples(
 
 def check_segmenter(
     segmenter: Annotated[
-        str | None, typer.Argument(help="One of `cvis segmenters`, a .py file, or path/to/file.py:Class.")
+        str | None,
+        typer.Argument(
+            help="One of `cvis segmenters`, a .py file, or path/to/file.py:Class.",
+            autocompletion=names.or_files(names.segmenters, ".py"),
+        ),
     ] = None,
     settings: Annotated[
         list[str], typer.Option("--set", metavar="KEY=VALUE", help="A setting of the segmenter; repeatable.")

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cvis.cli import own_data, pseudo_videos
-from cvis.cli.output import Cell, broken, emit_json, examples, show_table
+from cvis.cli import names, own_data, pseudo_videos
+from cvis.cli.output import Cell, broken, emit_json, examples, progress, show_table
 
 if TYPE_CHECKING:
-    from cvis.data.check import Progress, Report
+    from cvis.data.check import Report
 
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="List data sets, check or split one, bring your own, make the synthetic, or videos of images.",
+    help="List, check, split, import or make data sets.",
     epilog=examples(
         "cvis data list",
         "cvis data check /data/ytvis2019",
@@ -49,19 +46,26 @@ SYNTH = examples(
 def check(
     root: Annotated[Path, typer.Argument(help="The data set's folder.")],
     dataset: Annotated[
-        str | None, typer.Option(help="Its name, such as ytvis2019. Default: told by its classes; custom if no other.")
+        str | None,
+        typer.Option(
+            help="Its name, such as ytvis2019. Default: told by its classes; custom if no other.",
+            autocompletion=names.datasets,
+        ),
     ] = None,
     pictures: Annotated[
         Path | None, typer.Option(help="Draw annotated frames into this folder, a sheet a part.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check a data set: layout, ids, masks, and whether every frame opens. Exit code 1 if an error was found."""
+    """Check a data set and its frames.
+
+    Layout, ids, masks, and whether every frame opens. Exit code 1 if an error was found.
+    """
     from cvis.data.check import check as check_data
     from cvis.data.guess import guess
 
     root = root.expanduser()
-    with _progress() as update:
+    with progress("frames") as update:
         report = check_data(root, dataset or guess(root), update)
     drawn = own_data.draw_sheets(report, pictures) if pictures else []
     if as_json:
@@ -76,7 +80,10 @@ def check(
 
 @app.command("list", epilog=LIST)
 def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """List the data sets that cvis knows, and those of installed packages; a broken one with its reason."""
+    """List the data sets that cvis knows.
+
+    Those of installed packages too; a broken one with its reason.
+    """
     from cvis.data.datasets import DATASETS, OFFERED
 
     known = {**DATASETS, **OFFERED.values()}
@@ -97,7 +104,10 @@ def split(
     out: Annotated[Path | None, typer.Option(help="Write the video ids to this file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the video ids as JSON.")] = False,
 ) -> None:
-    """Make the held-out split: stratified by class, a pure function of the annotation file, under checksum."""
+    """Make the held-out split.
+
+    It is stratified by class, and a pure function of the annotation file, under checksum.
+    """
     from cvis.data.split import make_split
 
     made = make_split(ann, out, fraction)
@@ -117,7 +127,10 @@ def synth(
         int, typer.Option(help="Test videos of so many frames, whose objects cross, leave and come back.")
     ] = 0,
 ) -> None:
-    """Make the synthetic data set: 40 classes of moving shapes, in the format of YouTube-VIS."""
+    """Make the synthetic data set.
+
+    40 classes of moving shapes, in the format of YouTube-VIS.
+    """
     from cvis.data.synthetic import make_synthetic
 
     make_synthetic(root, seed, train_videos=train, test_videos=test, crossings=crossings)
@@ -127,20 +140,6 @@ def synth(
 for name, command in own_data.COMMANDS.items():
     app.command(name, epilog=own_data.EXAMPLES[name])(command)
 app.command("pseudo-videos", epilog=pseudo_videos.EXAMPLES)(pseudo_videos.pseudo_videos)
-
-
-@contextmanager
-def _progress() -> Iterator[Progress | None]:
-    """A bar over the frames of a part, on a terminal only; each part starts it anew."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("frames", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _show(report: Report) -> None:

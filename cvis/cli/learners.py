@@ -51,9 +51,10 @@ def list_(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List learners, also those of other packages; or say what one of them is and what can be set.
+    """List learners, or describe one.
 
-    A plugin that does not load is listed with its reason. The word `list` can be left out.
+    Also those of other packages; of one, what it is and what can be set. A plugin that does not load is listed with
+    its reason. The word `list` can be left out.
     """
     if segmenter is not None and name is None:
         raise UserError(

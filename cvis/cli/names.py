@@ -41,6 +41,14 @@ def sweeps() -> list[str]:
     return _stems("configs/sweeps", "toml")
 
 
+def formats() -> list[str]:
+    return [name.replace("_", "-") for name in _declaring("data/formats", "FORMAT")]
+
+
+def datasets() -> list[str]:
+    return sorted({*_declaring("data/datasets", "DATASET"), *_offered("cvis.datasets")})
+
+
 def or_files(names: Callable[[], list[str]], suffix: str) -> Callable[[str], list[str]]:
     """For shell completion: these names, and paths of files of one kind."""
 
@@ -78,6 +86,12 @@ def _registered(package: str) -> set[str]:
     """What our own files register."""
     folder = Path(__file__).parents[1] / package
     return {name for file in folder.rglob("*.py") for name in REGISTERED.findall(file.read_text(encoding="utf-8"))}
+
+
+def _declaring(package: str, name: str) -> list[str]:
+    """The modules of ours that declare something."""
+    files = sorted((Path(__file__).parents[1] / package).glob("*.py"))
+    return [file.stem for file in files if f"\n{name} = " in file.read_text(encoding="utf-8")]
 
 
 def _offered(group: str) -> set[str]:

@@ -27,9 +27,15 @@ class ListsByDefault(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         own = {*self.commands, *self.get_help_option_names(ctx)}
-        if not ctx.resilient_parsing and not (args and args[0] in own):  # resilient: a shell completes the commands
-            args = ["list", *args]
-        return super().parse_args(ctx, args)
+        unsaid = args[0] not in own if args else not ctx.resilient_parsing  # resilient: a shell completes the commands
+        return super().parse_args(ctx, ["list", *args] if unsaid else args)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """The commands, and what may follow the one that need not be said."""
+        listing = self.commands["list"]
+        with listing.make_context("list", [], parent=ctx, resilient_parsing=True) as own:
+            offered = listing.params[0].shell_complete(own, incomplete) + listing.shell_complete(own, incomplete)
+        return [*super().shell_complete(ctx, incomplete), *(item for item in offered if item.value != "--help")]
 
 
 def write_package(kinds: Plugins[Any], name: str, out: Path | None = None) -> Path:

@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from cvis.errors import UserError
+from cvis.errors import UserError, escaped
 from cvis.report.formats.terminal import aligned
 from cvis.report.value import Cell, Column, Table, numbers, words
 
@@ -42,8 +42,22 @@ def status(work: str) -> Iterator[Callable[[str], None]]:
     from rich.console import Console
     from rich.markup import escape
 
-    with Console(stderr=True).status(work) as line:
+    with Console(stderr=True).status(escape(escaped(work))) as line:
         yield lambda what: line.update(escape(what))
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """On a terminal a bar: gives a function that is told how many are done, of how many. Elsewhere nothing."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def check_score(score: float) -> None:

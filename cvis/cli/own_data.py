@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cvis.cli.output import Cell, emit_json, examples, show_table
+from cvis.cli import names
+from cvis.cli.output import Cell, emit_json, examples, show_table, status
 from cvis.errors import UserError, escaped
 
 if TYPE_CHECKING:
@@ -21,10 +20,11 @@ if TYPE_CHECKING:
 
 EXAMPLES = {
     "frames": examples(
-        "cvis data frames film.mp4 --every 5 --out to-label", "cvis data frames a.mp4 b.mp4 --out to-label"
+        "cvis data frames film.mp4 --fps 6 --out to-label", "cvis data frames a.mp4 b.mp4 --every 5 --out to-label"
     ),
     "import": examples(
         "cvis data import annotations.xml --frames film.mp4 --out my-videos",
+        "cvis data import export.zip --out my-images",
         "cvis data import labelled --from labelme --out my-videos",
         "cvis data import Annotations/480p --from davis --frames JPEGImages/480p --classes meta.json --out my-videos",
         "cvis data import instances_val.json --from coco --frames val2017 --out my-images",
@@ -48,24 +48,32 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def frames(
     videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Video files.")],
     out: Annotated[Path, typer.Option(help="The folder to make, with a folder of JPEGs for each video.")],
-    every: Annotated[int, typer.Option(help="Use every n-th frame only. YouTube-VIS has about 6 frames a second.")] = 1,
+    every: Annotated[int, typer.Option(help="Use every n-th frame only.")] = 1,
+    fps: Annotated[
+        float | None, typer.Option(help="Use so many frames a second only; YouTube-VIS has about 6.")
+    ] = None,
 ) -> None:
-    """Take frames out of videos, to annotate them with a tool that wants pictures."""
+    """Take frames out of videos.
+
+    For annotating them with a tool that wants pictures.
+    """
     from cvis.data.footage import extract
 
-    with _busy("reading videos"):
-        counts = extract(videos, out, every)
+    with status("reading videos"):
+        counts = extract(videos, out, every, fps)
     for name, count in counts.items():
         typer.echo(f"{out / name}: {count} frames")
 
 
 def import_(
-    path: Annotated[Path, typer.Argument(help="The annotations: a file, or a folder.")],
+    path: Annotated[Path, typer.Argument(help="The annotations: a file, a folder, or a .zip of either.")],
     out: Out,
     from_: Annotated[
         str | None,
         typer.Option(
-            "--from", help="coco, coco-video, cvat, davis, labelme, mots or ytvis. Default: what it looks like."
+            "--from",
+            help="coco, coco-video, cvat, davis, labelme, mots or ytvis. Default: what it looks like.",
+            autocompletion=names.formats,
         ),
     ] = None,
     frames: Annotated[
@@ -80,13 +88,14 @@ def import_(
     copy: Copy = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make a set in the format of YouTube-VIS from annotations of other tools, and say what had no place in it.
+    """Make a set of other tools' annotations.
 
-    Objects keep their identity. Each image of COCO becomes a video of one frame.
+    It has the format of YouTube-VIS; what had no place in that is listed. Objects keep their identity. Each image of
+    COCO becomes a video of one frame.
     """
     from cvis.data.formats import import_data
 
-    with _busy(f"reading {path}"):
+    with status(f"reading {path}"):
         made = import_data(path, out, from_, frames, every, copy, classes)
     skipped = [{"file": file, "what": what, "count": n} for (file, what), n in sorted(made.skipped.items())]
     if as_json:
@@ -122,7 +131,10 @@ def subset(
     seed: Annotated[int, typer.Option(help="Of --share. Equal seeds draw equal videos, on every machine.")] = 0,
     copy: Copy = False,
 ) -> None:
-    """Make a set of a part of one: some classes, some videos, or a share of the videos."""
+    """Make a set of a part of one.
+
+    Some classes, some videos, or a share of the videos.
+    """
     from cvis.data.guess import open_own
     from cvis.data.merge import subset as part
 
@@ -134,7 +146,10 @@ def stats(
     plot: Annotated[Path | None, typer.Option(help="Also draw it: .svg, .pdf or .png.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Count what is in a set: tracks, lengths, sizes, classes, and which classes come together."""
+    """Count what is in a set.
+
+    Tracks, lengths, sizes, classes, and which classes come together.
+    """
     from cvis.data.guess import open_own
     from cvis.data.stats import stats as count
 
@@ -177,19 +192,6 @@ def draw_sheets(report: Report, folder: Path) -> list[Path]:
         except UserError as error:
             typer.echo(f"no picture of {part}: {escaped(str(error))}", err=True)
     return drawn
-
-
-@contextmanager
-def _busy(what: str) -> Iterator[None]:
-    """Something that moves, on a terminal only: films take minutes."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    from rich.console import Console
-    from rich.text import Text
-
-    with Console(stderr=True).status(Text(escaped(what))):
-        yield
 
 
 def _words(text: str | None) -> list[str]:

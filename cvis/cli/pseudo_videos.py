@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cvis.cli.output import examples
+from cvis.cli.output import examples, progress
 
 EXAMPLES = examples(
     "cvis data pseudo-videos instances_train2017.json pseudo --images train2017 --videos 5000",
@@ -33,7 +30,10 @@ def pseudo_videos(
     paste: Annotated[float, typer.Option(help="Probability that instances of another image pass in front.")] = 0.5,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal bytes.")] = 0,
 ) -> None:
-    """Make videos of still images, in the format of YouTube-VIS: the camera moves, instances keep their identities."""
+    """Make videos of still images.
+
+    In the format of YouTube-VIS: the camera moves, instances keep their identities.
+    """
     from cvis.data.images import read_coco
     from cvis.data.pseudo import Motion
     from cvis.data.pseudo_set import write_pseudo_videos
@@ -41,20 +41,8 @@ def pseudo_videos(
     motion = Motion(rotation, zoom, colour, paste)
     stills = read_coco(annotations, images)
     count = len(stills) if videos is None else videos
-    with _progress(count) as update:
-        tracks = write_pseudo_videos(stills, root, count, seed, frames, short_side, motion, update)
+    with progress("videos") as update:
+        tracks = write_pseudo_videos(
+            stills, root, count, seed, frames, short_side, motion, lambda done: update(done, count)
+        )
     typer.echo(f"{root}: {count} videos of {frames} frames, {tracks} tracks; annotations in {root / 'instances.json'}")
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[int], None]]:
-    """A bar over the videos, on a terminal only."""
-    if not sys.stderr.isatty():
-        yield lambda done: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("videos", total=total)
-        yield lambda done: bar.update(task, completed=done)

@@ -34,7 +34,10 @@ MAKE = examples(
 
 @app.command("list", epilog=LIST)
 def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """List the streams that ship with cvis, and those of installed packages; a broken one with its reason."""
+    """List the streams that can be named.
+
+    Those that ship with cvis, and those of installed packages; a broken one with its reason.
+    """
     from cvis.scenario.spec import OFFERED, find_scenario, list_scenarios, read_spec
 
     origins = [*map(OFFERED.origin, [*list_scenarios(), *OFFERED.values()]), *OFFERED.broken()]
@@ -65,9 +68,10 @@ def show(
     split: Annotated[str | None, typer.Option(help="holdout, official-valid, test-file, frames or same.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show a stream step by step: classes, videos, and the instances that are visible and hidden.
+    """Show a stream step by step.
 
-    Hidden instances stand in the pixels of a step's videos, but their annotation is withheld.
+    Classes, videos, and the instances that are visible and hidden. Hidden instances stand in the pixels of a step's
+    videos, but their annotation is withheld.
     """
     from cvis.scenario import describe, load_scenario
 

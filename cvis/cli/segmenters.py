@@ -45,10 +45,11 @@ def list_(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List segmenters, or say what one of them is: what it offers to learners, and its parameters with their values.
+    """List segmenters, or describe one.
 
-    Our own are configurations of a type; types of installed packages are built with their defaults. One that does not
-    load is listed with its reason. The word `list` can be left out.
+    Of one: what it offers to learners, and its parameters with their values. Our own are configurations of a type;
+    types of installed packages are built with their defaults. One that does not load is listed with its reason. The
+    word `list` can be left out.
     """
     if name is not None:
         described = _one(name)

@@ -6,7 +6,9 @@ import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -46,11 +48,12 @@ def footage(paths: Sequence[Path], every: int = 1) -> Iterator[list[Video]]:
         yield videos
 
 
-def extract(paths: Sequence[Path], out: Path, every: int = 1) -> dict[str, int]:
+def extract(paths: Sequence[Path], out: Path, every: int = 1, fps: float | None = None) -> dict[str, int]:
     """Write ``out/<video>/<frame's number>.jpg`` for video files, to be annotated; complete or not at all.
 
     Args:
         every: take only every n-th frame.
+        fps: in its place, frames a second; of a video that has fewer, all.
 
     Returns:
         The frames of every video.
@@ -59,6 +62,8 @@ def extract(paths: Sequence[Path], out: Path, every: int = 1) -> dict[str, int]:
         UserError: a path is not a video, two have one name, or ``out`` exists.
     """
     _check_every(every)
+    if fps is not None and (every > 1 or not fps > 0):
+        raise UserError(f"--fps {fps:g}: must be above 0, and without --every; give one of the two")
     counts: dict[str, int] = {}
     with atomic_folder(out) as folder:
         for path in paths:
@@ -68,8 +73,9 @@ def extract(paths: Sequence[Path], out: Path, every: int = 1) -> dict[str, int]:
                 raise UserError(f"{path}: is no file; give a video file")
             (folder / path.stem).mkdir()
             counts[path.stem] = 0
+            share = Fraction(1, every) if fps is None else min(Fraction(1), Fraction(fps) / _rate(path))
             for n, frame in enumerate(decode(path)):
-                if n % every == 0:
+                if n * share // 1 > (n - 1) * share // 1:
                     write_jpeg(folder / path.stem / f"{n:06d}.jpg", frame)
                     counts[path.stem] += 1
     return counts
@@ -135,6 +141,22 @@ def decode(path: Path) -> Iterator[np.ndarray]:
     Raises:
         UserError: it is not a video, or PyAV is missing.
     """
+    with _opened(path) as container:
+        for frame in container.decode(video=0):
+            yield np.rot90(frame.to_ndarray(format="rgb24"), getattr(frame, "rotation", 0) // 90)
+
+
+def _rate(path: Path) -> Fraction:
+    """Frames a second."""
+    with _opened(path) as container:
+        rate = container.streams.video[0].average_rate
+    if not rate:
+        raise UserError(f"{path}: does not say how many frames a second it has; take every n-th by --every")
+    return Fraction(rate)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
         import av
     except ImportError as error:
@@ -143,8 +165,7 @@ def decode(path: Path) -> Iterator[np.ndarray]:
         with av.open(str(path)) as container:
             if not container.streams.video:
                 raise UserError(f"{path}: has no video stream; give a video file, or a folder of frames")
-            for frame in container.decode(video=0):
-                yield np.rot90(frame.to_ndarray(format="rgb24"), getattr(frame, "rotation", 0) // 90)
+            yield container
     except (av.FFmpegError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UserError(

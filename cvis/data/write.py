@@ -100,10 +100,10 @@ def _names(videos: VideoSet) -> Iterator[list[str]]:
 
 def _place(frame: Path, target: Path, folder: Path, copy: bool) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
+    if not frame.is_file():
+        raise UserError(f"{frame}: this frame does not exist; correct the frames' folder")
     if frame.is_relative_to(folder):
         os.replace(frame, target)
-    elif not frame.is_file():
-        raise UserError(f"{frame}: this frame does not exist; correct the frames' folder")
     elif copy:
         shutil.copyfile(frame, target)
     else:

@@ -44,7 +44,7 @@ class Protocol(Part):
     visibility: Visibility | None = None
     other_class_policy: OtherClassPolicy | None = None
     freeze: Literal["backbone", "none"] = "backbone"  # after step 0
-    init: Text = "random"  # random | imagenet | coco | path of a checkpoint
+    init: Text = "random"  # random | imagenet | coco | path of a checkpoint or run
 
 
 class Images(Part):

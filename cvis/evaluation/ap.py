@@ -48,8 +48,11 @@ class VideoAP:
         classes: data-set ids to evaluate (default: every category); predictions of others are left out.
 
     >>> from pathlib import Path
+    >>> import numpy as np
     >>> from pycocotools import mask as rle
-    >>> from cvis.types import Category, Track
+    >>> from cvis import VideoAP
+    >>> from cvis.data.videoset import VideoSet
+    >>> from cvis.types import Category, Track, Tracks, Video
     >>> square = rle.encode(np.asfortranarray(np.eye(4, dtype=np.uint8)))
     >>> video = Video(7, "walk", height=4, width=4, frames=(Path("0.jpg"), Path("1.jpg")))
     >>> track = Track(0, 7, category_id=3, segmentations=(square, None), areas=(4.0, 0.0))

@@ -24,6 +24,19 @@ class Learner(nn.Module):
     made in* ``begin_task``; *everything learned is in* ``state_dict()`` (teachers are sub-modules, memories
     are buffers). On resume the engine replays ``begin_task(0..t)`` and loads the state strictly.
 
+    >>> import cvis
+    >>> class Louder(cvis.Learner):
+    ...     def __init__(self, segmenter, weight: float = 2.0):
+    ...         super().__init__(segmenter)
+    ...         self.weight = weight  # --set learner.weight=3
+    ...
+    ...     def loss(self, clip):
+    ...         return {name: self.weight * value for name, value in self.segmenter.losses(clip).items()}
+    >>> from types import SimpleNamespace
+    >>> any_segmenter = SimpleNamespace(losses=lambda clip: {"loss_cls": 0.5})
+    >>> Louder(any_segmenter).loss(clip=None)
+    {'loss_cls': 1.0}
+
     Attributes:
         requires: abilities of :mod:`cvis.segmenters.contract` that the method needs; empty: any segmenter will do.
         own_step0: the method trains step 0 in its own way, so it does not share the step-0 checkpoint.

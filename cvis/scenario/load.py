@@ -16,7 +16,16 @@ from cvis.scenario.stream import Scenario
 
 
 def load_scenario(name_or_path: str | Path, data_root: Path | str | None = None, **overrides: Any) -> Scenario:
-    """A shipped stream by its name, or one's own by the path of its toml file.
+    """A shipped stream by its name (``cvis.load_scenario("synthetic-20-4")``), or one's own by its toml file.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import cvis
+    >>> from cvis.testing.stream import make_stream
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     scenario = cvis.load_scenario(make_stream(Path(folder), steps=(2, 1, 1)), visibility="disjoint")
+    >>> len(scenario), scenario.protocol["visibility"]
+    (3, 'disjoint')
 
     Args:
         data_root: the folder of the data set; by default where :func:`cvis.data.datasets.locate` looks. The

@@ -16,6 +16,17 @@ from cvis.types import NO_OBJECT
 class Scenario(Sequence[Task]):
     """A class-incremental stream: ``scenario[t]`` is step t, a slice is a tuple of steps.
 
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import cvis
+    >>> from cvis.testing.stream import make_stream
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     scenario = cvis.load_scenario(make_stream(Path(folder), steps=(2, 1, 1)))
+    >>> isinstance(scenario, cvis.Scenario), [task.new_classes for task in scenario]
+    (True, [(1, 2), (3,), (4,)])
+    >>> [scenario.categories[c] for c in scenario.base_classes], len(scenario.test)
+    (['red', 'green'], 4)
+
     Attributes:
         classes_by_step: C_1 .. C_T, category ids in learning order. A merged stream keeps those of the stream
             that it is the upper bound of, so that both are scored alike.

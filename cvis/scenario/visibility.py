@@ -48,6 +48,17 @@ OtherClassPolicy = Literal["drop", "empty_target"]
 class Task:
     """Step ``index`` of a stream. Class ids are the data set's own, in learning order.
 
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import cvis
+    >>> from cvis.testing.stream import make_stream
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     task = cvis.load_scenario(make_stream(Path(folder), steps=(2, 1, 1)))[1]
+    >>> isinstance(task, cvis.Task), task.new_classes, task.old_classes, task.seen_classes
+    (True, (3,), (1, 2), (1, 2, 3))
+    >>> len(task.train), {track.category_id for track in task.train.all_tracks}, task.hidden
+    (6, {3}, 6)
+
     Attributes:
         new_classes: C_t.
         old_classes: C_1:t-1, learned in earlier steps; empty at the base step.

@@ -3,11 +3,13 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+import typer
 from tiny import SMALL
 from typer.testing import CliRunner
 
 from cvis.cli import app, names
 
+COMMAND = typer.main.get_command(app)
 BASE = ["run", "synthetic-20-4", "--learner", "finetune"]
 
 
@@ -159,23 +161,63 @@ def test_a_typing_error_in_a_name_loads_nothing_heavy():
     assert said[0].endswith("cvis: learner: 'crips' does not exist; did you mean 'crisp'? (or give a file)")
 
 
-def test_names_are_known_without_imports_and_completed():
+def test_names_are_known_without_imports():
+    from cvis.data.datasets import DATASETS
+    from cvis.data.formats import FORMATS
     from cvis.engine.resolve import SEGMENTERS
     from cvis.learners import LEARNERS
     from cvis.scenario.spec import list_scenarios
 
-    assert {*LEARNERS.registry.module_dict} >= {*names.learners()} >= {"crisp", "eclipse", "joint"}
+    assert {*LEARNERS.names()} >= {*names.learners()} >= {"crisp", "eclipse", "joint"}
     assert {*SEGMENTERS.names()} - {*names.segmenters()} <= {n for n in SEGMENTERS.names() if "toy" in n}
     assert names.scenarios() == list_scenarios()
     assert (names.presets()[0], "tiny" in names.schedules()) == ("comformer_paper", True)
-    cases = (("run ", "synthetic-2"), ("run x --learner ", "ecl"), ("run x --learner y --preset ", "crisp_c"))
-    cases += (("compare x --metric ", "FR_"), ("segmenters list ", "mask2former_ti"), ("sweep ", "crisp_t"))
-    for before, typed in cases:
-        shell = {"_CVIS_COMPLETE": "complete_bash", "COMP_WORDS": f"cvis {before}{typed}"}
-        shell["COMP_CWORD"] = str(len(shell["COMP_WORDS"].split()) - 1)
-        offered = CliRunner().invoke(app, [], prog_name="cvis", env=shell).stdout.split()
-        assert offered, before
-        assert all(word.startswith(typed) for word in offered)
+    assert names.formats() == sorted(FORMATS)
+    assert names.datasets() == sorted(DATASETS)
+
+
+@pytest.mark.parametrize(
+    ("before", "typed", "whole"),
+    [
+        ("run", "synthetic-20-", "synthetic-20-4"),
+        ("run x --learner", "ecl", "eclipse"),
+        ("run x --segmenter", "vistr_", "vistr_tiny"),
+        ("run x --schedule", "ti", "tiny"),
+        ("run x --preset", "crisp_c", "crisp_code"),
+        ("scenario show", "ovis-15-", "ovis-15-5"),
+        ("score --scenario", "ytvis2019-20-", "ytvis2019-20-2"),
+        ("learners", "com", "combo"),
+        ("learners", "ne", "new"),
+        ("learners", "--seg", "--segmenter"),
+        ("learners crisp", "--seg", "--segmenter"),
+        ("learners list", "anc", "anchor"),
+        ("learners crisp --segmenter", "ctvis_t", "ctvis_tiny"),
+        ("segmenters", "mask2former_sw", "mask2former_swin_l"),
+        ("check-learner", "bal", "balconpas"),
+        ("check-learner x --segmenter", "vis", "vistr_r50"),
+        ("check-segmenter", "ct", "ctvis_r50"),
+        ("compare x --metric", "FR_", "FR_normalized"),
+        ("compare x --format", "la", "latex"),
+        ("compare --published", "syn", "synthetic-20-4"),
+        ("steps x --metric", "mAP_b", "mAP_base"),
+        ("plot x --kind", "cu", "curves"),
+        ("sweep", "crisp_t", "crisp_table7"),
+        ("sweep x --scenario", "ovis", "ovis-15-10"),
+        ("sweep x --preset", "com", "comformer_paper"),
+        ("data import x --from", "coco-", "coco-video"),
+        ("data check x --dataset", "ytvis2", "ytvis2021"),
+    ],
+)
+def test_a_shell_completes_names(before, typed, whole, monkeypatch, capsys):
+    words = f"cvis {before} {typed}"
+    shell = {"_CVIS_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+    for name, value in shell.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        COMMAND.main([], prog_name="cvis")
+    offered = capsys.readouterr().out.split()
+    assert whole in offered
+    assert all(word.startswith(typed) for word in offered)
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,8 @@ def test_every_help_works_and_has_an_example_that_fits(path):
     assert shown
     assert all(line in result.stdout for line in shown)
     assert "Examples:" in result.stdout
+    if hasattr(COMMANDS[path], "commands"):
+        assert not re.search(r"\w\.\.\.$", result.stdout, re.MULTILINE), "a command's line is cut off"
 
 
 @pytest.mark.parametrize("path", [p for p in COMMANDS if p], ids=" ".join)

@@ -71,6 +71,12 @@ def test_frames_to_annotate(tmp_path):
     files = sorted((tmp_path / "out" / "walk").iterdir())
     assert [file.name for file in files] == ["000000.jpg", "000003.jpg"]
     assert np.abs(read_frames(files, 24, 40)[:, 20, 35, 0].astype(int) - [20, 230]).max() < 4
+    for fps, numbers in [(2.5, [0, 2]), (2, [0, 3]), (60, [0, 1, 2, 3])]:  # it has 5 a second
+        extract([walk], tmp_path / f"at{fps}", fps=fps)
+        assert [int(file.stem) for file in sorted((tmp_path / f"at{fps}" / "walk").iterdir())] == numbers
+    for fps, every in [(0, 1), (float("nan"), 1), (2, 3)]:
+        with pytest.raises(UserError, match=f"--fps {fps:g}: must be above 0, and without --every"):
+            extract([walk], tmp_path / "more", every, fps)
     for paths, says in [([walk, walk], "called walk too"), ([tmp_path], "is no file")]:
         with pytest.raises(UserError, match=says):
             extract(paths, tmp_path / "more")

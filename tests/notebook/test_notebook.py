@@ -37,11 +37,12 @@ def desk(stream, finished, tmp_path_factory):
 
 
 def examples():
-    """Every public name, and every public method of the classes among them, with its examples."""
-    for name in notebook.__all__:
-        value = getattr(notebook, name)
+    """Every public name of the package, and every public method of the notebook's classes, with its examples."""
+    values = {name: getattr(cvis, name) for name in cvis.__all__ if name != "__version__"}
+    values |= {name: getattr(notebook, name) for name in notebook.__all__}
+    for name, value in values.items():
         yield name, value
-        if isinstance(value, type):
+        if isinstance(value, type) and name in notebook.__all__:
             methods = [n for n, m in vars(value).items() if callable(m) or isinstance(m, property)]
             yield from ((f"{name}.{n}", vars(value)[n]) for n in methods if not n.startswith("_"))
 

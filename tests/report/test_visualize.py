@@ -35,7 +35,7 @@ def test_ground_truth_comes_first_then_every_step(finished):
 def test_the_masks_are_those_of_the_file(finished):
     """The first annotated object of video 2 is a green rectangle: its pixels are, and get the first colour."""
     panels = open_recorded(finished).panels(2, steps=[0])
-    picture = panels._at(0, (320, 480))[0]
+    picture = panels.at(0, (320, 480))[0]
     with Image.open(panels.video.frames[0]) as image:
         frame = np.asarray(image.resize((480, 320), Image.Resampling.NEAREST)).astype(int)
     green = (frame[..., 1] > 150) & (frame[..., 0] < 100) & (frame[..., 2] < 100)

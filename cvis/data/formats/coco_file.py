@@ -15,6 +15,7 @@ from cvis.errors import UserError
 
 TRACK_KEYS = ("instance_id", "track_id")
 """What files call an object's identity: CocoVID and its kin, TAO and its kin."""
+_NO_PLACE = ("attributes", "caption", "keypoints")
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,9 @@ class CocoFile:
         for t, i in enumerate(images):
             for place, annotation in self.annotations.get(i, []):
                 segmentation = annotation.get("segmentation")
+                for extra in _NO_PLACE:
+                    if annotation.get(extra):
+                        out.skip(self.path, f"{extra} of an annotation")
                 category = self.categories.get(need(annotation, "category_id", int, place))
                 if category is None:
                     raise UserError(

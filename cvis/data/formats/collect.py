@@ -69,7 +69,10 @@ class Collector:
             if not self.frames.exists():
                 raise UserError(f"--frames {self.frames}: does not exist; correct the path")
             return self.frames
-        beside = (source.parent / "JPEGImages", source.parent / "images")
+        beside = [source.parent / "JPEGImages", source.parent / "images"]
+        if source.parent.name == "annotations":  # COCO's layout: annotations/instances_PART.json, images/PART or PART
+            part, above = source.stem.rpartition("_")[2], source.parent.parent
+            beside += [above / "images" / part, above / "images", above / part]
         return next((p for p in beside if p.is_dir()), source if source.is_dir() else source.parent)
 
     def file(self, source: Path, name: str, where: str) -> Path:

@@ -125,6 +125,8 @@ def _read_track(path: Path, track: Element, video: Video, place: dict[int, int],
             shapes[shape.frame] = shape
         elif element.tag != "attribute":
             out.skip(path, f"a shape without an inside ({short(element.tag)})")
+    for attribute in track.iter("attribute"):
+        out.skip(path, f"an attribute ({short(attribute.get('name'))})")
     if not shapes:
         return
     if any(shape.kind == "box" for shape in shapes.values()):

@@ -80,6 +80,9 @@ def _add(shape: Any, video: Video, t: int, file: Path, where: str, out: Collecto
     if reader is None or (reader is not _mask and len(points) < _LEAST[kind]):
         out.skip(file, f"a shape without an inside ({short(kind)})")
         return
+    for key in ("flags", "description"):
+        if shape.get(key):
+            out.skip(file, f"{key} of a shape")
     group: Hashable = shape.get("group_id")
     if not isinstance(group, int | str):
         out.skip(file, f"{short(label)} without a group id: a track of this frame alone")

@@ -13,7 +13,7 @@ from cvis.errors import Problem
 
 def accepts(source: Source) -> bool:
     raw = source.json
-    return isinstance(raw, dict) and "videos" in raw and "images" not in raw
+    return isinstance(raw, dict) and isinstance(raw.get("videos"), list) and "images" not in raw
 
 
 def read(source: Source, out: Collector) -> VideoSet:

@@ -175,12 +175,12 @@ def environments(runs: Sequence[RunResult], records: Mapping[Path, dict[str, Any
 
 def _environment(values: Mapping[str, Any], runs: Sequence[RunResult]) -> Facts:
     made = sorted({f"{run.label} seed {run.seed}" for run in runs})
-    title = f"{len(runs)} run{'s' if len(runs) > 1 else ''}"
+    title, note = (", ".join(made), "") if len(made) < 4 else (f"{len(made)} runs", ", ".join(made))
     if not values:
-        return Facts(title, (), "No environment is recorded: run.json is missing or damaged. " + ", ".join(made))
-    brief = [values.get("gpu") or values.get("device"), values.get("platform")]
-    title += "".join(f" · {part}" for part in brief if part)
-    return Facts(title, tuple(fact(str(k), v) for k, v in values.items()), ", ".join(made))
+        return Facts(title, (), f"No environment is recorded: run.json is missing or damaged. {note}".strip())
+    if device := values.get("gpu") or values.get("device"):
+        title += f" · {device}"
+    return Facts(title, tuple(fact(str(k), v) for k, v in values.items()), note)
 
 
 def settings(name: str, record: Mapping[str, Any]) -> Facts | None:

@@ -78,7 +78,7 @@ class Panels:
         across = math.ceil(len(self.columns) / rows)
         size = panel_size(self.video.height, self.video.width, across)
         for t in range(len(self.video)):
-            pictures = [_titled(p.title, picture) for p, picture in zip(self.columns, self._at(t, size), strict=True)]
+            pictures = [titled(p.title, picture) for p, picture in zip(self.columns, self.at(t, size), strict=True)]
             page = contact_sheet(pictures, across)
             yield self._headed(page, size, f"  frame {t + 1}/{len(self)}")
 
@@ -86,21 +86,19 @@ class Panels:
         """One picture of it all: a row per panel, a column per moment, spread evenly over the video."""
         times = _spread(len(self.video), moments)
         size = panel_size(self.video.height, self.video.width, len(times), _STILL)
-        shown = [self._at(t, size) for t in times]
-        rows = [
-            _titled(p.title, contact_sheet([at[n] for at in shown], len(times))) for n, p in enumerate(self.columns)
-        ]
+        shown = [self.at(t, size) for t in times]
+        rows = [titled(p.title, contact_sheet([at[n] for at in shown], len(times))) for n, p in enumerate(self.columns)]
         place = "  frames " + ", ".join(str(t + 1) for t in times) + f" of {len(self)}"
         return self._headed(contact_sheet(rows, 1), size, place)
 
     def _headed(self, page: np.ndarray, size: tuple[int, int], place: str) -> np.ndarray:
-        return _titled(self.heading, page, text_size(*size) + 2, place) if self.heading else page
+        return titled(self.heading, page, text_size(*size) + 2, place) if self.heading else page
 
     @cached_property
     def _identities(self) -> list[list[int]]:
         return identities([column.tracks for column in self.columns], self.columns[0].is_truth)
 
-    def _at(self, t: int, size: tuple[int, int]) -> list[np.ndarray]:
+    def at(self, t: int, size: tuple[int, int]) -> list[np.ndarray]:
         """Every panel of frame ``t``, without titles."""
         frame = _resized(read_frame(self.video.frames[t], self.video.height, self.video.width), size)
         pictures = []
@@ -135,14 +133,14 @@ def panel_size(height: int, width: int, across: int, widest: int = _VIDEO) -> tu
 
 
 def contact_sheet(pictures: Sequence[np.ndarray], across: int) -> np.ndarray:
-    """Pictures of one size in rows of ``across``: uint8 ``[H, W, 3]``; the last row is filled up in black."""
-    height, width = pictures[0].shape[:2]
-    across = min(across, len(pictures))
-    down = math.ceil(len(pictures) / across)
-    page = np.full((down * (height + GAP) - GAP, across * (width + GAP) - GAP, 3), DARK, np.uint8)
-    for n, picture in enumerate(pictures):
-        y, x = n // across * (height + GAP), n % across * (width + GAP)
-        page[y : y + height, x : x + width] = picture
+    """Pictures of one width in rows of ``across``, each as high as its highest: uint8 ``[H, W, 3]``, dark between."""
+    width = pictures[0].shape[1] + GAP
+    rows = [pictures[n : n + across] for n in range(0, len(pictures), across)]
+    heights = [max(picture.shape[0] for picture in row) + GAP for row in rows]
+    page = np.full((sum(heights) - GAP, len(rows[0]) * width - GAP, 3), DARK, np.uint8)
+    for row, y in zip(rows, np.cumsum([0, *heights]), strict=False):
+        for n, picture in enumerate(row):
+            page[y : y + picture.shape[0], n * width : (n + 1) * width - GAP] = picture
     return page
 
 
@@ -172,7 +170,7 @@ def _enlarged(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return (cv2.GaussianBlur(larger, (0, 0), 0.6 * factor) if factor > 1 else larger) > 127
 
 
-def _titled(title: str, picture: np.ndarray, size: int = 0, place: str = "") -> np.ndarray:
+def titled(title: str, picture: np.ndarray, size: int = 0, place: str = "") -> np.ndarray:
     """The picture with a strip above it for its title; ``place`` stands at the strip's right end."""
     size = size or text_size(*picture.shape[:2])
     width = picture.shape[1]

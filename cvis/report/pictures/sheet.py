@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image
 
 from cvis.atomic import atomic_path
 from cvis.data.videoset import VideoSet
-from cvis.report.pictures.panels import Panels, contact_sheet, truth_panel
+from cvis.report.pictures.overlay import DARK, text_size
+from cvis.report.pictures.panels import Panels, contact_sheet, titled, truth_panel
 
 ACROSS = 4
 MOST = 24
@@ -35,8 +34,6 @@ def write_sheet(videos: VideoSet, path: Path) -> Path:
     shown = [video.id for video in videos.videos if videos.tracks[video.id]] or [v.id for v in videos.videos]
     count = min(len(shown), MOST)
     tiles = [_tile(videos, shown[n * len(shown) // count]) for n in range(count)]
-    height = max(tile.shape[0] for tile in tiles)
-    tiles = [_padded(tile, height) for tile in tiles]
     with atomic_path(path) as temporary:
         Image.fromarray(contact_sheet(tiles, ACROSS)).save(temporary, format="JPEG", quality=88)
     return path
@@ -50,17 +47,10 @@ def _tile(videos: VideoSet, video_id: int) -> np.ndarray:
     one = videos.slice_frames({video_id: (t, t + 1)})
     names = {category.id: category.name for category in videos.categories}
     video = one.videos[0]
-    title = f"{video.name}, frame {t + 1} of {len(seen)}"
-    picture = next(iter(Panels(video, (replace(truth_panel(one.tracks[video_id], names, video_id), title=title),))))
-    height, width = picture.shape[:2]
-    scale = min(TILE[0] / height, TILE[1] / width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-
-
-def _padded(picture: np.ndarray, height: int) -> np.ndarray:
-    """The picture in the middle of a tile."""
-    tile = np.zeros((height, TILE[1], 3), np.uint8)
-    left = (TILE[1] - picture.shape[1]) // 2
-    tile[: picture.shape[0], left : left + picture.shape[1]] = picture
-    return tile
+    scale = min(TILE[0] / video.height, TILE[1] / video.width)
+    size = (max(1, round(video.height * scale)), max(1, round(video.width * scale)))
+    (picture,) = Panels(video, (truth_panel(one.tracks[video_id], names, video_id),)).at(0, size)
+    left = (TILE[1] - size[1]) // 2
+    tile = np.full((size[0], TILE[1], 3), DARK, np.uint8)
+    tile[:, left : left + size[1]] = picture
+    return titled(f"{video.name}, frame {t + 1} of {len(seen)}", tile, text_size(*TILE))
