@@ -7,7 +7,7 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
@@ -80,8 +80,7 @@ class Plugins(Generic[Kind]):
         return self.offers.broken()
 
     def _registered(self) -> dict[str, type[Kind]]:
-        for _ in modules_of(self.package):  # imported once, by Python's own book-keeping
-            pass
+        _import_all(self.package)
         return self.registry.module_dict
 
     def _from_file(self, name: str) -> type[Kind]:
@@ -99,6 +98,12 @@ class Plugins(Generic[Kind]):
             hint = did_you_mean(attribute, classes_in(path))
             raise UserError(f"{self.kind}: {file}: has no class {attribute!r}; {hint}")
         return self.check(getattr(module, attribute), name)
+
+
+@cache
+def _import_all(package: str) -> None:
+    for _ in modules_of(package):
+        pass
 
 
 def classes_in(path: Path) -> list[str]:

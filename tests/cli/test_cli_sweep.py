@@ -10,9 +10,10 @@ from tiny import settings
 from typer.testing import CliRunner
 
 from cvis.cli import app
-from cvis.engine.sweep import plan, read_sweep
+from cvis.engine.sweep import plan
 from cvis.errors import UserError
 from cvis.files import shipped
+from cvis.runs.sweep_file import read_sweep
 
 PARTS = ("ARSP", "ISC", "PI", "IC")
 SWITCHES = ("arsp", "isc", "pca_init", "ic")
