@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cvis.errors import UserError
 from cvis.executors.cells import Cell
-from cvis.executors.process import ended, start, stop, wait
+from cvis.executors.process import ended, start, stop, wait, wait_until_free
 from cvis.executors.profile import Profile
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Job:
         self.process: subprocess.Popen[bytes] | None = None
 
     def __call__(self) -> None:
+        wait_until_free(self.cell)
         self.process = start(self.cell)
         wait(self.process)
         ended(self.cell, code := self.process.returncode)
