@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
+import mmengine
 import pytest
-from sweep_scale import write_finished
+from sweep_scale import write_finished, write_sweep
 from typer.testing import CliRunner
 
 from cvis.cli import app
@@ -92,6 +95,28 @@ def test_the_command_lists_them(table, tmp_path):
     result = CliRunner().invoke(app, [*words, "--plan", "--smoke", "--json"])
     assert all("schedule.scale=0.01" in item["command"] for item in json.loads(result.stdout))
     assert all("/out-smoke/" in item["folder"] for item in json.loads(result.stdout))
+
+
+def test_configuration_files_are_read_once_however_many_rows(tmp_path, monkeypatch):
+    read = []
+    original = mmengine.Config.fromfile
+    monkeypatch.setattr(mmengine.Config, "fromfile", lambda file, **how: read.append(file) or original(file, **how))
+    sizes = []
+    for rows in (10, 50):  # of ten learners
+        planned = plan(read_sweep(str(write_sweep(tmp_path / f"{rows}.toml", rows))), range(3))
+        assert len({item.config.schedule.incremental.lr for item in planned}) == rows
+        sizes.append(len(read))
+    assert sizes[1] == 2 * sizes[0]
+
+
+def test_status_opens_no_results_and_loads_no_torch(table, tmp_path):
+    run = tmp_path / "out/synthetic-20-4/mask2former_tiny/plain/seed0"
+    run.mkdir(parents=True)
+    (run / "metrics.json").write_text("no JSON")
+    code = f"import sys; from cvis.cli import app; app(['sweep', {str(table)!r}, '--runs', 'out', '--status'], None, False); "
+    code += "sys.exit('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "1 done, 3 waiting"), done.stderr
 
 
 def test_an_unknown_executor_starts_nothing(table, tmp_path):

@@ -10,17 +10,21 @@ import subprocess
 import sys
 import threading
 import time
+from io import StringIO
 from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 from toy_cells import starts
 
+from cvis.cli.watch import _view, watch
 from cvis.errors import UserError
 from cvis.executors import execute
 from cvis.executors.local import NEVER_BEGUN, _environments
-from cvis.executors.process import exit_code, last_lines
+from cvis.executors.process import exit_code, is_locked, last_lines
 from cvis.executors.profile import Profile, read_profile
 from cvis.executors.status import status_of
+from cvis.runs.folder import locked
 
 
 def run(cells, jobs=2):
@@ -44,6 +48,29 @@ def test_cells_wait_for_what_they_need_and_fill_the_slots(toy):
 def test_a_run_whose_step_0_alone_was_wanted_waits(toy):
     run([toy("a/seed0/step0")])
     assert status_of(toy("a/seed0")).state == "waiting"
+
+
+def test_cells_are_watched_until_none_is_left(toy, capsys):
+    cells = [toy("a/seed0"), toy("b/seed0", "--fail"), toy("c/seed0/step0")]
+    run(cells)
+    shown = StringIO()
+    Console(file=shown, width=60).print(_view([*cells, toy("c/seed0")], Console(width=60)))
+    assert [line.split() for line in shown.getvalue().splitlines()] == [
+        ["b/seed0", "failed", "broken:", "no", "such", "thing;", "mend", "it"],
+        ["2", "done,", "1", "failed,", "1", "waiting"],
+    ]
+    watch(cells)
+    assert capsys.readouterr().err.splitlines() == ["2 done, 1 failed"]
+
+
+def test_who_only_looks_keeps_nobody_out(toy):
+    folder = toy("a/seed0").folder
+    folder.mkdir(parents=True)
+    looking = (folder / ".lock").open("a")
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    threading.Timer(0.07, looking.close).start()
+    with locked(folder):
+        assert is_locked(folder)
 
 
 def test_many_cells_are_looked_at_once_each(toy, monkeypatch):
