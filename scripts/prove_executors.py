@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -183,7 +184,7 @@ def process_of(folder: Path) -> int | None:
             words = path.read_bytes().decode().split("\0")
         except (OSError, UnicodeDecodeError):
             continue
-        said = dict(zip(words, words[1:], strict=False))
+        said = dict(pairwise(words))
         if f"runtime.runs={str(runs)!r}" in words and (said.get("--name"), said.get("--seed")) == (row, seed):
             return int(path.parent.name)
     return None
