@@ -90,7 +90,7 @@ def _pace(folder: Path, machine: Mapping[str, Any]) -> Pace | None:
         run = open_run(folder)
         place = run.record.get("environment") or {}
         return _pace_of(run) if all(place.get(key) == value for key, value in machine.items()) else None
-    except (UserError, AttributeError, LookupError, TypeError, ValueError, ZeroDivisionError):  # old or damaged: no loss
+    except (UserError, AttributeError, LookupError, TypeError, ValueError, ZeroDivisionError):  # old or damaged
         return None
 
 

@@ -74,7 +74,8 @@ def _ready(
 
 def _report(cell: Cell, code: int, tell: Tell) -> None:
     said = "".join(last_lines(cell.log))
-    tell(f"{cell.name}: done" if code == 0 else f"{cell.name}: failed: {said or f'exit code {code}'}")
+    why = f"killed by signal {-code}" if code < 0 else said or f"exit code {code}"
+    tell(f"{cell.name}: done" if code == 0 else f"{cell.name}: failed: {why}")
 
 
 def _environments(profile: Profile) -> dict[int, dict[str, str]]:
