@@ -80,7 +80,7 @@ class Plugins(Generic[Kind]):
         return self.offers.broken()
 
     def _registered(self) -> dict[str, type[Kind]]:
-        _import_all(self.package)
+        _import_all(self.package, tuple(sys.modules[self.package].__path__))
         return self.registry.module_dict
 
     def _from_file(self, name: str) -> type[Kind]:
@@ -101,7 +101,8 @@ class Plugins(Generic[Kind]):
 
 
 @cache
-def _import_all(package: str) -> None:
+def _import_all(package: str, path: tuple[str, ...]) -> None:
+    """Once for each path that the package has had; a look at its folders for each name that is found adds up."""
     for _ in modules_of(package):
         pass
 

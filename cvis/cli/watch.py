@@ -33,7 +33,7 @@ def show_status(cells: Sequence[Cell], as_json: bool) -> None:
     if as_json:
         emit_json([plain(state) for state in states])
         return
-    rows = [[s.cell.name, entry(s), str(s.steps), s.says[-100:]] for s in states]
+    rows: list[list[str | Entry]] = [[s.cell.name, entry(s), str(s.steps), s.says[-100:]] for s in states]
     show_table(["run", "state", "steps", "says"], rows, left=4)
     typer.echo(counts(states))
 
