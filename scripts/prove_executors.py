@@ -32,12 +32,14 @@ from reliability import updated
 from cvis.atomic import write_text
 from cvis.executors import Cell, execute
 from cvis.executors.profile import Profile
+from cvis.executors.ray import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path += [str(ROOT / "tests"), str(ROOT / "tests" / "executors")]
 
 from fake_slurm import Slurm, late  # noqa: E402
 from tiny import SMALL, make_data  # noqa: E402
+from toy_cells import parent  # noqa: E402
 
 PATIENCE_S = 3600
 SOME_MB = 100 << 20
@@ -150,6 +152,7 @@ def slurm(table: Table) -> str:
 
 
 def ray(table: Table) -> str:
+    os.environ.setdefault(*PATIENCE)
     from ray.cluster_utils import Cluster
 
     node = dict(num_cpus=1, object_store_memory=SOME_MB, include_dashboard=False)
@@ -188,13 +191,6 @@ def process_of(folder: Path) -> int | None:
         if f"runtime.runs={str(runs)!r}" in words and (said.get("--name"), said.get("--seed")) == (row, seed):
             return int(path.parent.name)
     return None
-
-
-def parent(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return 0
 
 
 def overhead(executor: str, out: Path, count: int = 4) -> float:

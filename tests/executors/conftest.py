@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pytest
 from toy_cells import PROGRAM
 
 from cvis.executors.cells import Cell
+from cvis.executors.ray import PATIENCE
+
+os.environ.setdefault(*PATIENCE)
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))  # whose finished runs are no one's
 
