@@ -48,7 +48,8 @@ def measured(tops: Iterable[Path], machine: Mapping[str, Any] = {}, first: str =
         machine: what the record of a run's environment must say; by default any will do.
         first: the name of a run that is looked at before others.
     """
-    paths = sorted(path for path in candidates(top for top in tops if top.is_dir()) if path.is_file())
+    found = candidates(top for top in tops if top.is_dir())
+    paths = sorted(path for path in found if isinstance(path, Path) and path.is_file())
     own = [path for path in paths if first in path.parts]
     others = [path for path in paths if first not in path.parts]
     spread = others[:: 1 + len(others) // MOST_RUNS]
