@@ -7,7 +7,7 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
@@ -84,8 +84,7 @@ class Plugins(Generic[Kind]):
         return self.offers.broken()
 
     def _registered(self) -> dict[str, type[Kind]]:
-        for _ in modules_of(self.package):  # imported once, by Python's own book-keeping
-            pass
+        _import_all(self.package, tuple(sys.modules[self.package].__path__))
         return self.registry.module_dict
 
     def _from_file(self, name: str) -> type[Kind]:
@@ -103,6 +102,13 @@ class Plugins(Generic[Kind]):
             hint = did_you_mean(attribute, classes_in(path))
             raise UserError(f"{self.kind}: {file}: has no class {attribute!r}; {hint}")
         return self.check(getattr(module, attribute), name)
+
+
+@cache
+def _import_all(package: str, path: tuple[str, ...]) -> None:
+    """Once for each path that the package has had; a look at its folders for each name that is found adds up."""
+    for _ in modules_of(package):
+        pass
 
 
 def classes_in(path: Path) -> list[str]:

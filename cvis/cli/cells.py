@@ -1,19 +1,20 @@
-"""The runs of a table as processes: listed, watched, and handed to an executor."""
+"""The runs of a table as processes: planned, and handed to an executor."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from cvis.cli.output import Cell as Entry
 from cvis.cli.output import emit_json, show_table
+from cvis.cli.watch import counts, entry, live, plain
 
 if TYPE_CHECKING:
     from cvis.engine.sweep import Planned
-
-STYLES = {"done": "green", "failed": "red", "running": "yellow"}
+    from cvis.executors.cells import Cell
 
 
 def run_cells(
@@ -30,67 +31,63 @@ def run_cells(
     from cvis.executors.profile import read_profile
 
     cells = cells_of(planned, folders)
-    codes = execute(executor, cells, read_profile(profile, jobs=jobs), lambda line: typer.echo(line, err=True))
+    with live([cell for cell in cells if not cell.stops_early]) as tell:
+        codes = execute(executor, cells, read_profile(profile, jobs=jobs), tell)
     if not codes and not all(cell.is_done for cell in cells):
         typer.echo("submitted; the same command with --status says how far it is, and once all is done, the table")
     failed = [cell for cell in cells if codes.get(cell.name) and not cell.stops_early]
     return [f"{cell.name}: {''.join(last_lines(cell.log)) or 'was not begun'}" for cell in failed]
 
 
-def list_cells(planned: list[Planned], folders: list[Path], as_json: bool, with_costs: bool) -> None:
-    """Every cell with its state; and what is left to do, with what it should take by runs that were measured."""
+def list_plan(planned: list[Planned], folders: list[Path], trial: Path, as_json: bool) -> None:
+    """Every cell, whether it is done, what it waits for, and what it should take by runs that were measured.
+
+    Args:
+        trial: the folder of a ``--smoke``, whose runs have been measured too.
+    """
     from cvis.executors.graph import cells_of
-    from cvis.executors.status import costs, measured_seconds, status_of
+    from cvis.executors.status import status_of
 
     cells = cells_of(planned, folders)
     states = [status_of(cell) for cell in cells]
-    seconds = costs(cells, measured_seconds(cells)) if with_costs else [None] * len(cells)
+    expected = _expected(planned, cells, trial)
     if as_json:
-        emit_json([_plain(state, cost) for state, cost in zip(states, seconds, strict=True)])
+        more = (
+            {"after": cell.after, "expected_s": expected[cell.name], "command": ["cvis", *cell.words]} for cell in cells
+        )
+        emit_json([{**plain(state), **each} for state, each in zip(states, more, strict=True)])
         return
     marks = {item.row: item.marks for item in planned}
     headings = list(planned[0].marks)
     rows: list[list[str | Entry]] = []
-    for state, cost in zip(states, seconds, strict=True):
-        row = state.cell.name.split("/")[0]
-        checks = ["✓" if marks[row][heading] else "" for heading in headings]
-        where = Entry(state.state, style=STYLES.get(state.state, ""))
-        told = [_clock(cost), state.cell.after] if with_costs else [str(state.steps), state.says[-100:]]
-        rows.append([state.cell.name, *checks, where, *told])
-    last = ["takes", "after"] if with_costs else ["steps", "says"]
-    show_table(["run", *headings, "state", *last], rows, left=len(headings) + 4)
-    left = [cost for state, cost in zip(states, seconds, strict=True) if state.state != "done"]
-    typer.echo(_summary(states, left, with_costs))
-
-
-def _summary(states: list[Any], left: list[float | None], with_costs: bool) -> str:
-    counts: dict[str, int] = {}
     for state in states:
-        counts[state.state] = counts.get(state.state, 0) + 1
-    text = ", ".join(f"{count} {state}" for state, count in counts.items())
-    if with_costs and left:
-        known = [cost for cost in left if cost is not None]
-        unknown = len(left) - len(known)
-        text += f"; left: {_clock(sum(known))} one after the other, by finished runs of these rows or their neighbours"
-        text += f"; nothing is known of {unknown}" if unknown else ""
-    return text
+        cell = state.cell
+        checks = ["✓" if marks[cell.name.split("/")[0]][heading] else "" for heading in headings]
+        rows.append([cell.name, *checks, entry(state), _clock(expected[cell.name]), cell.after])
+    show_table(["run", *headings, "state", "takes", "after"], rows, left=len(headings) + 4)
+    left = [expected[state.cell.name] for state in states if state.state != "done"]
+    known = [cost for cost in left if cost is not None]
+    text = f"; left: {_clock(sum(known))} one after the other, by runs like them that were measured" if known else ""
+    unknown = f"; nothing is known of {len(left) - len(known)}" if len(known) < len(left) else ""
+    typer.echo(f"{counts(states)}{text}{unknown}")
 
 
-def _plain(state: Any, cost: float | None) -> dict[str, Any]:
-    row, seed = state.cell.name.split("/")[:2]
-    return {
-        "run": state.cell.name,
-        "row": row,
-        "seed": int(seed.removeprefix("seed")),
-        "folder": str(state.cell.folder),
-        "state": state.state,
-        "done": state.state == "done",
-        "steps": state.steps,
-        "says": state.says,
-        "after": state.cell.after,
-        "expected_s": cost,
-        "command": ["cvis", *state.cell.words],
-    }
+def _expected(planned: Sequence[Planned], cells: Sequence[Cell], trial: Path) -> Mapping[str, float | None]:
+    """Name of a cell -> the seconds that it should take; a step 0 counts in the cell that makes it."""
+    from cvis.engine.pace import measured, seconds_of
+
+    tops = {cell.folder.parents[1] for cell in cells}
+    paces = measured([*tops, *(trial.joinpath(*top.parts[-2:]) for top in tops)])
+    configs = {item.row: item.config for item in planned}
+    known: dict[tuple[str, bool, bool], float | None] = {}  # the seeds of a row take equally long
+    expected = {}
+    for cell in cells:
+        row = cell.name.split("/")[0]
+        kind = row, not cell.given_step0, not cell.stops_early
+        if kind not in known:
+            known[kind] = seconds_of(configs[row], paces, *kind[1:])
+        expected[cell.name] = known[kind]
+    return expected
 
 
 def _clock(seconds: float | None) -> str:

@@ -70,6 +70,7 @@ def examine(online: bool = False, runs: Path = Path("runs")) -> dict[str, Any]:
     """Everything the doctor knows, as JSON's own types; ``missing`` lists what stops a run, with its remedy."""
     from cvis import __version__
     from cvis.files import cache_dir
+    from cvis.runs.mounts import locks_note
 
     versions = {name: _version(package) for name, package in REQUIRED.items()}
     absent = [name for name, version in versions.items() if not version]
@@ -87,7 +88,7 @@ def examine(online: bool = False, runs: Path = Path("runs")) -> dict[str, Any]:
         "data": _try(_data),
         "cache": str(cache_dir()),
         "disk": {"path": str(here), "free_gb": free_gb},
-        "locks": {"path": str(here), "problem": locks_problem(here)},
+        "locks": {"path": str(here), "problem": locks_problem(here), "note": locks_note(here)},
         "missing": missing,
     }
 
@@ -207,7 +208,10 @@ def _show(content: dict[str, Any]) -> None:
         rows.append([name, found or f"not found; set CVIS_DATA to the folder that holds {name}"])
     rows.append(["cache", content["cache"]])
     rows.append(["free disk", f"{content['disk']['free_gb']:.1f} GB at {content['disk']['path']}"])
-    rows.append(["file locks", content["locks"]["problem"] or "keep a second process out"])
+    locks = content["locks"]
+    rows.append(["file locks", locks["problem"] or "keep a second process out"])
+    if locks["note"]:
+        rows.append(["", locks["note"]])
     show_table(["part", "found"], rows, left=2)
     for reason in content["missing"]:
         typer.echo(f"missing: {reason}")

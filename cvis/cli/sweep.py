@@ -21,7 +21,7 @@ EXAMPLES = examples(
     "cvis sweep crisp_parts --set schedule.incremental.iterations=20 --plan",
     "cvis sweep crisp_parts --seeds 0,1,2 --executor local --jobs 4",
     "cvis sweep crisp_parts --seeds 0,1,2 --executor slurm --profile cluster.toml",
-    "cvis sweep crisp_parts --seeds 0,1,2 --status",
+    "cvis sweep crisp_parts --seeds 0,1,2 --status --watch",
     "cvis sweep my-sweep.toml --json",
 )
 
@@ -80,6 +80,7 @@ def sweep(
     status: Annotated[
         bool, typer.Option("--status", help="Say how far each is, from any machine that sees the folder, and stop.")
     ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on saying it until no run is left to do.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, unrounded.")] = False,
 ) -> None:
     """Make the runs of a table and print it: one row per configuration, with check marks for what is on.
@@ -88,47 +89,79 @@ def sweep(
     and `cvis compare` shows the rows too.
     """
     names.refuse_unknown("sweep", name, names.sweeps)
-    from cvis.engine.sweep import plan, read_sweep, refuse_unbuildable
-    from cvis.runs.paths import RunFolder
+    from cvis.runs.sweep_file import read_sweep
 
-    if smoke:
-        runs = Path(f"{runs or 'runs'}-smoke")
+    whole = str(runs or "runs")
+    trial = f"{whole}-smoke"
+    top = trial if smoke else whole
+    asked = read_sweep(name)
+    chosen = [seed for seed in seeds_of(None, seeds) if seed is not None]
+    stream, model = _stream(scenario or asked.scenario), segmenter or "mask2former_tiny"
+    folders = _first(limit, asked.folders(top, stream, model, preset, chosen))
+    if status or watch:
+        from cvis.cli import watch as watching
+        from cvis.executors.cells import Cell
+
+        cells = [Cell(run, (), folder) for run, folder in folders.items()]
+        watching.watch(cells) if watch else watching.show_status(cells, as_json)
+        return
+    from cvis.engine.sweep import plan, refuse_unbuildable
+
     options = {
         "runtime.data": data and str(data),
-        "runtime.runs": runs and str(runs),
+        "runtime.runs": top if smoke or runs else None,
         "protocol.init": init,
         "runtime.device": device,
         "schedule.scale": 0.01 if smoke else None,
     }
-    asked = read_sweep(name)
-    chosen = [seed for seed in seeds_of(None, seeds) if seed is not None]
     files = dict(segmenter=segmenter, schedule=schedule, preset=preset)
     planned = plan(asked, chosen, [*overrides_of(options), *settings], scenario, **files)
-    folders = _folders(planned)
-    if limit:
-        to_do = [i for i, folder in enumerate(folders) if not RunFolder(folder).metrics.is_file()]
-        kept = {*range(len(planned))} - {*to_do[limit:]}
-        planned, folders = [planned[i] for i in sorted(kept)], [folders[i] for i in sorted(kept)]
-    if plan_only or status:
-        from cvis.cli.cells import list_cells
+    _refuse_other_places(planned, top)
+    planned = [item for item in planned if item.name in folders]
+    if plan_only:
+        from cvis.cli.cells import list_plan
 
-        list_cells(planned, folders, as_json, plan_only)
+        list_plan(planned, list(folders.values()), Path(trial), as_json)
         return
     log_to_stderr()
-    refuse_unbuildable(
-        item for item, folder in zip(planned, folders, strict=True) if not RunFolder(folder).metrics.is_file()
-    )
+    refuse_unbuildable(item for item in planned if not _is_done(folders[item.name]))
     if executor:
         from cvis.cli.cells import run_cells
 
-        failed = run_cells(planned, folders, executor, profile, jobs)
-        folders = [folder for folder in folders if RunFolder(folder).metrics.is_file()]
+        failed = run_cells(planned, list(folders.values()), executor, profile, jobs)
+        finished = [folder for folder in folders.values() if _is_done(folder)]
     else:
-        folders, failed = _run_all(planned)
-    if folders:
-        _show(planned, folders, per_step, as_json)
+        finished, failed = _run_all(planned)
+    if finished:
+        _show(planned, finished, per_step, as_json)
     if failed:
         raise UserError(f"{len(failed)} of {len(planned)} runs failed, the first: {failed[0]}")
+
+
+def _stream(scenario: str) -> str:
+    from cvis.scenario.spec import find_scenario, read_spec
+
+    return read_spec(find_scenario(scenario)).name
+
+
+def _is_done(folder: Path) -> bool:
+    from cvis.runs.paths import RunFolder
+
+    return RunFolder(folder).metrics.is_file()
+
+
+def _first(limit: int | None, folders: dict[str, Path]) -> dict[str, Path]:
+    """Those that are done, and so many of the others."""
+    to_do = [run for run, folder in folders.items() if not _is_done(folder)] if limit else []
+    later = {*to_do[limit:]}
+    return {run: folder for run, folder in folders.items() if run not in later}
+
+
+def _refuse_other_places(planned: list[Planned], top: str) -> None:
+    """Where runs lie is told from names alone, so that --status need not resolve what they are."""
+    for item in planned:
+        if (place := item.config.runtime.runs) != top:
+            raise UserError(f"row {item.row}: runtime.runs: {place!r}: the runs of a sweep lie together; use --runs")
 
 
 def _run_all(planned: list[Planned]) -> tuple[list[Path], list[str]]:
@@ -147,15 +180,6 @@ def _run_all(planned: list[Planned]) -> tuple[list[Path], list[str]]:
                 raise
             failed.append(f"{which}: {error}")
     return folders, failed
-
-
-def _folders(planned: list[Planned]) -> list[Path]:
-    """Where each run is or will be."""
-    from cvis.runs.folder import run_folder
-    from cvis.scenario.spec import find_scenario, read_spec
-
-    stream = read_spec(find_scenario(planned[0].config.scenario)).name
-    return [run_folder(item.config.model_dump(), stream) for item in planned]
 
 
 def _show(planned: list[Planned], folders: list[Path], per_step: bool, as_json: bool) -> None:

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import mmengine
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from cvis.runs.folder import short_name
 from cvis.scenario.spec import SplitName
 from cvis.scenario.visibility import OtherClassPolicy, Visibility
 
@@ -170,14 +170,3 @@ def fingerprint(values: Mapping[str, Any]) -> dict[str, Any]:
     for part in ("learner", "segmenter"):  # the same file may be named from another folder
         relevant[part] = {**values[part], "type": short_name(values[part].get("type", ""))}
     return relevant
-
-
-def short_name(name: str) -> str:
-    """How a run names a part in its folder.
-
-    >>> short_name("a/b/mine.py:Mine"), short_name("a/b/my.toml"), short_name("crisp")
-    ('Mine', 'my', 'crisp')
-    """
-    if ".py:" in name:
-        return name.rpartition(":")[2]
-    return Path(name).stem if name.endswith((".py", ".toml")) else name

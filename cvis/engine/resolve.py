@@ -5,18 +5,19 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Iterable, Mapping
-from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import mmengine
 
-from cvis.engine.config import Config, short_name
+from cvis.engine.config import Config
 from cvis.errors import UserError
 from cvis.files import shipped
 from cvis.learners import find_learner
 from cvis.learners.settings import check_settings, parameters_of
 from cvis.plugins import classes_in, no_class_named
+from cvis.runs.folder import short_name
 from cvis.segmenters import SEGMENTERS
 from cvis.validation import did_you_mean, validate
 
@@ -55,7 +56,18 @@ def resolve(
     Raises:
         UserError: a file, key or value that does not exist or does not fit.
     """
-    values, _ = gather(scenario, learner, segmenter, schedule, overrides, name, preset)
+    values, _ = read_files(scenario, learner, segmenter, schedule, preset)
+    return settle(values, overrides, name)
+
+
+def settle(values: Mapping[str, Any], overrides: Iterable[str] = (), name: str | None = None) -> Config:
+    """The configuration of a run from the values of :func:`read_files`, for which several runs may share one reading.
+
+    Raises:
+        UserError: as :func:`resolve`.
+    """
+    values = _overridden(values, overrides, name)
+    learner = values["learner"]["type"]
     settings = {key: value for key, value in values["learner"].items() if key != "type"}
     _refuse_unknown(settings, _defaults(learner), "learner")
     return validate(Config, {**values, "learner": {**check_settings(find_learner(learner), settings), "type": learner}})
@@ -75,6 +87,21 @@ def gather(
     Returns:
         The values, and dotted key -> its source, of those that are not the default: ``segmenter mask2former_tiny``.
     """
+    values, sources = read_files(scenario, learner, segmenter, schedule, preset)
+    for override in overrides:
+        key, _, raw = override.partition("=")
+        sources.update(dict.fromkeys(flat({key: parse_value(raw)}), "command line"))
+    return _overridden(values, overrides, name), sources
+
+
+def read_files(
+    scenario: str,
+    learner: str,
+    segmenter: str = "mask2former_tiny",
+    schedule: str | None = None,
+    preset: str | None = None,
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The part of :func:`gather` that the chosen files say, before anything is overridden."""
     schedule = schedule or _default_schedule(scenario, segmenter)
     known = _defaults(learner)
     given = {key: value for key, value in known.items() if value is not REQUIRED}
@@ -83,7 +110,7 @@ def gather(
         segmenter=short_name(segmenter),
         schedule=short_name(schedule),
         preset=preset and short_name(preset),
-        run=name or "-".join(short_name(part) for part in (learner, preset) if part),
+        run="-".join(short_name(part) for part in (learner, preset) if part),
     )
     config = validate(Config, dict(scenario=scenario, learner={**given, "type": learner}, segmenter={}, names=names))
     sources: dict[str, str] = {}
@@ -95,12 +122,14 @@ def gather(
             sources.update(dict.fromkeys(flat(content), f"{kind[:-1]} {short_name(part)}"))
         elif kind == "segmenters":
             config = validate(Config, {**config.model_dump(), "segmenter": {"type": part}})
-    values = config.model_dump()
+    return config.model_dump(), sources
+
+
+def _overridden(values: Mapping[str, Any], overrides: Iterable[str], name: str | None) -> dict[str, Any]:
+    values = {**values, "names": {**values["names"], "run": name or values["names"]["run"]}}
     for override in overrides:
         values = _override(values, override)
-        key, _, raw = override.partition("=")
-        sources.update(dict.fromkeys(flat({key: parse_value(raw)}), "command line"))
-    return values, sources
+    return values
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -138,8 +167,13 @@ def _default_schedule(scenario: str, segmenter: str) -> str:
 
 
 def _defaults(learner: str) -> dict[str, Any]:
-    """Every setting of a learner with its default, or ``REQUIRED``."""
-    defaults = {key: deepcopy(parameter.default) for key, parameter in parameters_of(find_learner(learner)).items()}
+    """Every setting of a learner with its default, or ``REQUIRED``; not to be changed."""
+    return _defaults_of(find_learner(learner), learner)
+
+
+@cache
+def _defaults_of(kind: type, learner: str) -> dict[str, Any]:
+    defaults = {key: parameter.default for key, parameter in parameters_of(kind).items()}
     for key, value in defaults.items():
         if value is not REQUIRED and parse_value(repr(value)) != value:
             where = f"learner.{key}: default {value!r} of {learner}"

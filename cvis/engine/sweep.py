@@ -1,44 +1,20 @@
-"""A table of runs as a data file: ``configs/sweeps/*.toml``, read, checked and resolved."""
+"""The runs of a sweep: every row's configuration resolved, once for all its seeds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import cache
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from cvis.engine.config import Config, Runtime
-from cvis.engine.resolve import resolve
-from cvis.errors import UserError, did_you_mean
-from cvis.files import read_toml, shipped
+from cvis.engine.resolve import read_files, settle
+from cvis.errors import UserError
 from cvis.learners import build_learner, find_learner
 from cvis.learners.settings import parameters_of
+from cvis.runs.sweep_file import Sweep
 from cvis.segmenters import build_segmenter
 from cvis.validation import validate
-
-
-class Row(BaseModel):
-    """One row: a learner with settings, over all seeds."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str  # of the runs, and of the row in every table
-    learner: str = ""  # default: the sweep's
-    settings: list[str] = []  # as after --set
-
-
-class Sweep(BaseModel):
-    """The rows of a table, and which of their settings it shows as check marks."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str  # of the file
-    scenario: str = Field(min_length=1)  # where the command line names none
-    learner: str = ""  # of rows that name none
-    marks: dict[str, str] = {}  # heading -> key of the configuration, marked where it is true
-    rows: list[Row] = Field(min_length=1)
 
 
 @dataclass(frozen=True)
@@ -50,27 +26,9 @@ class Planned:
     marks: dict[str, bool]  # heading -> marked
     words: tuple[str, ...] = ()  # of the `cvis run` that makes it, behind these two
 
-
-def read_sweep(name_or_path: str) -> Sweep:
-    """A shipped sweep by its name, or one's own by the path of its toml file.
-
-    Raises:
-        UserError: no such file, not TOML, a field that does not fit, or two rows of one name.
-    """
-    folder = shipped("configs") / "sweeps"
-    path = Path(name_or_path).expanduser() if name_or_path.endswith(".toml") else folder / f"{name_or_path}.toml"
-    if not path.is_file():
-        hint = did_you_mean(name_or_path, sorted(p.stem for p in folder.glob("*.toml")))
-        raise UserError(f"sweep: {name_or_path!r} does not exist; {hint} (or give a .toml file)")
-    sweep = validate(Sweep, {"name": path.stem, **read_toml(path)}, str(path))
-    names = [row.name for row in sweep.rows]
-    for name in names:
-        if names.count(name) > 1:
-            raise UserError(f"{path}: rows: name: {name!r}: stands twice; a row is known by its name")
-    for row in sweep.rows:
-        if not (row.learner or sweep.learner):
-            raise UserError(f"{path}: rows: {row.name}: learner: is missing; give it here or above all rows")
-    return sweep
+    @property
+    def name(self) -> str:
+        return f"{self.row}/seed{self.config.runtime.seed}"
 
 
 def plan(
@@ -91,12 +49,13 @@ def plan(
     scenario = scenario or sweep.scenario
     _refuse_what_no_row_has(sweep, settings)
     _refuse_seeds(sweep, settings)
+    of_files = cache(lambda learner: read_files(scenario, learner, **given)[0])  # once, however many rows
     rows = []
     for row in sweep.rows:
-        learner, name = row.learner or sweep.learner, _run_name(row, given.get("preset"))
+        learner, name = row.learner or sweep.learner, row.run_name(given.get("preset"))
         own = [*(text for text in settings if _has(learner, text)), *row.settings]
         try:
-            config = resolve(scenario, learner, overrides=own, name=name, **given)
+            config = settle(of_files(learner), own, name)
         except UserError as error:
             raise UserError(f"sweep {sweep.name}: row {row.name}: {error}") from error
         marks = {heading: _value(config, key) is True for heading, key in sweep.marks.items()}
@@ -133,11 +92,6 @@ def _seeded(planned: Planned, seed: int) -> Planned:
     runtime = validate(Runtime, {**config.runtime.model_dump(), "seed": seed}, "runtime")
     words = (*planned.words, "--seed", str(seed))
     return replace(planned, config=config.model_copy(update={"runtime": runtime}), words=words)
-
-
-def _run_name(row: Row, preset: str | None) -> str:
-    """Under a preset the same row is another run."""
-    return f"{row.name}-{Path(preset).stem}" if preset else row.name
 
 
 def _has(learner: str, setting: str) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from cvis.errors import UserError
 from cvis.executors.cells import Cell
 from cvis.executors.profile import Profile
+from cvis.runs.mounts import locks_note
 
 Tell = Callable[[str], None]
 """Told, in a line, what happens to a cell."""
@@ -35,5 +36,8 @@ def execute(name: str, cells: Sequence[Cell], profile: Profile, tell: Tell) -> M
     executors = declared(__name__, "execute")
     if name not in executors:
         raise UserError(f"--executor {name}: no such executor; {did_you_mean(name, executors)}")
-    codes: Mapping[str, int] = executors[name]([cell for cell in cells if not cell.is_done], profile, tell)
+    left = [cell for cell in cells if not cell.is_done]
+    if left and name != "local" and (note := locks_note(left[0].log.parent)):  # cells may meet from other machines
+        tell(note)
+    codes: Mapping[str, int] = executors[name](left, profile, tell)
     return codes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from cvis.runs.paths import RunFolder
@@ -17,8 +18,8 @@ class Cell:
         name: ``row/seed0``; ``row/seed0/step0`` of a cell that ends after step 0, whose model others take.
         words: of its command line, behind ``cvis``.
         folder: of its run.
-        log: what it prints, of all attempts.
         after: the name of the cell that must be done before; empty if none.
+        given_step0: its step-0 model is made by another cell, or has been made.
         place: the working directory.
         program: what takes the words.
     """
@@ -26,10 +27,15 @@ class Cell:
     name: str
     words: tuple[str, ...]
     folder: Path
-    log: Path
     after: str = ""
+    given_step0: bool = False
     place: Path = Path()
     program: tuple[str, ...] = (sys.executable, "-m", "cvis.executors.child")
+
+    @cached_property
+    def log(self) -> Path:
+        """What it prints, of all attempts: ``<runs>/logs``, beside the streams."""
+        return self.folder.parents[3] / "logs" / f"{'-'.join(self.folder.parts[-4:])}.log"
 
     @property
     def stops_early(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cvis.errors import UserError
@@ -40,20 +40,10 @@ def execute(cells: Sequence[Cell], profile: Profile, tell: Tell) -> Mapping[str,
                     ended(cell, code)
                     codes[cell.name] = code
                     _report(cell, code, tell)
-            for cell in list(waiting):
-                free = [slot for slot in slots if slot not in running]
-                blocked = codes.get(cell.after, 0)
-                if blocked:
-                    waiting.remove(cell)
-                    codes[cell.name] = NEVER_BEGUN
-                    tell(f"{cell.name}: not begun: it needs {cell.after}")
-                elif cell.is_done:
-                    waiting.remove(cell)
-                    codes[cell.name] = 0
-                elif free and not _must_wait(cell, waiting, running) and not is_locked(cell.folder):
-                    waiting.remove(cell)
-                    running[free[0]] = cell, start(cell, slots[free[0]])
-                    tell(f"{cell.name}: started, log {cell.log}")
+            free = [slot for slot in slots if slot not in running]
+            for slot, cell in zip(free, _ready(waiting, running, codes, tell), strict=False):
+                running[slot] = cell, start(cell, slots[slot])
+                tell(f"{cell.name}: started, log {cell.log}")
             time.sleep(LOOK_S)
     except BaseException:
         for cell, process in running.values():
@@ -62,13 +52,30 @@ def execute(cells: Sequence[Cell], profile: Profile, tell: Tell) -> Mapping[str,
     return codes
 
 
-def _must_wait(cell: Cell, waiting: Sequence[Cell], running: Mapping[int, tuple[Cell, object]]) -> bool:
-    return cell.after in {other.name for other in (*waiting, *(c for c, _ in running.values()))}
+def _ready(
+    waiting: list[Cell], running: Mapping[int, tuple[Cell, object]], codes: dict[str, int], tell: Tell
+) -> Iterator[Cell]:
+    """Take from those that wait what can start now, as it is asked for, and on the way what need not or cannot."""
+    unfinished = {cell.name for cell in waiting} | {cell.name for cell, _ in running.values()}
+    for cell in list(waiting):
+        if codes.get(cell.after, 0):
+            waiting.remove(cell)
+            codes[cell.name] = NEVER_BEGUN
+            tell(f"{cell.name}: not begun: it needs {cell.after}")
+        elif cell.after in unfinished:
+            continue
+        elif cell.is_done:
+            waiting.remove(cell)
+            codes[cell.name] = 0
+        elif not is_locked(cell.folder):
+            waiting.remove(cell)
+            yield cell
 
 
 def _report(cell: Cell, code: int, tell: Tell) -> None:
     said = "".join(last_lines(cell.log))
-    tell(f"{cell.name}: done" if code == 0 else f"{cell.name}: failed: {said or f'exit code {code}'}")
+    why = f"killed by signal {-code}" if code < 0 else said or f"exit code {code}"
+    tell(f"{cell.name}: done" if code == 0 else f"{cell.name}: failed: {why}")
 
 
 def _environments(profile: Profile) -> dict[int, dict[str, str]]:

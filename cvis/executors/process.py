@@ -44,8 +44,16 @@ def ended(cell: Cell, code: int) -> None:
         file.write(ENDED.format(code) + "\n")
 
 
+def wait_until_free(cell: Cell, patience_s: float = 120) -> None:
+    """For an attempt after one whose executor was lost: the cell of that one may still be saving."""
+    late = time.monotonic() + patience_s
+    while is_locked(cell.folder) and time.monotonic() < late:
+        time.sleep(LOOK_S)
+
+
 def run_to_its_end(cell: Cell, environment: Mapping[str, str] = {}) -> int:
     """Run a cell; its exit code. If this process is interrupted, the cell saves and stops first."""
+    wait_until_free(cell)
     process = start(cell, environment)
     try:
         wait(process)

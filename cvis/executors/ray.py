@@ -15,6 +15,9 @@ from cvis.executors.profile import Profile
 if TYPE_CHECKING:
     from cvis.executors import Tell
 
+PATIENCE = ("RAY_raylet_start_wait_time_s", "120")
+"""For a node to start: Ray's own 30 s are short on a busy machine. Read when Ray is imported."""
+
 
 def execute(cells: Sequence[Cell], profile: Profile, tell: Tell) -> Mapping[str, int]:
     """Run all cells and wait: each is a process started by a task, so that it sees just the GPUs of the task.
@@ -25,6 +28,7 @@ def execute(cells: Sequence[Cell], profile: Profile, tell: Tell) -> Mapping[str,
     Raises:
         UserError: Ray is not installed, or its cluster cannot be reached.
     """
+    os.environ.setdefault(*PATIENCE)
     try:
         import ray
     except ImportError as error:
@@ -74,7 +78,7 @@ def _connect(ray: Any, profile: Profile) -> None:
         options |= {"num_cpus": profile.jobs * (profile.cpus or 1)}
     try:
         ray.init(address=profile.address, **options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # a plain one where a busy machine does not start a node within Ray's 30 s
         raise UserError(
             f"--executor ray: address: {profile.address}: {error!s:.200}; start it with `ray start`"
         ) from error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cvis.errors import UserError
 from cvis.executors.cells import Cell
-from cvis.executors.process import ended, start, stop, wait
+from cvis.executors.process import ended, start, stop, wait, wait_until_free
 from cvis.executors.profile import Profile
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 30
 """How long a cell may take to save when its job is to be requeued; Slurm waits for the job about so long."""
+
+LONGEST = 1000
+"""Of an array; Slurm's MaxArraySize is 1001 unless a site says otherwise."""
 
 
 class Job:
@@ -26,6 +29,7 @@ class Job:
         self.process: subprocess.Popen[bytes] | None = None
 
     def __call__(self) -> None:
+        wait_until_free(self.cell)
         self.process = start(self.cell)
         wait(self.process)
         ended(self.cell, code := self.process.returncode)
@@ -42,7 +46,7 @@ class Job:
 
 
 def execute(cells: Sequence[Cell], profile: Profile, tell: Tell) -> Mapping[str, int]:
-    """Submit all cells and return: those that wait for nothing as one array, then an array for each cell waited for.
+    """Submit all cells and return: those that wait for nothing as one array, then those of each cell waited for.
 
     Raises:
         UserError: submitit is not installed, or ``sbatch`` is not here or refuses.
@@ -58,7 +62,8 @@ def execute(cells: Sequence[Cell], profile: Profile, tell: Tell) -> Mapping[str,
     groups: dict[str, list[Cell]] = {}
     for cell in cells:
         groups.setdefault(cell.after, []).append(cell)
-    for after, group in groups.items():  # cells that others wait for come before them
+    arrays = [(after, group[i : i + LONGEST]) for after, group in groups.items() for i in range(0, len(group), LONGEST)]
+    for after, group in arrays:  # cells that others wait for come before them
         depends = {"dependency": f"afterok:{jobs[after]}"} if after in jobs else {}
         try:
             executor = submitit.AutoExecutor(folder, cluster="slurm", slurm_max_num_timeout=profile.attempts - 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, get_type_hints
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -19,6 +20,7 @@ Real = Annotated[float, Field(allow_inf_nan=False)]
 NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
+@cache
 def parameters_of(learner: type) -> dict[str, inspect.Parameter]:
     """Settings by name: the arguments of the constructor after ``segmenter``, each with its annotation evaluated.
 
@@ -52,14 +54,20 @@ def check_settings(learner: type, values: Mapping[str, Any]) -> dict[str, Any]:
     for name, parameter in parameters.items():
         if parameter.default is inspect.Parameter.empty and name not in values:
             raise UserError(f"learner.{name}: has no default; give it with --set learner.{name}=VALUE")
-    return {name: _checked(name, parameters[name].annotation, value) for name, value in values.items()}
+    return {name: _checked(learner, name, value) for name, value in values.items()}
 
 
-def _checked(name: str, annotation: Any, value: Any) -> Any:
+def _checked(learner: type, name: str, value: Any) -> Any:
     try:
-        return TypeAdapter(annotation, config=ConfigDict(strict=True)).validate_python(value)
+        return _adapter(learner, name).validate_python(value)
     except ValidationError as error:
-        raise UserError(explain(error, annotation, f"learner.{name}")) from error
+        raise UserError(explain(error, parameters_of(learner)[name].annotation, f"learner.{name}")) from error
+
+
+@cache
+def _adapter(learner: type, name: str) -> TypeAdapter[Any]:
+    """Made once: it takes longer than all checks by it."""
+    return TypeAdapter(parameters_of(learner)[name].annotation, config=ConfigDict(strict=True))
 
 
 def _hints(kind: type) -> dict[str, Any]:

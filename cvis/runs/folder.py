@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from cvis.atomic import TEMPORARY, write_text
 from cvis.errors import UserError
 from cvis.runs.paths import SCHEMA, RunFolder, StepFolder
 from cvis.runs.record import config_of, read_json
 
+LOOKS = 3
 logger = logging.getLogger("cvis")
 
 
@@ -23,6 +24,17 @@ def run_folder(config: dict[str, Any], scenario_name: str) -> Path:
     """``<runs>/<scenario>/<segmenter>/<learner>/seed<k>``."""
     names, runtime = config["names"], config["runtime"]
     return Path(runtime["runs"]) / scenario_name / names["segmenter"] / names["run"] / f"seed{runtime['seed']}"
+
+
+def short_name(name: str) -> str:
+    """How a run names a part in its folder.
+
+    >>> short_name("a/b/mine.py:Mine"), short_name("a/b/my.toml"), short_name("crisp")
+    ('Mine', 'my', 'crisp')
+    """
+    if ".py:" in name:
+        return name.rpartition(":")[2]
+    return Path(name).stem if name.endswith((".py", ".toml")) else name
 
 
 @contextmanager
@@ -42,7 +54,7 @@ def locked(folder: Path) -> Iterator[None]:
         raise UserError(f"{folder}: cannot be made: {error.strerror}; choose another --runs folder") from error
     with handle:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(handle)
         except BlockingIOError as error:
             raise UserError(f"{folder}: another process is at work on this run; wait for it, or use --name") from error
         except OSError as error:
@@ -51,6 +63,16 @@ def locked(folder: Path) -> Iterator[None]:
         for unfinished in folder.rglob(f".*{TEMPORARY}"):
             unfinished.unlink(missing_ok=True)
         yield
+
+
+def _lock(handle: IO[str]) -> None:
+    """At once, or within the moment for which ``cvis sweep --status`` holds it to see whether somebody does."""
+    for _ in range(LOOKS):
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.05)
+    return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 class RunWriter:

@@ -10,9 +10,11 @@ from tiny import settings
 from typer.testing import CliRunner
 
 from cvis.cli import app
-from cvis.engine.sweep import plan, read_sweep
+from cvis.engine.sweep import plan
 from cvis.errors import UserError
 from cvis.files import shipped
+from cvis.runs.folder import run_folder
+from cvis.runs.sweep_file import read_sweep
 
 PARTS = ("ARSP", "ISC", "PI", "IC")
 SWITCHES = ("arsp", "isc", "pca_init", "ic")
@@ -90,6 +92,9 @@ def test_every_shipped_sweep_resolves_on_its_own_stream(file):
     own = {"crisp_codebook": (5, 8)}.get(file, (5, None))  # a row's settings win
     assert all(item.config.learner.get("num_prompts") in own for item in planned)
     assert planned[0].config.names.run.endswith("-crisp_paper")
+    folders = read_sweep(file).folders("runs", "stream", "mask2former_tiny", "crisp_paper", [0, 1])
+    assert folders == {item.name: run_folder(item.config.model_dump(), "stream") for item in planned}
+    assert list(folders) == [item.name for item in planned]
 
 
 def test_rows_that_two_shipped_sweeps_share_are_the_same_run():
@@ -188,6 +193,7 @@ def test_dry_run_lists_what_is_done_and_runs_nothing(engine, tmp_path):
             ["crisp_parts", "--set", "learner.text_encoder.pretrained=none.pt"],  # of the third row
             "row crisp-isc-pi-ic: learner.text_encoder.pretrained: 'none.pt': neither a file nor a tag",
         ),
+        (["crisp_parts", "--set", "runtime.runs=x"], "runtime.runs: 'x': the runs of a sweep lie together; use --runs"),
         (["crisp_table7", "--preset", "x"], "preset: 'x' does not exist; choose one of comformer_paper, crisp_code, "),
     ],
 )

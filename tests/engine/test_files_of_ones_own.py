@@ -10,9 +10,10 @@ import pytest
 from cvis.engine.predict import load_trained
 from cvis.engine.resolve import resolve
 from cvis.engine.run import run
-from cvis.engine.sweep import Row, Sweep, plan, refuse_unbuildable
+from cvis.engine.sweep import plan, refuse_unbuildable
 from cvis.errors import UserError
 from cvis.files import shipped
+from cvis.runs.sweep_file import Row, Sweep
 
 SMALL = (
     *("runtime.device=cpu", "runtime.loggers=[]", "schedule.batch_size=2", "sampling.short_sides=[32]"),

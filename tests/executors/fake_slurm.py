@@ -9,7 +9,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from pathlib import Path
 with (Path({spool!r}) / "requeued").open("a") as file:
     file.write(sys.argv[2] + "\\n")
 """
+PATIENCE_S = 600
 
 
 @dataclass
@@ -55,33 +56,46 @@ class Slurm:
         last = re.match(r"0-(\d+)", self.options(number).get("array", ""))
         return [f"{number}_{i}" for i in range(int(last[1]) + 1)] if last else [str(number)]
 
-    def run(self, late: Callable[[], bool] | None = None) -> None:
-        """Work off the queue; a task that is ``late`` is told so, once, and starts again if it asks for it."""
+    def run(self, disturbed: Mapping[str, Callable[[int], None]] = {}) -> None:
+        """Work off what is in the queue and has not run; a task starts again if it asks for it.
+
+        Args:
+            disturbed: id of a task -> what is done to its job, of this process id, in its first attempt.
+        """
         for script in sorted(self.spool.glob("*.sh")):
             needed = self.options(int(script.stem)).get("dependency", "").removeprefix("afterok:")
             for task in self.tasks(int(script.stem)):
-                if not needed or self.states.get(needed):
-                    self.states[task] = self._start(script, task, late)
+                if task not in self.states and (not needed or self.states.get(needed)):
+                    self.states[task] = self._start(script, task, disturbed.get(task))
                     if task in self._requeued():
                         self.states[task] = self._start(script, task, None)
 
-    def _start(self, script: Path, task: str, late: Callable[[], bool] | None) -> bool:
+    def _start(self, script: Path, task: str, disturb: Callable[[int], None] | None) -> bool:
         number, _, index = task.partition("_")
         one = {"SLURM_JOB_NUM_NODES", "SLURM_NTASKS"}
         names = (*one, "SLURM_NODEID", "SLURM_PROCID", "SLURM_LOCALID")
         place = {name: "1" if name in one else "0" for name in names} | {"SLURM_JOB_ID": number}
         place |= {"SLURM_ARRAY_JOB_ID": number, "SLURM_ARRAY_TASK_ID": index} if index else {}
         process = subprocess.Popen(["bash", "-c", f"exec bash {script}"], env={**os.environ, **place})
-        if late is not None:
-            while not late():
-                time.sleep(0.05)
-            for job in children(process.pid):
-                os.kill(job, signal.SIGUSR2)
-        return process.wait(60) == 0
+        if disturb is not None:
+            disturb(process.pid)
+        return process.wait(PATIENCE_S) == 0
 
     def _requeued(self) -> list[str]:
         path = self.spool / "requeued"
         return path.read_text().split() if path.is_file() else []
+
+
+def late(moment: Callable[[], object]) -> Callable[[int], None]:
+    """Tells a job, once it is so far, that its time is out."""
+
+    def disturb(pid: int) -> None:
+        while not moment():
+            time.sleep(0.02)
+        for job in children(pid):
+            os.kill(job, signal.SIGUSR2)
+
+    return disturb
 
 
 def children(pid: int) -> list[int]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
+import mmengine
 import pytest
+from sweep_scale import write_finished, write_sweep
 from typer.testing import CliRunner
 
 from cvis.cli import app
-from cvis.engine.sweep import plan, read_sweep
+from cvis.engine.sweep import plan
 from cvis.executors.graph import cells_of
+from cvis.runs.sweep_file import read_sweep
 
 TABLE = """scenario = "synthetic-20-4"
 learner = "finetune"
@@ -71,25 +76,48 @@ def test_a_step_0_that_one_of_them_has_made_is_not_made_again(table, tmp_path):
 
 
 def test_the_command_lists_them(table, tmp_path):
-    done = tmp_path / "out/synthetic-20-4/mask2former_tiny/plain/seed0"
-    done.mkdir(parents=True)
-    (done / "metrics.json").write_text(json.dumps({"steps": [{"train_s": 50, "eval_s": 10}]}))
+    item = next(p for p in plan(read_sweep(str(table)), (0,)) if p.row == "plain")
+    done = tmp_path / "out/synthetic-20-4/mask2former_tiny" / item.name
+    write_finished(done, item.config.model_dump(mode="json"), train_s=400.0, eval_s=10.0)
     words = ["sweep", str(table), "--runs", "out"]
     result = CliRunner().invoke(app, [*words, "--status", "--json"])
-    listed = {item["run"]: item for item in json.loads(result.stdout)}
-    assert {name: item["state"] for name, item in listed.items()} == {
-        "joint/seed0": "waiting",
-        "plain/seed0": "done",
-        "crisp/seed0": "waiting",
-        "wide/seed0": "waiting",
-    }
+    listed = {item["run"]: (item["state"], item["steps"]) for item in json.loads(result.stdout)}
+    waiting = ("waiting", 0)
+    assert listed == {"joint/seed0": waiting, "plain/seed0": ("done", 6), "crisp/seed0": waiting, "wide/seed0": waiting}
+    result = CliRunner().invoke(app, [*words, "--plan", "--json"])  # seconds an iteration: 0.1, later 1; a test 10
+    expected = {item["run"]: item["expected_s"] for item in json.loads(result.stdout)}
+    whole, shared = 4000 * 0.1 + 5 * 400 + 6 * 10, 5 * 400 + 6 * 10
+    assert expected == {"joint/seed0": whole, "plain/seed0": shared, "crisp/seed0": shared, "wide/seed0": None}
     result = CliRunner().invoke(app, [*words, "--plan", "--limit", "1"])
     assert result.exit_code == 0, result.stderr
     assert [line.split()[0] for line in result.stdout.splitlines()[1:-1]] == ["joint/seed0", "plain/seed0"]
-    assert "1 waiting, 1 done; left: 1 min 00 s one after the other" in result.stdout
+    assert "1 done, 1 waiting; left: 41 min 00 s one after the other" in result.stdout
     result = CliRunner().invoke(app, [*words, "--plan", "--smoke", "--json"])
     assert all("schedule.scale=0.01" in item["command"] for item in json.loads(result.stdout))
     assert all("/out-smoke/" in item["folder"] for item in json.loads(result.stdout))
+
+
+def test_configuration_files_are_read_once_however_many_rows(tmp_path, monkeypatch):
+    read = []
+    original = mmengine.Config.fromfile
+    monkeypatch.setattr(mmengine.Config, "fromfile", lambda file, **how: read.append(file) or original(file, **how))
+    sizes = []
+    for rows in (10, 50):  # of ten learners
+        planned = plan(read_sweep(str(write_sweep(tmp_path / f"{rows}.toml", rows))), range(3))
+        assert len({item.config.schedule.incremental.lr for item in planned}) == rows
+        sizes.append(len(read))
+    assert sizes[1] == 2 * sizes[0]
+
+
+def test_status_opens_no_results_and_loads_no_torch(table, tmp_path):
+    run = tmp_path / "out/synthetic-20-4/mask2former_tiny/plain/seed0"
+    run.mkdir(parents=True)
+    (run / "metrics.json").write_text("no JSON")
+    code = "import sys; from typer.testing import CliRunner; from cvis.cli import app; "
+    code += "print(CliRunner().invoke(app, sys.argv[1:]).output); sys.exit('torch' in sys.modules)"
+    words = ["sweep", str(table), "--runs", "out", "--status"]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split("\n")[-3:]) == (0, ["1 done, 3 waiting", "", ""]), done.stdout
 
 
 def test_an_unknown_executor_starts_nothing(table, tmp_path):

@@ -10,16 +10,21 @@ import subprocess
 import sys
 import threading
 import time
+from io import StringIO
+from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 from toy_cells import starts
 
+from cvis.cli.watch import _view, watch
 from cvis.errors import UserError
 from cvis.executors import execute
 from cvis.executors.local import NEVER_BEGUN, _environments
-from cvis.executors.process import exit_code, last_lines
+from cvis.executors.process import exit_code, is_locked, last_lines
 from cvis.executors.profile import Profile, read_profile
-from cvis.executors.status import costs, measured_seconds, status_of
+from cvis.executors.status import status_of
+from cvis.runs.folder import locked
 
 
 def run(cells, jobs=2):
@@ -38,6 +43,48 @@ def test_cells_wait_for_what_they_need_and_fill_the_slots(toy):
     assert abs(again - b[0]) < 0.3 < c[0] - b[0]  # two at a time, the third when one is done
     assert all(cell.is_done for cell in cells)
     assert run(cells) == ({}, [])  # nothing is left to do
+
+
+def test_a_run_whose_step_0_alone_was_wanted_waits(toy):
+    run([toy("a/seed0/step0")])
+    assert status_of(toy("a/seed0")).state == "waiting"
+
+
+def test_cells_are_watched_until_none_is_left(toy, capsys):
+    cells = [toy("a/seed0"), toy("b/seed0", "--fail"), toy("c/seed0/step0")]
+    run(cells)
+    shown = StringIO()
+    Console(file=shown, width=60).print(_view([*cells, toy("c/seed0")], Console(width=60)))
+    assert [line.split() for line in shown.getvalue().splitlines()] == [
+        ["b/seed0", "failed", "broken:", "no", "such", "thing;", "mend", "it"],
+        ["2", "done,", "1", "failed,", "1", "waiting"],
+    ]
+    watch(cells)
+    assert capsys.readouterr().err.splitlines() == ["2 done, 1 failed"]
+
+
+def test_who_only_looks_keeps_nobody_out(toy):
+    folder = toy("a/seed0").folder
+    folder.mkdir(parents=True)
+    looking = (folder / ".lock").open("a")
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    threading.Timer(0.07, looking.close).start()
+    with locked(folder):
+        assert is_locked(folder)
+
+
+def test_many_cells_are_looked_at_once_each(toy, monkeypatch):
+    """Not all of them at every look: their files may be far away."""
+    looked = []
+    monkeypatch.setattr("cvis.executors.local.LOOK_S", 0)
+    monkeypatch.setattr("cvis.executors.local.start", lambda cell, _: SimpleNamespace(poll=lambda: 0))
+    monkeypatch.setattr("cvis.executors.local.is_locked", lambda folder: looked.append(folder))
+    first = toy("a/seed0/step0")
+    first.log.parent.mkdir(parents=True)
+    cells = [first, *(toy(f"{i}/seed0", after=first.name) for i in range(100))]
+    codes, _ = run(cells)
+    assert codes == {cell.name: 0 for cell in cells}
+    assert looked == [cell.folder for cell in cells]
 
 
 def test_a_failure_stops_what_needs_it_and_nothing_else(toy):
@@ -105,15 +152,6 @@ def test_each_slot_has_its_share(monkeypatch):
     assert {slot["OMP_NUM_THREADS"] for slot in slots.values()} == {"4"}
     with pytest.raises(UserError, match="gpus: 3 are visible here, not 2 jobs of 2; lower --jobs"):
         _environments(Profile(jobs=2, gpus=2))
-
-
-def test_costs_are_of_finished_runs_of_the_row_or_its_neighbours(toy):
-    first = toy("a/seed0/step0")
-    done, other, foreign = toy("a/seed1"), toy("b/seed0"), toy("c/seed0")
-    run([done])
-    foreign = type(foreign)("c/seed0", (), foreign.folder.parents[2] / "elsewhere" / "c" / "seed0", foreign.log)
-    cells = [first, done, other, foreign]
-    assert costs(cells, measured_seconds(cells)) == [0.0, 100.0, 100.0, None]
 
 
 def test_profiles_are_checked(tmp_path):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from fake_slurm import Slurm
+from fake_slurm import Slurm, late
 from toy_cells import starts
 
 from cvis.errors import UserError
+from cvis.executors import execute
 from cvis.executors.profile import Profile
-from cvis.executors.slurm import execute
 from cvis.executors.status import status_of
 
 PROFILE = Profile(partition="gpu", gpus=1, minutes=90, slurm={"constraint": "a100"})
@@ -20,7 +20,9 @@ def test_arrays_dependencies_and_failures(toy, tmp_path, monkeypatch):
     first = toy("a/seed0/step0")
     cells = [first, toy("c/seed0", "--fail"), *(toy(f"{n}/seed0", after=first.name) for n in "ab")]
     told = []
-    assert execute(cells, PROFILE, told.append) == {}
+    monkeypatch.setattr("cvis.executors.locks_note", lambda folder: f"{folder}: is nfs")
+    assert execute("slurm", cells, PROFILE, told.append) == {}
+    assert told.pop(0) == f"{first.log.parent}: is nfs"  # once
     alone, after = slurm.options(100), slurm.options(101)
     assert (slurm.tasks(100), slurm.tasks(101)) == (["100_0", "100_1"], ["101_0", "101_1"])
     assert "dependency" not in alone
@@ -37,8 +39,8 @@ def test_a_job_whose_time_is_out_saves_and_is_queued_again(toy, tmp_path, monkey
     slurm = Slurm(tmp_path / "spool")
     slurm.install(monkeypatch)
     cell = toy("a/seed0", "--slow-once")
-    execute([cell], PROFILE, lambda line: None)
-    slurm.run(late=lambda: bool(starts(cell)))
+    execute("slurm", [cell], PROFILE, lambda line: None)
+    slurm.run({"100": late(lambda: starts(cell))})
     assert len(starts(cell)) == 2
     assert "stopped" in cell.log.read_text()
     assert status_of(cell).state == "done"
@@ -47,4 +49,4 @@ def test_a_job_whose_time_is_out_saves_and_is_queued_again(toy, tmp_path, monkey
 def test_without_slurm_it_says_so(toy, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(UserError, match="--executor slurm: Could not detect"):
-        execute([toy("a/seed0")], PROFILE, lambda line: None)
+        execute("slurm", [toy("a/seed0")], PROFILE, lambda line: None)

@@ -12,3 +12,11 @@ def starts(cell: Cell) -> list[float]:
     """When its process was started, each time."""
     path = cell.folder / "starts"
     return [float(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+
+def parent(pid: int) -> int:
+    """The process that started another; 0 if that has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0

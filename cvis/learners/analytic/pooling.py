@@ -8,7 +8,6 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.ops import roi_align
 
 Statistic = Literal["mean", "deviation", "parts", "shape"]
 STATISTICS: tuple[Statistic, ...] = ("mean", "deviation", "parts", "shape")
@@ -69,6 +68,8 @@ def _moments(features: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
 
 def _cells(features: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
     """``parts`` [N, T, 16 C] of the features [T, C, h, w], and ``shape`` [N, T, 64]."""
+    from torchvision.ops import roi_align  # with it comes torch._dynamo, which takes longer to load than torch
+
     boxes = boxes_of(masks).flatten(0, 1)
     frame = torch.arange(masks.shape[1], device=masks.device).repeat(len(masks))[:, None]
     pixel = torch.arange(len(boxes), device=masks.device)[:, None]

@@ -6,7 +6,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
@@ -36,6 +35,8 @@ def pca_queries(old: Tensor, num_prompts: int, selection: Selection = "top_varia
     Raises:
         UserError: fewer directions than prompts, or queries that are not finite.
     """
+    from sklearn.decomposition import PCA  # with scipy.stats: a second, which only this needs
+
     directions = min(len(old) - 1, old.shape[1])
     if num_prompts > directions:
         raise UserError(
