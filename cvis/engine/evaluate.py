@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from mmengine.dist import all_gather_object, get_dist_info
@@ -21,9 +22,17 @@ OUT_OF_MEMORY = re.compile("out of memory|can't allocate memory", re.IGNORECASE)
 
 
 def predict_videos(learner: Learner, videos: Iterable[Video], label: str | Work, amp: bool) -> list[Tracks]:
-    """The tracks of every video, in the order of the videos; each rank predicts its share.
+    """The tracks of every video, in the order of the videos; see :func:`predict_steps`."""
+    return [tracks for (tracks,) in predict_steps(learner, videos, (), label, amp)]
+
+
+def predict_steps(
+    learner: Learner, videos: Iterable[Video], heads: Sequence[Any], label: str | Work, amp: bool
+) -> list[list[Tracks]]:
+    """For every video, in their order, the tracks that each of several steps finds; each rank predicts its share.
 
     Args:
+        heads: of each step (:meth:`~cvis.learners.Learner.heads`); empty: one step, the learner as it is.
         label: what the progress display calls this work.
         amp: compute in bf16.
 
@@ -42,17 +51,17 @@ def predict_videos(learner: Learner, videos: Iterable[Video], label: str | Work,
         for video in share:
             if stop.received():
                 break
-            predictions.append(_predict(learner, video))
+            predictions.append(_predict(learner, video, heads))
             update("")
     if stopping := stop.asked():  # before the tracks are put together: some are missing
         name = label.name if isinstance(label, Work) else label
         raise Stopped(stopping, f"{name}: stopped; the training before it is saved")
-    by_id = {tracks.video_id: tracks for part in all_gather_object(predictions) for tracks in part}
+    by_id = {each[0].video_id: each for part in all_gather_object(predictions) for each in part}
     return [by_id[video.id] for video in videos]
 
 
-def _predict(learner: Learner, video: Video) -> Tracks:
-    """The tracks of a video; where memory runs out, in smaller windows, of this video alone.
+def _predict(learner: Learner, video: Video, heads: Sequence[Any]) -> list[Tracks]:
+    """What each step finds in a video; where memory runs out, in smaller windows, of this video alone.
 
     Raises:
         UserError: memory does not suffice for windows of one frame either.
@@ -62,7 +71,7 @@ def _predict(learner: Learner, video: Video) -> Tracks:
     try:
         while True:
             try:
-                return learner.predict(video)
+                return learner.predict_steps(video, heads) if heads else [learner.predict(video)]
             except (MemoryError, RuntimeError) as error:  # the latter: of torch, on a GPU and on a CPU
                 if not (isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error))):
                     raise

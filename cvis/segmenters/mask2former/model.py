@@ -270,7 +270,10 @@ class Mask2Former(QueryGroups, ClipTracks):
         """Find the tracks of one video; without ``read`` those of the base group, whose scores are the classes'
         probabilities. The caller chooses the mode: call ``eval()`` first.
         """
-        read = read or self._read
+        return Tracks.joined(video.id, self.predict_each(video, read or self._read))
+
+    @torch.inference_mode()
+    def predict_each(self, video: Video, read: Callable[[Memory], Sequence[Answers]]) -> list[Tracks]:
         if self.inference.tracking == "queries":
             windows = ((memory, read(memory)) for memory in self._windows(video))
             return self.inference.followed(video, windows, self.classes, self.soft_masks)
