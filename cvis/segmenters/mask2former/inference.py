@@ -90,7 +90,7 @@ class Inference:
         """The ``top_k`` best pairs of a query and a class of each of the ``answers``.
 
         Args:
-            memory: of the whole video (B = 1).
+            memory: of the whole video (B = 1), or one that lies on disk.
             classes: data-set ids of the columns of the scores; an answer may have the first of them only.
             soft_masks: see :class:`~cvis.segmenters.contract.AlignedQueries`; shared among the queries of an answer.
         """
@@ -141,8 +141,8 @@ class Inference:
         height, width = self.size(video.height, video.width)
         tracks: list[list[RLE | None]] = [[] for _ in kept]
         asked = embeddings if soft_masks else embeddings[kept]
-        for start in range(0, memory.mask_features.shape[1], self.window):
-            features = memory.mask_features[:, start : start + self.window]
+        for window in memory.windows(self.window):
+            features = window.mask_features
             logits = mask_logits(asked[None].to(features.dtype), features)[0].float()
             logits = resize(resize(logits, memory.size)[:, :, :height, :width], (video.height, video.width))
             inside = logits.softmax(0)[kept] > 0.5 if soft_masks else logits > 0
