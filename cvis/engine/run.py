@@ -245,6 +245,8 @@ def _train(this: Run, task: Task, finished: list[dict[str, Any]]) -> Trained:
         folder.checkpoint.unlink(missing_ok=True)
     this.saved = state
     barrier()
+    if this.one_pass:
+        logger.info("step %d: trained %.0f s; it is tested together with the others", task.index, train_s)
     return _pending(this.learner, task, facts)
 
 

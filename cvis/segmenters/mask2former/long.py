@@ -29,7 +29,8 @@ class LongMemory(Memory):
 
     def __init__(self, folder: Path, windows: Iterable[Memory]) -> None:
         """Write the windows, one by one as they are made, to files in ``folder``, an empty one."""
-        files, length = [], 0
+        files: list[Path] = []
+        length = 0
         for window in windows:
             files.append(folder / f"{len(files)}.pt")
             torch.save([window.levels, window.mask_features], files[-1])
@@ -44,10 +45,10 @@ class LongMemory(Memory):
             yield Memory(tuple(level.to(self._device) for level in levels), features.to(self._device), self.size)
 
     @property
-    def levels(self) -> tuple[Tensor, ...]:  # type: ignore[override]
+    def levels(self) -> tuple[Tensor, ...]:
         parts = zip(*(window.levels for window in self.windows()), strict=True)
         return tuple(torch.cat(part, dim=1) for part in parts)
 
     @property
-    def mask_features(self) -> Tensor:  # type: ignore[override]
+    def mask_features(self) -> Tensor:
         return torch.cat([window.mask_features for window in self.windows()], dim=1)
