@@ -7,7 +7,7 @@ bug of continual-learning suites.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
@@ -69,6 +69,16 @@ class Tracks:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    @classmethod
+    def joined(cls, video_id: int, lists: Sequence[Tracks]) -> Tracks:
+        """Several lists for one video, one behind the other."""
+        return cls(
+            video_id,
+            tuple(category for tracks in lists for category in tracks.category_ids),
+            tuple(score for tracks in lists for score in tracks.scores),
+            tuple(masks for tracks in lists for masks in tracks.segmentations),
+        )
 
 
 @dataclass(frozen=True, slots=True)

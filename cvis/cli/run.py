@@ -78,6 +78,14 @@ def run(
             "in the results. Default: error."
         ),
     ] = None,
+    evaluate: Annotated[
+        str | None,
+        typer.Option(
+            help="each-step; one-pass: all steps together after the last, each video looked at once (learners whose "
+            "old parts are frozen: eclipse, crisp, anchor); auto: one-pass if the learner can. Equal numbers. "
+            "Default: each-step."
+        ),
+    ] = None,
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="The same bits again; on a GPU as far as torch can (it warns).")
     ] = False,
@@ -128,6 +136,7 @@ def run(
         "runtime.workers": workers,
         "runtime.launcher": launcher,
         "runtime.on_bad_frame": on_bad_frame,
+        "runtime.evaluate": evaluate,
         "runtime.deterministic": deterministic or None,
         "runtime.loggers": loggers_of(loggers),
     }

@@ -15,7 +15,9 @@ from cvis.runs.folder import short_name
 from cvis.scenario.spec import SplitName
 from cvis.scenario.visibility import OtherClassPolicy, Visibility
 
-MAY_DIFFER = ("data", "runs", "workers", "checkpoint_every", "loggers", "on_bad_frame", "shipped_step0", "launcher")
+MAY_DIFFER = (
+    "data", "runs", "workers", "checkpoint_every", "loggers", "on_bad_frame", "shipped_step0", "launcher", "evaluate"
+)  # fmt: skip
 """Runtime keys that may differ between a run and its resumption: they change no result, or are told with it. How many
 processes a launcher starts is no key, and may not differ."""
 
@@ -121,6 +123,7 @@ class Runtime(Part):
     workers: Annotated[Whole, Field(ge=0)] | None = None  # data-loading processes. None: on CUDA one per CPU, at most 8
     checkpoint_every: Count = 200  # iterations between checkpoints inside a step
     on_bad_frame: Literal["error", "skip"] = "error"  # in training; skip: another clip in its place, counted in results
+    evaluate: Literal["each-step", "one-pass", "auto"] = "each-step"  # auto: one-pass for learners that can
     deterministic: bool = False  # only algorithms that give the same bits again, where torch has one
     shipped_step0: bool = True  # take a step-0 model that comes with cvis, where one of the same recipe does
     launcher: Literal["none", "pytorch", "slurm"] = "none"  # pytorch: torchrun

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
-from mmengine.dist import barrier, get_dist_info
+from mmengine.dist import barrier, get_rank, get_world_size
 
 from cvis.engine import stop
 from cvis.engine.progress import Work, progress
@@ -24,30 +25,38 @@ OUT_OF_MEMORY = re.compile("out of memory|can't allocate memory", re.IGNORECASE)
 """What torch says on a GPU, and on a CPU."""
 
 
-def evaluate_step(learner: Learner, scenario: Scenario, folder: StepFolder, label: str | Work, amp: bool) -> Digest:
-    """Predict the test videos and leave ``folder`` the predictions and their digest, which is the answer.
+def keep(tracks: Sequence[Tracks], scenario: Scenario, folder: StepFolder) -> Digest:
+    """Leave ``folder`` the predictions of all processes, each for its own videos, and their digest: the answer.
 
     Several processes hand each other files, so that no masks are sent, nor held by another than the one that found
     them; the first puts them together, as one process would have written them.
-
-    Raises:
-        Stopped, UserError: see :func:`predict_videos`.
     """
-    rank, world_size = get_dist_info()
-    shards = [Shard(folder.path, number + 1, world_size) for number in range(world_size)]
-    tracks = predict_videos(learner, shards[rank].videos(scenario.test.videos), label, amp)
-    shards[rank].write(tracks, scenario.test, scenario.classes)
+    shards = shards_of(folder)
+    shards[get_rank()].write(tracks, scenario.test, scenario.classes)
     barrier()
-    if rank == 0:
+    if get_rank() == 0:
         merge(shards, folder.predictions, folder.digest)
     barrier()
     return Digest.load(folder.digest)
 
 
+def shards_of(folder: StepFolder) -> list[Shard]:
+    """Of the processes."""
+    return [Shard(folder.path, number + 1, get_world_size()) for number in range(get_world_size())]
+
+
 def predict_videos(learner: Learner, videos: Iterable[Video], label: str | Work, amp: bool) -> list[Tracks]:
-    """The tracks of every video, in the order of the videos.
+    """The tracks of every video, in the order of the videos; see :func:`predict_steps`."""
+    return [tracks for (tracks,) in predict_steps(learner, videos, (), label, amp)]
+
+
+def predict_steps(
+    learner: Learner, videos: Iterable[Video], heads: Sequence[Any], label: str | Work, amp: bool
+) -> list[list[Tracks]]:
+    """For every video, in their order, the tracks that each of several steps finds.
 
     Args:
+        heads: of each step (:meth:`~cvis.learners.Learner.heads`); empty: one step, the learner as it is.
         label: what the progress display calls this work.
         amp: compute in bf16.
 
@@ -64,7 +73,7 @@ def predict_videos(learner: Learner, videos: Iterable[Video], label: str | Work,
         for video in videos:
             if stop.received():
                 break
-            predictions.append(_predict(learner, video))
+            predictions.append(_predict(learner, video, heads))
             update("")
     if stopping := stop.asked():  # some are missing
         name = label.name if isinstance(label, Work) else label
@@ -72,8 +81,8 @@ def predict_videos(learner: Learner, videos: Iterable[Video], label: str | Work,
     return predictions
 
 
-def _predict(learner: Learner, video: Video) -> Tracks:
-    """The tracks of a video; where memory runs out, in smaller windows, of this video alone.
+def _predict(learner: Learner, video: Video, heads: Sequence[Any]) -> list[Tracks]:
+    """What each step finds in a video; where memory runs out, in smaller windows, of this video alone.
 
     Raises:
         UserError: memory does not suffice for windows of one frame either.
@@ -83,7 +92,7 @@ def _predict(learner: Learner, video: Video) -> Tracks:
     try:
         while True:
             try:
-                return learner.predict(video)
+                return learner.predict_steps(video, heads) if heads else [learner.predict(video)]
             except (MemoryError, RuntimeError) as error:  # the latter: of torch, on a GPU and on a CPU
                 if not (isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error))):
                     raise

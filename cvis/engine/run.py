@@ -8,6 +8,7 @@ begins with its own derived seed. Training clips are a pure function of seed and
 
 from __future__ import annotations
 
+import copy
 import logging
 import time
 from contextlib import closing, nullcontext
@@ -31,11 +32,11 @@ from cvis.engine.environment import (
     select_device,
     use_amp,
 )
-from cvis.engine.evaluate import evaluate_step
 from cvis.engine.images import add_images
 from cvis.engine.initial import describe_init, init_identity, load_initial
 from cvis.engine.launch import join_processes
 from cvis.engine.progress import Work
+from cvis.engine.score import Trained, mark, number, score
 from cvis.engine.store import StepZero, recipe
 from cvis.engine.summary import keep_queries, summary
 from cvis.engine.tasks import begin_task, end_task
@@ -43,14 +44,14 @@ from cvis.engine.trackers import build_visualizer
 from cvis.engine.train import clip_sampling, train_step
 from cvis.engine.whole import Whole, header, whole
 from cvis.errors import UserError
-from cvis.evaluation import final_metrics, step_metrics
+from cvis.evaluation import final_metrics
 from cvis.learners import Learner, build_learner, find_learner
 from cvis.learners.finetune import FineTune
 from cvis.learners.registry import check_pair
 from cvis.runs.folder import RunWriter, locked, run_folder
 from cvis.runs.open import scenario_of
-from cvis.runs.paths import SCHEMA, StepFolder
-from cvis.runs.record import finished_steps
+from cvis.runs.paths import StepFolder
+from cvis.runs.record import finished_steps, trained_steps
 from cvis.scenario import Scenario, Task
 from cvis.segmenters import SEGMENTERS, build_segmenter
 
@@ -59,8 +60,6 @@ INSIDE_STEP: dict[str, type | tuple[type, ...]] = {
     "learner": dict, "iteration": int, "train_s": float, "optimizer": dict, "schedulers": list, "rng": (dict, list),
 }  # fmt: skip
 """What a checkpoint inside a step holds."""
-TRACKED = ("mAP_all", "mAP_seen", "mAP_base", "mAP_new", "AP50", "AR1", "AR10")
-"""What trackers get of each step's test, beside the losses."""
 
 
 @dataclass
@@ -76,11 +75,17 @@ class Run:
     writer: RunWriter
     visualizer: Visualizer
     whole: Whole
-    saved: dict[str, Any]  # learner state as the finished steps left it on disk
+    saved: dict[str, Any]  # learner state as the trained steps left it on disk
+    pending: list[Trained]  # steps that are trained and not tested yet
 
     @property
     def seed(self) -> int:
         return self.config.runtime.seed
+
+    @property
+    def one_pass(self) -> bool:
+        """The steps are tested together, once the last of them is trained."""
+        return self.config.runtime.evaluate != "each-step" and self.learner.one_pass
 
     @property
     def text_encoder(self) -> dict[str, Any] | None:
@@ -100,6 +105,9 @@ def run(config: Config, command: str | None = None, stop_after: int | None = Non
         Stopped: SIGTERM or Ctrl-C came; what was done is saved.
     """
     check_pair(config.learner["type"], SEGMENTERS.find(str(config.segmenter.get("type"))))  # leaves no folder behind
+    if config.runtime.evaluate == "one-pass" and not find_learner(config.learner["type"]).one_pass:
+        said = f"{config.names.learner}: what it says of old steps cannot be told from its last model"
+        raise UserError(f"runtime.evaluate: one-pass: {said}; use each-step, or auto")
     device = select_device(config.runtime.device, config.runtime.launcher)
     join_processes(config.runtime.launcher, device)
     share_of(config.schedule.batch_size, get_world_size())  # likewise
@@ -142,7 +150,7 @@ def _run(
     if len(steps) == len(stream) and writer.folder.metrics.is_file():
         if not writer.is_done:  # it died between its last two files, or its record is of an older version
             writer.update(status="done")
-        logger.info("%s is complete already%s", folder, _mark(writer.content.get("text_encoder")))
+        logger.info("%s is complete already%s", folder, mark(writer.content.get("text_encoder")))
         return folder
     last = len(stream) - 1 if stop_after is None else min(stop_after, len(stream) - 1)
     if len(steps) > last and stop_after is not None:
@@ -151,8 +159,13 @@ def _run(
     logger.info(header(config, scenario, folder, device, amp))
     this = _rebuild(config, scenario, stream, device, amp, writer, steps)
     with closing(this.visualizer):  # a tracker left open would take in the next run of this process
-        for task in stream[len(steps) : last + 1]:
-            steps.append(_do_step(this, task, steps))
+        while len(steps) <= last:
+            trained = len(steps) + len(this.pending)
+            if trained <= last and (this.one_pass or not this.pending):
+                this.pending.append(_train(this, stream[trained], steps))
+            else:
+                steps += score(this, this.pending)
+                this.pending = []
     if last < len(stream) - 1:
         logger.info("stopped after step %d of %d, as asked", last, len(stream) - 1)
         return folder
@@ -161,8 +174,8 @@ def _run(
     writer.write_run(summary(this, steps))
     writer.update(status="done", peak_mem_mb=max(s["peak_mem_mb"] for s in steps))
     final = final_metrics(steps)
-    words = ", ".join(f"{name} {_number(final[name])}" for name in ("mAP", "AP50", "AR10", "FR", "forgetting"))
-    logger.info("done%s: %s", _mark(this.text_encoder), words)
+    words = ", ".join(f"{name} {number(final[name])}" for name in ("mAP", "AP50", "AR10", "FR", "forgetting"))
+    logger.info("done%s: %s", mark(this.text_encoder), words)
     return folder
 
 
@@ -186,14 +199,19 @@ def _rebuild(
     learner.sampling = clip_sampling(config)
     visualizer = build_visualizer(config.runtime.loggers, writer.folder.path)
     parts = whole(config, scenario, stream)
-    this = Run(config, scenario, stream, learner, device, amp, writer, visualizer, parts, saved={})
-    for task in stream[: len(steps)]:
+    this = Run(config, scenario, stream, learner, device, amp, writer, visualizer, parts, saved={}, pending=[])
+    facts = trained_steps(writer.folder, len(steps))
+    trained = len(steps) + len(facts)
+    for task in stream[:trained]:
         begin_task(learner, task, config, device)
-    if steps:
-        files = [writer.folder.step(i).model for i in range(len(steps))]
-        this.saved = checkpoint.overlay(files)
-        checkpoint.load_state(learner, this.saved, files[-1])
-        logger.info("resuming after step %d", len(steps) - 1)
+        file = writer.folder.step(task.index).model
+        this.saved |= checkpoint.overlay([file])
+        if task.index >= len(steps) or task.index == trained - 1:
+            checkpoint.load_state(learner, this.saved, file)
+        if task.index >= len(steps):
+            this.pending.append(_pending(learner, task, facts[task.index - len(steps)]))
+    if trained:
+        logger.info("resuming after step %d", trained - 1)
     _announce_text_encoder(this)
     writer.update(
         batch_size_per_process=share_of(config.schedule.batch_size, get_world_size()),
@@ -205,35 +223,20 @@ def _rebuild(
     return this
 
 
-def _do_step(this: Run, task: Task, finished: list[dict[str, Any]]) -> dict[str, Any]:
-    """Learn one task, after the ``finished`` ones, predict every test video, score, save."""
+def _train(this: Run, task: Task, finished: list[dict[str, Any]]) -> Trained:
+    """Learn one task, and save what was learned."""
     folder = this.writer.begin_step(task.index)
     if this.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(this.device)
     begin_task(this.learner, task, this.config, this.device)
     train_s, skipped = _learn(this, task, folder, this.whole.training(task.index, finished))
     end_task(this.learner, task, this.config)
-
-    begun = time.monotonic()
-    work = this.whole.testing(task.index, train_s)
-    digest = evaluate_step(this.learner, this.scenario, folder, work, this.amp)
     state = checkpoint.snapshot(this.learner.state_dict())
     stored = checkpoint.changed(state, this.saved)
-    metrics = {
-        "schema": SCHEMA,
-        "step": task.index,
-        "text_encoder": this.text_encoder,
-        **step_metrics(
-            digest.result(),
-            classes=this.scenario.classes,
-            base=this.scenario.base_classes,
-            old=task.old_classes,
-            new=task.new_classes,
-        ),
+    facts = {
         "training": _effective(this, task),
         "skipped_clips": skipped,
         "train_s": train_s,
-        "eval_s": time.monotonic() - begun,
         "peak_mem_mb": peak_memory_mb(this.device),
         "trainable_params": sum(p.numel() for p in this.learner.parameters() if p.requires_grad),
         "total_params": sum(p.numel() for p in this.learner.parameters()),
@@ -241,19 +244,18 @@ def _do_step(this: Run, task: Task, finished: list[dict[str, Any]]) -> dict[str,
         "observed": this.learner.observe(),
     }
     if get_rank() == 0:
-        shown = {f"test/{name}": metrics[name] for name in TRACKED if metrics[name] is not None}
-        this.visualizer.add_scalars(shown, step=task.index)
         checkpoint.save(folder.model, {"state": stored})
-        this.writer.write_step(metrics)
+        this.writer.write_trained(task.index, facts)
         folder.checkpoint.unlink(missing_ok=True)
     this.saved = state
     barrier()
-    logger.info(
-        "step %d%s: %d new classes, mAP_seen %s, mAP_all %s, trained %.0f s, tested %.0f s",
-        task.index, _mark(this.text_encoder), len(task.new_classes),
-        _number(metrics["mAP_seen"]), _number(metrics["mAP_all"]), train_s, metrics["eval_s"],
-    )  # fmt: skip
-    return metrics
+    if this.one_pass:
+        logger.info("step %d: trained %.0f s; it is tested together with the others", task.index, train_s)
+    return _pending(this.learner, task, facts)
+
+
+def _pending(learner: Learner, task: Task, facts: dict[str, Any]) -> Trained:
+    return Trained(task, facts, copy.deepcopy(learner.heads()) if learner.one_pass else None)
 
 
 def _learn(this: Run, task: Task, folder: StepFolder, work: Work) -> tuple[float, int]:
@@ -315,13 +317,4 @@ def _announce_text_encoder(this: Run) -> None:
             "put those weights back, or use --name for another run"
         )
     if now is not None:
-        logger.info("text encoder: %s, %s weights%s", now["model"], now["pretrained"], _mark(now))
-
-
-def _mark(text_encoder: dict[str, Any] | None) -> str:
-    """Numbers that rest on random text features are never shown without saying so."""
-    return " [random text encoder]" if text_encoder and text_encoder.get("pretrained") == "random" else ""
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+        logger.info("text encoder: %s, %s weights%s", now["model"], now["pretrained"], mark(now))

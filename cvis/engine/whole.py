@@ -33,11 +33,13 @@ class Whole:
         seconds = finished[-1]["eval_s"] * tests if finished else None
         return Work(self._name(step, "train"), sum(self.iterations[step + 1 :]), seconds)
 
-    def testing(self, step: int, train_s: float) -> Work:
-        """The test of a step, after it the training of the others, which will take as long as this one did."""
+    def testing(self, step: int, train_s: float, first: int) -> Work:
+        """The test of the steps from ``first`` to ``step``, after it the training of the others, which will take as
+        long as this one's did."""
         later = sum(self.iterations[step + 1 :])
         tests = len(self.iterations) - step - 1
-        return Work(self._name(step, "test"), tests * self.test_videos, train_s / self.iterations[step] * later)
+        name = self._name(step, "test") if first == step else f"steps {first} to {step} test"
+        return Work(name, tests * self.test_videos, train_s / self.iterations[step] * later)
 
     def _name(self, step: int, what: str) -> str:
         return f"step {step} ({step + 1} of {len(self.iterations)}) {what}"

@@ -22,7 +22,7 @@ class Status:
     """Of one cell.
 
     Attributes:
-        steps: finished ones.
+        steps: that are trained, tested or not.
         says: of a cell that runs, its last line of progress; of one that failed, why.
     """
 
@@ -49,7 +49,7 @@ def status_of(cell: Cell) -> Status:
 
 
 def _finished(cell: Cell) -> int:
-    return sum(step.metrics.is_file() for step in RunFolder(cell.folder).steps())
+    return sum(step.is_trained for step in RunFolder(cell.folder).steps())
 
 
 def _speaks(cell: Cell) -> bool:

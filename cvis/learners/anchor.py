@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import torch
@@ -10,11 +11,12 @@ from torch import Tensor
 
 from cvis.learners.crisp import Crisp
 from cvis.learners.crisp_parts.semantic import Codebook
+from cvis.learners.eclipse import Heads
 from cvis.learners.registry import LEARNERS
 from cvis.learners.settings import Weight
 from cvis.scenario import Scenario
 from cvis.segmenters import Segmenter
-from cvis.segmenters.outputs import Answers, Memory
+from cvis.segmenters.outputs import Answers, Memory, QueryOutput
 
 
 @LEARNERS.register_module(name="anchor")
@@ -69,14 +71,20 @@ class Anchor(Crisp):
         self.foreign, self.own_power = foreign, own_power
         self.mask_power, self.same_object = mask_power, same_object
 
-    def _read(self, memory: Memory) -> list[Answers]:
+    def _answer(
+        self, memory: Memory, outputs: Sequence[QueryOutput], masks: Sequence[Tensor], heads: Heads
+    ) -> list[Answers]:
         assert self.analytic is not None  # see __init__
-        outputs = self.segmenter.decode_groups(memory)
-        own = torch.cat([self.scores(output.logits[0], group) for group, output in enumerate(outputs)])
-        masks = torch.cat([self.segmenter.with_masks(memory, [output])[0].masks[0] for output in outputs])
-        found = hypotheses(own, self.foreign, self.own_power) * mask_confidence(masks)[:, None] ** self.mask_power
-        scores = found * self.analytic.probabilities(memory, masks > 0).to(found)
-        return [self._together(without_duplicates(scores, masks > 0, self.same_object), outputs)]
+        assert heads.classifier is not None
+        groups = len(outputs)
+        own = torch.cat([self.scores(output.logits[0], group, groups) for group, output in enumerate(outputs)])
+        every = torch.cat(list(masks))
+        found = hypotheses(own, self.foreign, self.own_power) * mask_confidence(every)[:, None] ** self.mask_power
+        scores = found * self.analytic.probabilities(memory, every > 0, heads.classifier).to(found)
+        return [self._together(without_duplicates(scores, every > 0, self.same_object), outputs)]
+
+    def _num_answers(self, heads: Heads) -> int:
+        return 1
 
 
 @LEARNERS.register_module(name="anchor_joint")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -43,6 +44,8 @@ class Learner(nn.Module):
         replays: training clips may show annotations of old classes again (never of future ones).
         static_graph: every trainable parameter of the method takes part in the loss of every batch, also one without
             objects; several processes then need not search for those that do not. Likewise of the segmenter.
+        one_pass: what the method says after a step follows from the model of any later step and the step's
+            :meth:`heads`, so that the test of all steps can be one pass over the videos (:meth:`predict_steps`).
         label: what tables call the method, if its registered name would not say enough; settings may have a say.
         sampling: how the engine draws training clips, for a method that looks at them again in :meth:`end_task`.
     """
@@ -51,6 +54,7 @@ class Learner(nn.Module):
     own_step0: bool = False
     replays: bool = False
     static_graph: bool = False
+    one_pass: ClassVar[bool] = False
     label: str | None = None
     sampling: ClipSampling = ClipSampling()
 
@@ -91,6 +95,15 @@ class Learner(nn.Module):
     def predict(self, video: Video) -> Tracks:
         """The tracks found in one video, labelled with data-set ids of classes seen so far."""
         return self.segmenter.predict(video)
+
+    def heads(self) -> Any:
+        """With ``one_pass``: the small part of what was learned by now that later steps change. The engine copies it,
+        and keeps no copy of anything else."""
+        raise TypeError(f"{type(self).__name__} defines no heads()")
+
+    def predict_steps(self, video: Video, heads: Sequence[Any]) -> list[Tracks]:
+        """With ``one_pass``: what :meth:`predict` said when each of the ``heads`` was current, bit for bit."""
+        raise TypeError(f"{type(self).__name__} defines no predict_steps(video, heads)")
 
     def describe(self) -> dict[str, Any]:
         """Facts about the method that its results must carry, as JSON's own types.

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from dataclasses import replace
+from itertools import islice
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
-from cvis.learners.analytic import STATISTICS, AnalyticHead, Statistic
+from cvis.learners.analytic import STATISTICS, AnalyticHead, Classifier, Statistic
 from cvis.learners.base import Learner
 from cvis.learners.registry import LEARNERS
 from cvis.learners.settings import Count, Real, Weight
@@ -26,6 +28,15 @@ FOREIGN = -10.0
 """The logit of a class that a group does not own."""
 SCALE, ALPHA, GAMMA = 50.0, 5.0, 1.0
 """Of :func:`sigmoid_focal`."""
+
+
+class Heads(NamedTuple):
+    """What later steps change of what was learned by a step: how much there is of it, and what all groups share."""
+
+    groups: int
+    classes: int
+    no_object: nn.Module
+    classifier: Classifier | None  # of the analytic head
 
 
 @LEARNERS.register_module(name="eclipse")
@@ -75,6 +86,7 @@ class Eclipse(Learner):
 
     requires = (QueryGroups,)
     static_graph = True
+    one_pass: ClassVar[bool] = True
     segmenter: QueryGroups
 
     def __init__(
@@ -102,9 +114,7 @@ class Eclipse(Learner):
         self.aux_supervision, self.classification = aux_supervision, classification
         self.class_weight, self.lr_mult = class_weight, lr_mult
         self.answers, self.other_classes = answers, other_classes
-        self.own_step0 = (
-            self.own_step0 or classification == "sigmoid_focal"
-        )  # its step-0 model is another than everybody's
+        self.own_step0 = self.own_step0 or classification == "sigmoid_focal"  # another step-0 model than everybody's
         self.analytic: AnalyticHead | None = None
         if analytic_head:
             self.label = f"{type(self).__name__} with analytic head"
@@ -158,18 +168,50 @@ class Eclipse(Learner):
             self.analytic.learn(task, self.segmenter)
 
     def predict(self, video: Video) -> Tracks:
-        """The best answers of all groups; before there is a second group, those of plain training."""
-        if len(self.segmenter.groups) == 1 and self.classification == "softmax_ce" and self.analytic is None:
-            return self.segmenter.predict(video)
-        return self.segmenter.predict(video, self._read)
+        """The best answers of all groups."""
+        return self.predict_steps(video, [self.heads()])[0]
 
-    def _read(self, memory: Memory) -> list[Answers]:
+    def heads(self) -> Heads:
+        classifier = None if self.analytic is None else self.analytic.classifier
+        heads = self.segmenter.class_heads
+        return Heads(len(self.segmenter.groups), len(self.segmenter.classes), heads.no_object, classifier)
+
+    def predict_steps(self, video: Video, heads: Sequence[Heads]) -> list[Tracks]:
+        """The video's features, and the queries of each group, are the same for all steps, and made once."""
+        lists = iter(self.segmenter.predict_each(video, lambda memory: self._read(memory, heads)))
+        return [Tracks.joined(video.id, list(islice(lists, self._num_answers(one)))) for one in heads]
+
+    def _num_answers(self, heads: Heads) -> int:
+        return 1 if self.answers == "video" else heads.groups
+
+    def _read(self, memory: Memory, heads: Sequence[Heads]) -> list[Answers]:
+        """The answers of each step, those of the next step behind them."""
         outputs = self.segmenter.decode_groups(memory)
-        scores = [self.scores(output.logits[0], group) for group, output in enumerate(outputs)]
+        masks: list[Tensor] = []
         if self.analytic is not None:
-            inside = [self.segmenter.with_masks(memory, [output])[0].masks[0] > 0 for output in outputs]
-            named = self.analytic.probabilities(memory, torch.cat(inside)).split([len(rows) for rows in scores])
-            scores = [rows * named.to(rows) for rows, named in zip(scores, named, strict=True)]
+            masks = [self.segmenter.with_masks(memory, [output])[0].masks[0] for output in outputs]
+        return [
+            answer
+            for one in heads
+            for answer in self._answer(
+                memory, [_as_of(output, one) for output in outputs[: one.groups]], masks[: one.groups], one
+            )
+        ]
+
+    def _answer(
+        self, memory: Memory, outputs: Sequence[QueryOutput], masks: Sequence[Tensor], heads: Heads
+    ) -> list[Answers]:
+        """The answers of a step.
+
+        Args:
+            outputs: of its groups, with the logits of its classes.
+            masks: of each group, [N, T, h, w] logits; empty without the analytic head.
+        """
+        scores = [self.scores(output.logits[0], group, len(outputs)) for group, output in enumerate(outputs)]
+        if self.analytic is not None and heads.classifier is not None:
+            named = self.analytic.probabilities(memory, torch.cat([one > 0 for one in masks]), heads.classifier)
+            of_groups = named.split([len(rows) for rows in scores])
+            scores = [rows * names.to(rows) for rows, names in zip(scores, of_groups, strict=True)]
         if self.answers == "video":
             return [self._together(torch.cat(scores), outputs)]
         return [self._together(rows, [output]) for rows, output in zip(scores, outputs, strict=True)]
@@ -180,11 +222,12 @@ class Eclipse(Learner):
         embeddings, queries = ([getattr(o, name)[0] for o in outputs] for name in ("mask_embeddings", "queries"))
         return Answers(scores, torch.cat(embeddings), torch.cat(queries), tuple(map(len, queries)))
 
-    def scores(self, logits: Tensor, group: int) -> Tensor:
-        """Scores [N, K] of a group's logits [N, K+1]; -inf for the classes it does not own, if they are left out."""
+    def scores(self, logits: Tensor, group: int, groups: int) -> Tensor:
+        """Scores [N, K] of the logits [N, K+1] of one of so many groups; -inf for the classes it does not own, if they
+        are left out."""
         columns = list(self.segmenter.class_heads.columns(self.segmenter.group(group).step))
         delta = self.deltas[min(group, len(self.deltas) - 1)]
-        if len(self.segmenter.groups) > 1:
+        if groups > 1:
             logits = manipulate(logits, columns, delta)
         if self.classification == "softmax_ce" and self.other_classes == "at_minus_10":
             return class_probabilities(logits)
@@ -217,6 +260,14 @@ class Eclipse(Learner):
     def _extra_losses(self, layers: Sequence[Tensor]) -> dict[str, Tensor]:
         """Further losses of the newest group's states [B, N, D] before the first decoder layer and after each."""
         return {}
+
+
+def _as_of(output: QueryOutput, heads: Heads) -> QueryOutput:
+    """A group's answer with the classes of a step, and with no-object as the step left it."""
+    classes, no_object = split(output.logits)
+    with torch.autocast(no_object.device.type, enabled=False):
+        no_object = heads.no_object(output.queries.to(no_object.dtype))
+    return replace(output, logits=join(classes[..., : heads.classes], no_object))
 
 
 def sigmoid_focal(logits: Tensor, columns: Tensor, no_object_weight: float = 1.0) -> Tensor:

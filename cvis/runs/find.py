@@ -114,13 +114,13 @@ def _below(top: Path) -> Iterator[Path]:
             continue
         if folder.metrics.name in files:
             yield folder.metrics
-        elif folder.record.name in files or any(step.metrics.is_file() for step in folder.steps()):
+        elif folder.record.name in files or any(step.is_trained for step in folder.steps()):
             yield folder.path
         yield from (bundle for name in files if is_bundle(bundle := folder.path / name))
 
 
 def _unfinished(folder: RunFolder) -> NoReturn:
-    done = sum(step.metrics.is_file() for step in folder.steps())
+    done = sum(step.is_trained for step in folder.steps())
     if not folder.record.is_file():
         raise UserError(f"{folder.path}: {done} steps of a run without its {folder.record.name}; copy the whole folder")
     raise UserError(f"{folder.path}: is unfinished, {done} steps done; run the same `cvis run` again")

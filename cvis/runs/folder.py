@@ -149,14 +149,23 @@ class RunWriter:
 
     def begin_step(self, index: int) -> StepFolder:
         """What was made of this step and later ones is void: a later step must not count on top of a new one."""
-        stale = [step.metrics for step in self.folder.steps() if step.index >= index]
+        later = [step for step in self.folder.steps() if step.index >= index]
+        stale = [path for step in later for path in (step.metrics, step.trained)]
         for path in [self.folder.metrics, *stale] if self.writes else []:
             path.unlink(missing_ok=True)
         return self.folder.step(index)
 
+    def write_trained(self, index: int, facts: dict[str, Any]) -> None:
+        """Declare a step trained, whose model is on disk."""
+        self._write_json(self.folder.step(index).trained, facts)
+        self.update()
+
     def write_step(self, metrics: dict[str, Any]) -> None:
         """Declare a step finished: its ``metrics.json`` is the last file to appear."""
-        self._write_json(self.folder.step(metrics["step"]).metrics, metrics)
+        step = self.folder.step(metrics["step"])
+        self._write_json(step.metrics, metrics)
+        if self.writes:
+            step.trained.unlink(missing_ok=True)
         self.update()
 
     def write_run(self, metrics: dict[str, Any]) -> None:

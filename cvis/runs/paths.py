@@ -27,6 +27,15 @@ class StepFolder:
         return self.path / "metrics.json"
 
     @property
+    def trained(self) -> Path:
+        """What is known of a step that was trained, behind its model, until it is tested."""
+        return self.path / "trained.json"
+
+    @property
+    def is_trained(self) -> bool:
+        return self.metrics.is_file() or self.trained.is_file()
+
+    @property
     def model(self) -> Path:
         """The tensors that the step added or changed."""
         return self.path / "model.pth"

@@ -100,3 +100,15 @@ def finished_steps(folder: RunFolder) -> list[dict[str, Any]]:
     while (metrics := read_json(folder.step(len(finished)).metrics)) is not None:
         finished.append(metrics)
     return finished
+
+
+def trained_steps(folder: RunFolder, finished: int) -> list[dict[str, Any]]:
+    """What is known of the steps that follow the ``finished`` ones, as far as they are trained but not tested.
+
+    Raises:
+        UserError: one of the files is damaged.
+    """
+    trained: list[dict[str, Any]] = []
+    while (facts := read_json(folder.step(finished + len(trained)).trained)) is not None:
+        trained.append(facts)
+    return trained

@@ -269,6 +269,10 @@ class QueryGroups(AlignedQueries):
     def decode_groups(self, memory: Memory) -> list[QueryOutput]:
         """The answer of every group, bit for bit that of decoding it alone, in much less time."""
 
+    @abstractmethod
+    def predict_each(self, video: Video, read: Callable[[Memory], Sequence[Answers]]) -> list[Tracks]:
+        """What :meth:`predict` makes of each answer of ``read``. One may be of the first classes and groups only."""
+
 
 ABILITIES: tuple[type[Segmenter], ...] = (ClipTracks, SharedFeatures, ClassSlots, AlignedQueries, QueryGroups)
 

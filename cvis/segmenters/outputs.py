@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
@@ -27,6 +27,12 @@ class Memory:
     levels: tuple[Tensor, ...]  # each [B, T, D, h_i, w_i], coarse to fine
     mask_features: Tensor  # [B, T, D, h, w]
     size: tuple[int, int]  # height and width of the padded frames in pixels
+
+    def windows(self, frames: int) -> Iterator[Memory]:
+        """So many frames at a time."""
+        for start in range(0, self.mask_features.shape[1], frames):
+            now = slice(start, start + frames)
+            yield Memory(tuple(level[:, now] for level in self.levels), self.mask_features[:, now], self.size)
 
 
 class Residual(NamedTuple):

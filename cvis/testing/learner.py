@@ -9,7 +9,7 @@ from pathlib import Path
 from cvis.learners import LEARNERS, Learner
 from cvis.testing.check import Check, Outcome, named, outcome, require
 from cvis.testing.learner_engine import frozen_parts, gradients, losses, new_classes, own_step0, seen_classes
-from cvis.testing.learner_state import memory, other_labels, replays, resume, same_seed, state_dict
+from cvis.testing.learner_state import memory, one_pass, other_labels, replays, resume, same_seed, state_dict
 from cvis.testing.trial import Trial
 
 CHECKS: tuple[Check, ...] = (
@@ -24,6 +24,7 @@ CHECKS: tuple[Check, ...] = (
     replays,
     own_step0,
     seen_classes,
+    one_pass,
     memory,
 )
 """In the order of a report; each takes a :class:`~cvis.testing.trial.Trial`."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+
 from cvis.engine import checkpoint
+from cvis.engine.evaluate import predict_steps
 from cvis.engine.tasks import StateError, begin_task
 from cvis.scenario import AnnotationLeak, audit
 from cvis.testing.check import Failed, NotApplicable, listed
@@ -104,6 +107,25 @@ def replays(trial: Trial) -> None:
         raise Failed(
             "replays: is True, and train_data shows no old class; set replays = False, or return the memory too"
         )
+
+
+def one_pass(trial: Trial) -> None:
+    """With ``one_pass``, the last model and each step's ``heads`` say again what every step said, to the last bit.
+
+    Else ``--evaluate one-pass`` would give other numbers than a test after each step.
+    """
+    if not trial.kind.one_pass:
+        raise NotApplicable("one_pass is False")
+    heads = []
+    for step in trial.whole:
+        learner = trial.rebuilt(step.task.index)
+        checkpoint.load_state(learner, step.state, trial.folder / f"step{step.task.index}")
+        heads.append(copy.deepcopy(learner.heads()))
+    answers = predict_steps(learner, trial.scenario.test.videos, heads, "test", amp=False)
+    for step, tracks in zip(trial.whole, zip(*answers, strict=True), strict=True):
+        if list(tracks) != step.tracks:
+            remedy = "let heads() return all that later steps change, or set one_pass = False"
+            raise Failed(f"predict_steps: step {step.task.index}: other answers than after the step; {remedy}")
 
 
 def memory(trial: Trial) -> None:

@@ -95,7 +95,7 @@ def test_work_without_its_record_is_refused(stream, tmp_path):
 
 def test_a_first_attempt_that_did_nothing_binds_nobody(stream, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("cvis.engine.run._do_step", lambda *_: (_ for _ in ()).throw(Killed))
+        patch.setattr("cvis.engine.run._train", lambda *_: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
             run(settings(stream, tmp_path))
     run(settings(stream, tmp_path, "finetune", "schedule.base.iterations=2"))

@@ -17,7 +17,8 @@ def test_what_follows_a_step_takes_as_long_as_what_was_measured():
     later = run.training(1, [{"eval_s": 7.0}])
     assert later == Work("step 1 (2 of 3) train", more=50, seconds=14.0)  # the test of this step and of the next
     assert later.left(10.0, 0.5) == ", whole run 0:49"
-    assert run.testing(1, train_s=25.0) == Work("step 1 (2 of 3) test", more=8, seconds=25.0)
+    assert run.testing(2, 25.0, first=0) == Work("steps 0 to 2 test")
+    assert run.testing(1, train_s=25.0, first=1) == Work("step 1 (2 of 3) test", more=8, seconds=25.0)
     assert Work("predict").left(10.0, 1.0) == ""
 
 

@@ -41,7 +41,7 @@ def test_what_a_group_finds_does_not_depend_on_later_groups(video):
     both = learner.predict(video)
 
     def base_alone(memory):
-        first = learner._read(memory)[0]
+        first = learner._read(memory, [learner.heads()])[0]
         return [Answers(first.scores, first.mask_embeddings, first.queries)]
 
     alone = segmenter.predict(video, base_alone)

@@ -206,7 +206,7 @@ def test_scores_are_the_formula(classification, deltas):
     owned, logits = ((0, 1, 2), (3, 4), (5,)), torch.randn(5, 7) * 3
     for group, own in enumerate(owned):
         delta = deltas[min(group, len(deltas) - 1)]
-        for row, found in zip(logits.tolist(), learner.scores(logits, group).tolist(), strict=True):
+        for row, found in zip(logits.tolist(), learner.scores(logits, group, 3).tolist(), strict=True):
             z = torch.tensor(plain_manipulation(row, own, delta), dtype=torch.float64)
             total = sum(z[c].exp().item() for c in (*own, 6))
             for column, score in enumerate(found):
@@ -229,7 +229,7 @@ def test_other_classes_can_keep_their_part_of_the_softmax(deltas):
     owned, logits = ((0, 1, 2), (3, 4), (5,)), torch.randn(5, 7, dtype=torch.float64) * 3
     for group, own in enumerate(owned):
         delta = deltas[min(group, len(deltas) - 1)]
-        for row, found in zip(logits.tolist(), learner.scores(logits, group).tolist(), strict=True):
+        for row, found in zip(logits.tolist(), learner.scores(logits, group, 3).tolist(), strict=True):
             z = plain_manipulation(row, own, delta)
             assert [z[c] for c in range(6) if c not in own] == [-10.0] * (6 - len(own))
             total = sum(math.exp(value) for value in z)
@@ -247,7 +247,7 @@ def test_what_39_other_classes_take(other_classes, score):
     logits[0, -2:] = torch.tensor([-5.0, -5.66], dtype=torch.float64)
     others = 39 * math.exp(-10) if other_classes == "at_minus_10" else 0
     exact = math.exp(-5) / (math.exp(-5) + math.exp(-5.66) + others)
-    found = learner.scores(logits, 2)[0, -1].item()
+    found = learner.scores(logits, 2, 3)[0, -1].item()
     assert found == pytest.approx(exact, rel=1e-12)
     assert round(found, 2) == score
 

@@ -18,7 +18,16 @@ from processes import KILLED, Stream, dies_predicting, dies_writing, ended, ling
 
 KILLS = int(os.environ.get("CVIS_KILLS", "2"))
 PER_RUN = 4  # a run that is killed more often than this is begun anew
-FILES = ("last.pth", "model.pth", "predictions.json.gz", "metrics.json", "run.json", "config.py", "recipe.json")
+FILES = (
+    "last.pth",
+    "model.pth",
+    "trained.json",
+    "predictions.json.gz",
+    "metrics.json",
+    "run.json",
+    "config.py",
+    "recipe.json",
+)
 WHOLE_S = 1.5  # what a run takes, about: later moments would find none
 
 
@@ -90,7 +99,7 @@ def test_signals(stream, undisturbed, tmp_path):
         assert ended(process) == 128 + signum
         assert stopped.said[-1].startswith(f"cvis: {where}")
         assert stopped.said[-1].endswith("the same command goes on from there")
-        assert (stopped.folder / "step0" / "last.pth").is_file()
+        assert (stopped.folder / "step0" / ("last.pth" if work == "training" else "trained.json")).is_file()
         assert not (stopped.folder / "step0" / "metrics.json").exists()
     assert stopped.run() == 0
     assert any("resuming at iteration " in line for line in stopped.said)

@@ -7,7 +7,8 @@ import torch
 from mmengine.config import Config
 
 from cvis.files import shipped
-from cvis.segmenters.mask2former.decoder import Level, attend
+from cvis.segmenters.mask2former.attention import attend
+from cvis.segmenters.mask2former.decoder import Level
 from cvis.segmenters.outputs import Residual, select_layers
 from cvis.segmenters.registry import build_segmenter
 

@@ -230,7 +230,7 @@ def test_answers_share_the_pixels_at_the_videos_size(small):
     embeddings, features = torch.randn(QUERIES, 5), torch.randn(1, FRAMES, 5, TALL, WIDE)
     memory = Memory((), features, (16, 32))
     assert segmenter.inference.size(20, 25) == (16, 20)
-    found = segmenter.inference.tracks(video, memory, [Answers(scores, embeddings)], (7, 3, 12), soft_masks=True)
+    (found,) = segmenter.inference.tracks(video, memory, [Answers(scores, embeddings)], (7, 3, 12), soft_masks=True)
     assert found.category_ids == (7, 12)
     seen = 0
     for t in range(FRAMES):

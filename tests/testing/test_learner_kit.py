@@ -236,6 +236,16 @@ class TooShort(FineTune):
         )
 
 
+class OneForAll(FineTune):
+    one_pass = True
+
+    def heads(self):
+        return None
+
+    def predict_steps(self, video, heads):
+        return [self.predict(video)] * len(heads)
+
+
 class Hoarding(FineTune):
     def __init__(self, segmenter):
         super().__init__(segmenter)
@@ -271,6 +281,7 @@ WRONG = [
     (Doubled, "own step0", r"own_step0 is False: the engine trains step 0 without it; set own_step0 = True"),
     (Clairvoyant, "seen classes", r"after step 0, video 1: category_ids \[8\]: not among \(1, 2\)"),
     (TooShort, "seen classes", r"segmentations: not one for each frame"),
+    (OneForAll, "one pass", r"predict_steps: step 0: other answers than after the step; let heads\(\) return all"),
     (Hoarding, "memory", r"self\.models: has grown by \d+ numbers, where state_dict has grown by \d+; drop it"),
 ]
 

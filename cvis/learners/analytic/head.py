@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import torch
 from mmengine.dist import get_rank, get_world_size
@@ -16,6 +17,13 @@ from cvis.scenario import Task
 from cvis.segmenters.contract import QueryGroups
 from cvis.segmenters.outputs import Memory
 from cvis.types import Track
+
+
+class Classifier(NamedTuple):
+    """Linear, of K classes."""
+
+    weights: Tensor  # [F, K] double precision
+    bias: Tensor  # [K]
 
 
 class AnalyticHead(nn.Module):
@@ -32,8 +40,8 @@ class AnalyticHead(nn.Module):
         temperature: of the softmax over the regressed values.
     """
 
-    weights: Tensor  # [F, K] double precision
-    bias: Tensor  # [K]
+    weights: Tensor
+    bias: Tensor
 
     def __init__(
         self, channels: Sequence[int], statistics: Sequence[Statistic], ridge: float, temperature: float
@@ -67,7 +75,12 @@ class AnalyticHead(nn.Module):
         self.moments.merge(before)
         self._solve()
 
-    def probabilities(self, memory: Memory, masks: Tensor) -> Tensor:
+    @property
+    def classifier(self) -> Classifier:
+        """Of all classes learned by now."""
+        return Classifier(self.weights, self.bias)
+
+    def probabilities(self, memory: Memory, masks: Tensor, classifier: Classifier) -> Tensor:
         """Of every class for each of N tracks, mean over the frames in which its mask is not empty: [N, K].
 
         softmax((x @ weights + bias) / temperature); equal for all classes if the mask is empty in every frame.
@@ -75,7 +88,8 @@ class AnalyticHead(nn.Module):
         Args:
             masks: [N, T, h, w] in [0, 1] at the size of the mask features.
         """
-        values = self.describe(memory, masks).to(self.weights) @ self.weights + self.bias
+        weights, bias = classifier
+        values = self.describe(memory, masks).to(weights) @ weights + bias
         seen = (masks.amax((-2, -1)) > 0)[..., None]
         frames = (values / self.temperature).softmax(-1).where(seen, 0)
         share = frames.sum(1) / seen.sum(1).clamp(min=1)

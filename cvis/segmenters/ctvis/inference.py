@@ -107,27 +107,29 @@ class Follower:
         height, width = self.inference.size(self.video.height, self.video.width)
         return resize(resize(masks, size)[..., :height, :width], (self.video.height, self.video.width))
 
-    def best(self, classes: Sequence[int]) -> list[tuple[int, float, tuple[RLE | None, ...]]]:
-        """Category, score and masks of the ``top_k`` best pairs of a track and a class, by the class's probability.
+    def best(self, classes: Sequence[int]) -> Tracks:
+        """The ``top_k`` best pairs of a track and a class, by the class's probability.
 
         The score is that probability, softmax of the mean logits of the frames in which the track was seen, times the
         mean probability inside its masks.
 
         Args:
-            classes: data-set ids of the K columns of the answers.
+            classes: data-set ids of the columns of the answers, which may have the first of them only.
         """
         tracks = self.tracker.tracks
         if not tracks:
-            return []
+            return Tracks(self.video.id, (), (), ())
         numbers = list(tracks)
         probabilities = torch.stack([track.probabilities()[:-1] for track in tracks.values()])
         values, pairs = probabilities.flatten().topk(min(self.inference.top_k, probabilities.numel()))
         rows = []
         for value, pair in zip(values.tolist(), pairs.tolist(), strict=True):
-            kept = self._kept[numbers[pair // len(classes)]]
+            row, column = divmod(pair, probabilities.shape[1])
+            kept = self._kept[numbers[row]]
             masks = tuple(kept.masks.get(frame) for frame in range(len(self.video)))
-            rows.append((classes[pair % len(classes)], value * kept.sure / max(kept.pixels, 1.0), masks))
-        return sorted(rows, key=lambda row: -row[1])
+            rows.append((classes[column], value * kept.sure / max(kept.pixels, 1.0), masks))
+        rows.sort(key=lambda row: -row[1])
+        return Tracks(self.video.id, tuple(r[0] for r in rows), tuple(r[1] for r in rows), tuple(r[2] for r in rows))
 
 
 def proposed(
@@ -184,9 +186,3 @@ def log_probabilities(scores: Tensor) -> Tensor:
     """
     classes = scores.float().clamp(min=0)
     return join(classes, 1 - classes.sum(-1, keepdim=True)).clamp(min=FLOOR).log()
-
-
-def together(video: Video, followers: Sequence[Follower], classes: Sequence[int]) -> Tracks:
-    """The best tracks of each of several answers, one list behind the other."""
-    rows = [row for follower in followers for row in follower.best(classes)]
-    return Tracks(video.id, tuple(r[0] for r in rows), tuple(r[1] for r in rows), tuple(r[2] for r in rows))

@@ -18,7 +18,7 @@ from cvis.segmenters.ctvis.frames import (
     targets_by_frame,
     visibility,
 )
-from cvis.segmenters.ctvis.inference import Follower, OnlineInference, proposed, together
+from cvis.segmenters.ctvis.inference import Follower, OnlineInference, proposed
 from cvis.segmenters.mask2former.criterion import pad_tracks, softmax_cross_entropy
 from cvis.segmenters.mask2former.decoder import resize
 from cvis.segmenters.mask2former.model import Mask2Former
@@ -123,11 +123,10 @@ class CTVIS(Mask2Former):
         ]
 
     @torch.inference_mode()
-    def predict(self, video: Video, read: Callable[[Memory], Sequence[Answers]] | None = None) -> Tracks:
+    def predict_each(self, video: Video, read: Callable[[Memory], Sequence[Answers]]) -> list[Tracks]:
         """Follow the objects of one video, of any length in the memory of a window: of frames that are done masks are
         kept as run-length code. The caller chooses the mode: call ``eval()`` first.
         """
-        read = read or self._read
         followers: list[Follower] = []
         for frames in self.inference.frames(video):
             window = self.features(frames[None].to(self.mean.device))
@@ -140,4 +139,4 @@ class CTVIS(Mask2Former):
                         what = "the learner's answers hold no queries, by which ctvis follows objects"
                         raise UserError(f"{what}; read a video as Answers(scores, mask_embeddings, queries)")
                     follower.add(memory, answer, self.decoder.embedding_head(answer.queries))
-        return together(video, followers, self.classes)
+        return [follower.best(self.classes) for follower in followers]

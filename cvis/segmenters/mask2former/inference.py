@@ -86,16 +86,15 @@ class Inference:
         answers: Sequence[Answers],
         classes: Sequence[int],
         soft_masks: bool = False,
-    ) -> Tracks:
-        """The ``top_k`` best pairs of a query and a class of each of the ``answers``, one list behind the other.
+    ) -> list[Tracks]:
+        """The ``top_k`` best pairs of a query and a class of each of the ``answers``.
 
         Args:
-            memory: of the whole video (B = 1).
-            classes: data-set ids of the K columns of the scores.
+            memory: of the whole video (B = 1), or one that lies on disk.
+            classes: data-set ids of the columns of the scores; an answer may have the first of them only.
             soft_masks: see :class:`~cvis.segmenters.contract.AlignedQueries`; shared among the queries of an answer.
         """
-        lists = [self._best(video, memory, answer, classes, soft_masks) for answer in answers]
-        return _joined(video, lists)
+        return [self._best(video, memory, answer, classes, soft_masks) for answer in answers]
 
     def followed(
         self,
@@ -103,7 +102,7 @@ class Inference:
         windows: Iterable[tuple[Memory, Sequence[Answers]]],
         classes: Sequence[int],
         soft_masks: bool = False,
-    ) -> Tracks:
+    ) -> list[Tracks]:
         """As :meth:`tracks`, of windows that were read on their own, one after the other.
 
         Of every window and answer, the ``top_k`` queries with the best scores have masks.
@@ -120,7 +119,7 @@ class Inference:
         for tracks in lists:
             values, queries, columns = self._pairs(tracks.scores)
             found.append(_named(video, values, columns, classes, [tracks.masks[query] for query in queries.tolist()]))
-        return _joined(video, found)
+        return found
 
     def _best(self, video: Video, memory: Memory, answers: Answers, classes: Sequence[int], soft_masks: bool) -> Tracks:
         values, queries, columns = self._pairs(answers.scores)
@@ -142,8 +141,8 @@ class Inference:
         height, width = self.size(video.height, video.width)
         tracks: list[list[RLE | None]] = [[] for _ in kept]
         asked = embeddings if soft_masks else embeddings[kept]
-        for start in range(0, memory.mask_features.shape[1], self.window):
-            features = memory.mask_features[:, start : start + self.window]
+        for window in memory.windows(self.window):
+            features = window.mask_features
             logits = mask_logits(asked[None].to(features.dtype), features)[0].float()
             logits = resize(resize(logits, memory.size)[:, :, :height, :width], (video.height, video.width))
             inside = logits.softmax(0)[kept] > 0.5 if soft_masks else logits > 0
@@ -158,15 +157,3 @@ def _named(
 ) -> Tracks:
     ids = tuple(classes[column] for column in columns.tolist())
     return Tracks(video.id, ids, tuple(values.tolist()), tuple(map(tuple, masks)))
-
-
-def _joined(video: Video, lists: Sequence[Tracks]) -> Tracks:
-    """One list behind the other."""
-    if len(lists) == 1:
-        return lists[0]
-    return Tracks(
-        video.id,
-        tuple(category for tracks in lists for category in tracks.category_ids),
-        tuple(score for tracks in lists for score in tracks.scores),
-        tuple(masks for tracks in lists for masks in tracks.segmentations),
-    )

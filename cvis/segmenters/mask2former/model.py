@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import ClassVar
 
 import torch
@@ -15,6 +17,7 @@ from cvis.segmenters.contract import Classify, ClipTracks, QueryGroups, Refine
 from cvis.segmenters.groups import QueryGroup
 from cvis.segmenters.heads import ClassHeads, mlp
 from cvis.segmenters.inputs import normalised, part, target_columns, target_masks
+from cvis.segmenters.mask2former import long
 from cvis.segmenters.mask2former.checkpoint_names import renamed
 from cvis.segmenters.mask2former.criterion import Criterion, pad_tracks, softmax_cross_entropy
 from cvis.segmenters.mask2former.decoder import Decoder, LayerState, mask_logits, resize
@@ -53,7 +56,8 @@ class Mask2Former(QueryGroups, ClipTracks):
     Deviations:
         - Classes grow step by step, and queries may come in groups; with one of each it is the published model.
         - Deformable attention is pure torch, on a CPU and on a GPU.
-        - A video is decoded whole, whatever its length: only frames and masks pass in windows.
+        - A video is decoded whole, whatever its length: frames and masks pass in windows. Of more than 64 frames what
+          the queries read does so too, from files in the folder for temporary ones ($TMPDIR).
     """
 
     mean: Tensor
@@ -150,7 +154,8 @@ class Mask2Former(QueryGroups, ClipTracks):
         )
         decoded = self.decoder(memory, [self._with_mask_head(group)], residual, read, self.soft_masks)
         *layers, last = [states[0] for states in decoded]
-        return self._classified(select_layers([*layers, *last.split(len(memory.mask_features))], which))
+        batch = len(layers[0].queries)
+        return self._classified(select_layers([*layers, *last.split(batch)], which))
 
     def decode_groups(self, memory: Memory) -> list[QueryOutput]:
         """The answer (the last layer) of every group, bit for bit that of decoding it alone, in much less time."""
@@ -271,10 +276,17 @@ class Mask2Former(QueryGroups, ClipTracks):
         """Find the tracks of one video; without ``read`` those of the base group, whose scores are the classes'
         probabilities. The caller chooses the mode: call ``eval()`` first.
         """
-        read = read or self._read
+        return Tracks.joined(video.id, self.predict_each(video, read or self._read))
+
+    @torch.inference_mode()
+    def predict_each(self, video: Video, read: Callable[[Memory], Sequence[Answers]]) -> list[Tracks]:
         if self.inference.tracking == "queries":
             windows = ((memory, read(memory)) for memory in self._windows(video))
             return self.inference.followed(video, windows, self.classes, self.soft_masks)
+        if len(video) > long.LONGEST:
+            with TemporaryDirectory(prefix="cvis-") as folder:
+                memory: Memory = long.LongMemory(Path(folder), self._windows(video))
+                return self.inference.tracks(video, memory, read(memory), self.classes, self.soft_masks)
         memory = self.video_features(video)
         return self.inference.tracks(video, memory, read(memory), self.classes, self.soft_masks)
 

@@ -261,12 +261,7 @@ class VisTR(AlignedQueries, ClipTracks):
                 found = self.inference.found(start, scores, masks, memory.size, video, self.soft_masks)
                 stitcher.add(start, start + memory.shown, found)
         lists = [self.inference.tracks(video, stitcher.found, self.classes) for stitcher in stitchers]
-        return Tracks(
-            video.id,
-            tuple(category for tracks in lists for category in tracks.category_ids),
-            tuple(score for tracks in lists for score in tracks.scores),
-            tuple(masks for tracks in lists for masks in tracks.segmentations),
-        )
+        return Tracks.joined(video.id, lists)
 
     def _answers(self, memory: ClipMemory) -> list[Answers]:
         answer = self._decode(memory)[-1]

@@ -1,0 +1,54 @@
+"""A video that is too long to be kept in memory: what the queries read of it lies on disk, window by window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from cvis.segmenters.outputs import Memory
+
+LONGEST = 64
+"""Frames of a video that is kept in memory whole, which is faster; more than any of YouTube-VIS has."""
+
+
+class LongMemory(Memory):
+    """The memory of one video (B = 1), a window of which is read from disk at a time.
+
+    Who does not know of windows may ask for ``levels`` and ``mask_features``, and then has all of it in memory.
+
+    Attributes:
+        length: frames of the video.
+    """
+
+    length: int
+    _files: list[Path]
+    _device: torch.device
+
+    def __init__(self, folder: Path, windows: Iterable[Memory]) -> None:
+        """Write the windows, one by one as they are made, to files in ``folder``, an empty one."""
+        files: list[Path] = []
+        length = 0
+        for window in windows:
+            files.append(folder / f"{len(files)}.pt")
+            torch.save([window.levels, window.mask_features], files[-1])
+            length += window.mask_features.shape[1]
+        device = window.mask_features.device
+        vars(self).update(_files=files, _device=device, length=length, size=window.size)  # a Memory is frozen
+
+    def windows(self, frames: int = 0) -> Iterator[Memory]:
+        """As they were written, however many ``frames`` are asked for."""
+        for file in self._files:
+            levels, features = torch.load(file, mmap=True, weights_only=True)
+            yield Memory(tuple(level.to(self._device) for level in levels), features.to(self._device), self.size)
+
+    @property
+    def levels(self) -> tuple[Tensor, ...]:
+        parts = zip(*(window.levels for window in self.windows()), strict=True)
+        return tuple(torch.cat(part, dim=1) for part in parts)
+
+    @property
+    def mask_features(self) -> Tensor:
+        return torch.cat([window.mask_features for window in self.windows()], dim=1)

@@ -1,0 +1,68 @@
+"""Videos that are too long to be kept in memory are read window by window, to the same answers."""
+
+import pytest
+import torch
+from PIL import Image
+from tiny import SMALL_MODEL
+
+from cvis.data.videoset import VideoSet
+from cvis.learners import build_learner
+from cvis.scenario import Task
+from cvis.segmenters import build_segmenter
+from cvis.segmenters.mask2former import decoder, long
+from cvis.types import Category, Video
+
+CLASSES = tuple(Category(i, name) for i, name in enumerate(("cat", "dog", "owl"), start=1))
+MODEL = {**SMALL_MODEL, "test": dict(short_side=32, window=3)}
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("frames")
+    paths = [folder / f"{t}.png" for t in range(7)]
+    for t, path in enumerate(paths):
+        Image.effect_noise((48, 32), 40 + 30 * t).convert("RGB").save(path)
+    return Video(1, "v", 32, 48, tuple(paths))
+
+
+def learner(name, **settings):
+    """After step 1, in double precision: rounding must not decide anything."""
+    torch.manual_seed(0)
+    made = build_learner({"type": name, **settings}, build_segmenter(MODEL))
+    for task in (Task(0, (1, 2), (), VideoSet(CLASSES, (), {}, ""), 0), Task(1, (3,), (1, 2), None, 0)):
+        made.begin_task(task)
+    return made.eval().double()
+
+
+def test_windows_of_a_long_video_are_one_video(video, tmp_path, monkeypatch):
+    """Also for queries whose mask is empty in some windows, and in all of them: those may look everywhere."""
+    empty, threshold = set(), []
+
+    def rarely(embeddings, features, soft_masks=False):
+        logits = decoder.mask_logits(embeddings, features).flatten(2)
+        threshold.append(logits.amax(-1).median())  # half of the queries see nothing of the first video
+        found = logits >= threshold[0]
+        empty.update(found.any(-1).flatten().tolist())
+        return found
+
+    monkeypatch.setattr(decoder, "inside_pixels", rarely)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for name, settings in (
+        ("finetune", {}),
+        ("combo", {}),
+        ("eclipse", dict(num_prompts=2)),
+        ("anchor", dict(num_prompts=2)),
+    ):
+        made = learner(name, **settings)
+        whole = made.predict(video)
+        with monkeypatch.context() as patch:
+            patch.setattr(long, "LONGEST", 6)
+            if name != "anchor":  # it asks for all masks at once
+                patch.setattr(long.LongMemory, "mask_features", None)
+            found = made.predict(video)
+        assert found.category_ids == whole.category_ids
+        assert found.scores == pytest.approx(whole.scores, abs=1e-6)  # position codes are of single precision
+        assert found.segmentations == whole.segmentations
+        assert len(set(found.scores)) > 5
+    assert empty == {False, True}
+    assert not list(tmp_path.glob("cvis-*"))
