@@ -8,6 +8,8 @@ Nothing here trusts a string: every code is checked before it is used, and a dam
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import llvmlite.binding as llvm
 import numba
 from numba import int64, types
@@ -174,7 +176,7 @@ def compress(text, length, lists, num, made, made_length):
 
 
 _BYTES, _WORDS, _LONGS = (types.CPointer(kind) for kind in (types.uint8, types.uint32, types.int64))
-_TAKES = {
+_TAKES: dict[Callable[..., None], tuple[types.Type, ...]] = {
     decode: (_BYTES, _LONGS, int64, int64, _WORDS, _LONGS, _LONGS, _BYTES),
     compress: (_BYTES, int64, _LONGS, int64, _BYTES, _LONGS),
     common_pixels: (_WORDS, _LONGS, _WORDS, _LONGS, _LONGS, _LONGS, int64, int64, _LONGS),
