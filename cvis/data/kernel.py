@@ -42,8 +42,9 @@ def decode(
     num = len(offsets) - 1
     ends, starts = np.empty(len(codes), np.uint32), np.empty(num + 1, np.int64)
     areas, sound = np.empty(num, np.int64), np.empty(num, np.bool_)
-    inputs = np.ascontiguousarray(codes, np.uint8), np.ascontiguousarray(offsets, np.int64)
-    _DECODE(*map(_address, inputs), num, pixels, *map(_address, (ends, starts, areas, sound)))
+    texts, places = np.ascontiguousarray(codes, np.uint8), np.ascontiguousarray(offsets, np.int64)
+    made = _address(ends), _address(starts), _address(areas), _address(sound)
+    _DECODE(_address(texts), _address(places), num, pixels, *made)
     return ends[: starts[num]].copy(), starts, areas, sound
 
 
@@ -70,7 +71,7 @@ def compressed(text: bytes) -> str:
     made, length = np.empty(len(text) + 16, np.uint8), np.empty(1, np.int64)
     source = np.frombuffer(text, np.uint8)  # Python keeps a zero behind the last byte
     _COMPRESS(_address(source), len(text), _address(lists), len(lists), _address(made), _address(length))
-    return str(memoryview(made)[: length[0]], "utf-8")
+    return str(made[: length[0]].data, "utf-8")
 
 
 def _address(array: np.ndarray) -> int:

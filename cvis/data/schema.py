@@ -239,7 +239,7 @@ def _compressed_masks(given: Sequence[Any], video: Video) -> tuple[list[RLE | No
     if not read.sound.all():
         return None
     sizes = [int(area) for area in read.areas[0]]
-    masks = [RLE(size=size.copy(), counts=c) if area else None for c, area in zip(counts, sizes, strict=True)]
+    masks = [RLE(size=size.copy(), counts=c) if c and area else None for c, area in zip(counts, sizes, strict=True)]
     return masks, sizes
 
 

@@ -40,16 +40,21 @@ def read_ytvis(annotations: Path | str, frames: Path | str | None, cache: bool =
         sha256 = hashlib.sha256(data).hexdigest()
         videos = index.load(sha256) if cache else None
         if videos is None:
-            for raw in forms(data, annotations):
-                faults: list[Problem] = []
-                videos = parse(raw, annotations, sha256, faults.append)
-                if not any(fault.severity == "error" for fault in faults):
-                    break
-            for fault in faults:
-                raise_error(fault)
-            if cache:
-                index.save(videos)
+            videos = _parsed(data, annotations, sha256, cache)
         return videos if frames is None else rooted(Path(frames), videos)
+
+
+def _parsed(data: bytes, annotations: Path, sha256: str, cache: bool) -> VideoSet:
+    for raw in forms(data, annotations):
+        faults: list[Problem] = []
+        videos = parse(raw, annotations, sha256, faults.append)
+        if not any(fault.severity == "error" for fault in faults):
+            break
+    for fault in faults:
+        raise_error(fault)
+    if cache:
+        index.save(videos)
+    return videos
 
 
 def read_bytes(file: Path) -> bytes:

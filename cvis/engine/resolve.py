@@ -168,7 +168,8 @@ def _default_schedule(scenario: str, segmenter: str) -> str:
 
 def _defaults(learner: str) -> dict[str, Any]:
     """Every setting of a learner with its default, or ``REQUIRED``; not to be changed."""
-    return _defaults_of(find_learner(learner), learner)
+    kind: type = find_learner(learner)
+    return _defaults_of(kind, learner)
 
 
 @cache

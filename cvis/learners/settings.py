@@ -20,12 +20,16 @@ Real = Annotated[float, Field(allow_inf_nan=False)]
 NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
-@cache
 def parameters_of(learner: type) -> dict[str, inspect.Parameter]:
     """Settings by name: the arguments of the constructor after ``segmenter``, each with its annotation evaluated.
 
     A constructor that takes ``**settings`` hands them on to the next class, whose arguments come first.
     """
+    return _parameters_of(learner)
+
+
+@cache
+def _parameters_of(learner: type) -> dict[str, inspect.Parameter]:
     chain: list[dict[str, inspect.Parameter]] = []
     for kind in learner.__mro__:
         if "__init__" not in vars(kind):

@@ -102,7 +102,7 @@ FORMS = [
 def test_every_learner_keeps_to_its_device(stream, tmp_path, form):
     """Steps 0 and 1 as the engine takes them: begin, loss and gradient, end, prediction, on the device of the model."""
     learner_name, *overrides = form
-    if learner_name in ("eclipse", "crisp", "anchor"):
+    if learner_name in ("eclipse", "crisp", "anchor", "anchor_joint"):
         overrides.append("learner.num_prompts=2")
     config = settings(stream, tmp_path, learner_name, *overrides)
     scenario = load_scenario(str(stream))

@@ -10,7 +10,7 @@ PROMPTS = dict(num_prompts=2, deltas=[0.0])
 SETTINGS = {
     "eclipse": PROMPTS,
     "crisp": dict(PROMPTS, text_encoder=dict(model="tiny", pretrained="random")),
-    "anchor": PROMPTS,
+    "anchor": dict(PROMPTS, mask_power=1.0),  # masks that nothing has trained are half sure everywhere
     "groups": dict(PROMPTS, type="eclipse", answers="group", analytic_head=True),
     **{name: DISTILLERS[name] for name in ("mib", "comformer", "comformer-soft", "combo", "balconpas", "pseudo")},
     "replay": {},  # finetune's and joint's loss
