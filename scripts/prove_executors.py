@@ -80,20 +80,10 @@ class Table:
 
     def by_hand(self) -> None:
         for name in self.learners:
-            words = (
-                "run",
-                str(self.stream),
-                "--learner",
-                name,
-                "--seeds",
-                self.seeds,
-                "--runs",
-                str(self.out / "hand"),
-            )
+            what = ("--learner", name, "--seeds", self.seeds, "--runs", str(self.out / "hand"))
+            command = [sys.executable, "-m", "cvis", "run", str(self.stream), *what, *self.settings]
             with (self.out / "hand.log").open("a") as log:
-                subprocess.run(
-                    [sys.executable, "-m", "cvis", *words, *self.settings], check=True, stderr=log, stdout=log
-                )
+                subprocess.run(command, check=True, stderr=log, stdout=log)
 
     def training(self, runs: str) -> Path | None:
         """A run that is inside a step after step 0 now, and to which nothing has happened yet."""
