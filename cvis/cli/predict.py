@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -136,5 +137,6 @@ def _show(
     show_table(["video", f"found (scores ≥ {min_score:g})", "id", "frames", "tracks", "below"], cells, left=2)
     if hidden := sum(row["below"] for row in rows):
         best = max(score for tracks in results for score in tracks.scores if score < min_score)
-        typer.echo(f"\n{hidden} tracks lie below {min_score:g}, the best at {best:.2f}: --min-score shows them.")
+        rounded = math.floor(100 * best) / 100  # downwards: what lies below 0.3 is not at 0.30
+        typer.echo(f"\n{hidden} tracks lie below {min_score:g}, the best at {rounded:.2f}: --min-score shows them.")
     typer.echo(f"\n{out}, videos in {_listing(out)}")
