@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from cvis.errors import UserError
@@ -33,6 +35,11 @@ def execute(cells: Sequence[Cell], profile: Profile, tell: Tell) -> Mapping[str,
         import ray
     except ImportError as error:
         raise UserError("--executor ray: Ray is not installed; pip install cvis[ray]") from error
+    with redirect_stdout(sys.stderr):  # Ray says there which nodes are lost, and stdout is the table's
+        return _execute(ray, cells, profile, tell)
+
+
+def _execute(ray: Any, cells: Sequence[Cell], profile: Profile, tell: Tell) -> Mapping[str, int]:
     ours = not ray.is_initialized()
     if ours:
         _connect(ray, profile)
