@@ -104,6 +104,13 @@ class Table:
         self.told.append(what)
         print(f"{folder}: {what}", flush=True)
 
+    def lose(self, runs: str, driver: subprocess.Popen[str]) -> None:
+        """Kill the command itself while a run trains."""
+        folder, _ = self.until_training(runs)
+        driver.kill()
+        driver.wait()
+        self.happened(folder, "the driver killed")
+
 
 def local(table: Table) -> str:
     words = ("--executor", "local", "--jobs", "2")
@@ -111,10 +118,7 @@ def local(table: Table) -> str:
     folder, pid = table.until_training("local")
     os.kill(pid, signal.SIGKILL)
     table.happened(folder, "a cell killed")
-    folder, _ = table.until_training("local")
-    driver.kill()
-    table.happened(folder, "the driver killed")
-    driver.wait()
+    table.lose("local", driver)
     return table.finish("local", *words)
 
 
@@ -160,10 +164,7 @@ def ray(table: Table) -> str:
         folder, _ = table.until_training("ray", lambda pid: parent(parent(pid)) == raylet)
         cluster.remove_node(other, allow_graceful=False)
         table.happened(folder, "a node killed")
-        folder, _ = table.until_training("ray")
-        driver.kill()
-        table.happened(folder, "the driver killed")
-        driver.wait()
+        table.lose("ray", driver)
         return table.finish("ray", *words)
     finally:
         cluster.shutdown()

@@ -11,6 +11,8 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco
 
+from cvis.data.ytvis import read_ytvis
+
 HEIGHT, WIDTH, LENGTH = 20, 30, 4
 OBJECTS = {  # video -> object number -> class, first frame, frame after the last, and the box's left edge at frame 0
     "walk": {1: ("car", 0, 4, 2), 2: ("dog", 1, 3, 14)},
@@ -219,3 +221,32 @@ def write(root: Path, content: object) -> Path:
     path = root / "annotated.json"
     path.write_text(json.dumps(content))
     return path
+
+
+def one_task(shapes: str, meta: str = "<size>9</size>") -> str:
+    track = f'<track id="0" label="car">{shapes}</track>' if shapes else ""
+    return f"<annotations><meta><task><source>walk</source>{meta}</task></meta>{track}</annotations>"
+
+
+def polygon(frame: int, *points: tuple[float, float], outside: int = 0) -> str:
+    return f'<polygon frame="{frame}" outside="{outside}" points="{";".join(f"{x},{y}" for x, y in points)}"/>'
+
+
+def tracks(out: Path) -> dict[tuple[str, str, int], np.ndarray]:
+    """Of an imported set: (video, class, n-th of them) -> bool [T, H, W]."""
+    videos = read_ytvis(out / "instances.json", out / "JPEGImages", cache=False)
+    names = {category.id: category.name for category in videos.categories}
+    found: dict[tuple[str, str, int], np.ndarray] = {}
+    for track in videos.all_tracks:
+        video = videos.by_id[track.video_id]
+        masks = [
+            np.zeros((video.height, video.width), bool) if code is None else coco.decode(code) > 0
+            for code in track.segmentations
+        ]
+        key = (video.name, names[track.category_id])
+        found[(*key, sum(other[:2] == key for other in found))] = np.stack(masks)
+    return found
+
+
+def same(found, wanted) -> bool:
+    return found.keys() == wanted.keys() and all(np.array_equal(found[key], wanted[key]) for key in wanted)

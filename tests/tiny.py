@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 from cvis.engine.config import Config
 from cvis.engine.resolve import resolve
 from cvis.testing.stream import COLOURS, FRAMES, HEIGHT, WIDTH, make_stream
+from cvis.types import Video
 
-__all__ = ["CLASSES", "COLOURS", "FRAMES", "HEIGHT", "SMALL", "SMALL_MODEL", "WIDTH", "make_data", "settings"]
+__all__ = [
+    "CLASSES", "COLOURS", "FRAMES", "HEIGHT", "SMALL", "SMALL_MODEL", "WIDTH", "make_data", "noise_video", "settings"
+]  # fmt: skip
 
 CLASSES = tuple(COLOURS)[:4]
 SMALL = (
@@ -49,3 +55,11 @@ def make_data(root: Path, train_videos: int = 12, test_videos: int = 4) -> Path:
 def settings(scenario: Path, runs: Path, learner: str = "finetune", *overrides: str, **more) -> Config:
     """A resolved configuration that trains in well under a second a step."""
     return resolve(str(scenario), learner, overrides=(f"runtime.runs={runs}", *SMALL, *overrides), **more)
+
+
+def noise_video(folder: Path, frames: int, more: float) -> Video:
+    """Frames of 32 x 48 pixels of noise, of a deviation of 40 and in each frame ``more``."""
+    noise, paths = np.random.default_rng(0), [folder / f"{t}.png" for t in range(frames)]
+    for t, path in enumerate(paths):
+        Image.fromarray(np.uint8(noise.normal(128, 40 + more * t, (32, 48, 3)).clip(0, 255))).save(path)
+    return Video(1, "v", 32, 48, tuple(paths))

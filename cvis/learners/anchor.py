@@ -12,9 +12,9 @@ from torch import Tensor
 from cvis.learners.crisp import Crisp
 from cvis.learners.crisp_parts.semantic import Codebook
 from cvis.learners.eclipse import Heads
+from cvis.learners.joint import AllAtOnce
 from cvis.learners.registry import LEARNERS
 from cvis.learners.settings import Weight
-from cvis.scenario import Scenario
 from cvis.segmenters import Segmenter
 from cvis.segmenters.outputs import Answers, Memory, QueryOutput
 
@@ -88,14 +88,8 @@ class Anchor(Crisp):
 
 
 @LEARNERS.register_module(name="anchor_joint")
-class AnchorJoint(Anchor):
+class AnchorJoint(AllAtOnce, Anchor):
     """ANCHOR with all classes at once: its own upper bound. There are no further steps, so no prompts either."""
-
-    own_step0 = True
-
-    @classmethod
-    def stream(cls, scenario: Scenario) -> Scenario:
-        return scenario.merged()
 
 
 def hypotheses(own: Tensor, foreign: float, power: float) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -54,3 +55,7 @@ class QueryGroup(nn.Module):
     def position(self, layer: int) -> Tensor:
         """Position embedding [N, dim] of a decoder layer."""
         return self.positions[layer if len(self.positions) > 1 else 0]
+
+    def through(self, index: int, layer: nn.Module, *reading: Any) -> Tensor:
+        """What a decoder layer, as this group has it, makes of what it reads."""
+        return self.adapters[index](layer, *reading) if len(self.adapters) else layer(*reading)

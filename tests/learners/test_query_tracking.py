@@ -2,17 +2,15 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
-from tiny import SMALL_MODEL
+from tiny import SMALL_MODEL, noise_video
 
 from cvis.data.videoset import VideoSet
 from cvis.learners import build_learner
 from cvis.scenario import Task
 from cvis.segmenters import build_segmenter
-from cvis.types import Category, Video
+from cvis.types import Category
 
 CLASSES = tuple(Category(i, name) for i, name in enumerate(("cat", "dog", "owl"), start=1))
 
@@ -29,12 +27,7 @@ def learner(name, **settings):
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("frames")
-    paths = [folder / f"{t}.png" for t in range(4)]
-    noise = np.random.default_rng(0)
-    for t, path in enumerate(paths):
-        Image.fromarray(np.uint8(noise.normal(128, 40 + 40 * t, (32, 48, 3)).clip(0, 255))).save(path)
-    return Video(1, "v", 32, 48, tuple(paths))
+    return noise_video(tmp_path_factory.mktemp("frames"), 4, 40)
 
 
 def predict(made, video, **test):

@@ -108,10 +108,7 @@ class Pass:
 
     def __call__(self, *seen: Any) -> Tensor:
         """The layer as the group has it; ``seen``: of :class:`DecoderLayer` memory, allowed and residual."""
-        reading = self.query, self.group.position(self.index), *seen
-        return (
-            self.group.adapters[self.index](self.layer, *reading) if len(self.group.adapters) else self.layer(*reading)
-        )
+        return self.group.through(self.index, self.layer, self.query, self.group.position(self.index), *seen)
 
 
 class Decoder(nn.Module):
