@@ -2,8 +2,8 @@
 
     python benchmarks/overfit.py --segmenter ctvis_tiny
 
-Trains on clips of the first videos of synthetic-20-4's step 0, which it then predicts. Masks weigh as much as in
-Mask2Former (2, 5, 5), for mAP asks for an IoU of up to 0.95; all else is the segmenter's and the tiny schedule's own.
+Trains on clips of the first videos of synthetic-20-4's step 0, which it then predicts. Masks of queries weigh as much as
+in Mask2Former (2, 5, 5), for mAP asks for an IoU of up to 0.95; all else is the segmenter's and the tiny schedule's own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from cvis.engine.resolve import resolve
 from cvis.engine.train import clip_sampling
 from cvis.evaluation import score
 from cvis.scenario import load_scenario
-from cvis.segmenters import build_segmenter
+from cvis.segmenters import SEGMENTERS, build_segmenter
+from cvis.segmenters.contract import AlignedQueries
 
 WEIGHTS = ("class", 2.0), ("mask", 5.0), ("dice", 5.0)
 
@@ -32,8 +33,10 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as of cvis run")
     options = parser.parse_args()
-    overrides = [f"segmenter.criterion.{name}_weight={value}" for name, value in WEIGHTS]
-    config = resolve("synthetic-20-4", "finetune", options.segmenter, "tiny", [*overrides, *options.set])
+    config = resolve("synthetic-20-4", "finetune", options.segmenter, "tiny", options.set)
+    if issubclass(SEGMENTERS.find(config.segmenter["type"]), AlignedQueries):
+        overrides = [f"segmenter.criterion.{name}_weight={value}" for name, value in WEIGHTS]
+        config = resolve("synthetic-20-4", "finetune", options.segmenter, "tiny", [*overrides, *options.set])
     seed_everything(0)
     task = load_scenario("synthetic-20-4").tasks[0]
     videos = task.train.select([video.id for video in task.train.videos[: options.videos]])

@@ -23,7 +23,7 @@ from cvis.segmenters.vistr.inference import Inference
 from cvis.segmenters.vistr.mask_head import MaskHead
 from cvis.segmenters.vistr.outputs import BoxedOutput, BoxedQueries, ClipMaps, ClipMemory
 from cvis.segmenters.vistr.position import position_code
-from cvis.segmenters.vistr.stitching import Stitcher
+from cvis.segmenters.stitching import Stitcher
 from cvis.segmenters.vistr.transformer import Decoder, Encoder
 from cvis.types import Clip, Targets, Track, Tracks, Video
 

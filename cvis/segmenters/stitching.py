@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -33,8 +34,8 @@ class Found:
     """One instance in the frames of a window, or of all windows so far."""
 
     start: int  # its first frame
-    column: int  # of its class
-    scores: list[float]  # of each frame
+    column: int  # of its class; one number for all: classes do not count, in the stitching
+    scores: list[Any]  # of each frame: numbers, or what a model makes numbers of in the end
     masks: list[RLE | None]
 
     @property

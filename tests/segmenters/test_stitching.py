@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cvis.data.rle import encode
-from cvis.segmenters.vistr.stitching import Found, Stitcher, mean_iou, windows
+from cvis.segmenters.stitching import Found, Stitcher, mean_iou, windows
 
 HEIGHT, WIDTH = 16, 64
 

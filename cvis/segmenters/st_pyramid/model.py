@@ -1,0 +1,227 @@
+"""The space-time pyramid (Zhang, "Video instance segmentation with space-time pyramid features and attention")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cvis.errors import UserError
+from cvis.segmenters.backbone import build_backbone
+from cvis.segmenters.background import class_probabilities
+from cvis.segmenters.contract import Classify, ClassSlots, ClipTracks
+from cvis.segmenters.fpn import FPN
+from cvis.segmenters.heads import ClassHeads
+from cvis.segmenters.inputs import normalised, part, target_columns, target_masks
+from cvis.segmenters.mask2former.criterion import softmax_cross_entropy
+from cvis.segmenters.mask2former.decoder import resize
+from cvis.segmenters.outputs import Maps, Memory, ProposedTracks
+from cvis.segmenters.registry import SEGMENTERS
+from cvis.segmenters.st_pyramid.clustering import Clustering, Clusters
+from cvis.segmenters.st_pyramid.criterion import Criterion
+from cvis.segmenters.st_pyramid.inference import Inference
+from cvis.segmenters.st_pyramid.pixels import Pixels, coordinates
+from cvis.segmenters.st_pyramid.pyramid import SpaceTimePyramid
+from cvis.segmenters.stitching import Stitcher
+from cvis.segmenters.weights import renamed
+from cvis.types import Clip, Targets, Tracks, Video
+
+EMBEDDINGS = {"xyff": (4, 2), "ffff": (4, 4)}
+"""Dimensions, and how many of them, the first ones, have a bandwidth of their own."""
+
+
+@SEGMENTERS.register_module(name="st_pyramid")
+class STPyramid(ClassSlots, ClipTracks):
+    """Space-time pyramid with attention: no queries and no proposals, a pixel's embedding says whose it is.
+
+    Backbone and feature pyramid frame by frame, then a pyramid in space and time with CBAM at each scale, one map of a
+    quarter of the frame, and linear heads: embedding, bandwidths, centre heat, classes. Instances are Gaussian clusters
+    of embeddings; clips that overlap are stitched. Clips may have any length.
+
+    Args:
+        backbone: ``dict(type="ConvBackbone", ...)`` or a backbone of mmdet by its own config.
+        in_channels, strides: of the backbone's levels, fine to coarse.
+        dim: channels of the feature pyramid.
+        pyramid: ``widths``, ``squeezes``, ``norm``, ``reduction``, ``attention`` of :class:`SpaceTimePyramid`.
+        num_frames: T, frames of a clip in testing; half of them are the next one's too (``test.overlap``).
+        embedding_mode: ``xyff``: a pixel's place (y, x) plus an offset, and two free dimensions; ``ffff``: four free
+            ones. The paper does not say; without places a convolutional model gives two objects that look the same
+            the same embedding.
+        coordinate_unit: pixels of the frame that count 1 in the space of embeddings; half a frame's width is right.
+        output_stride: pixels of the frame for one of those of the answer, which losses and clusters are of: 1 as
+            published; 4 is the finest map's own.
+        background_channel: a class score more, for pixels of no class, and the cross entropy of every pixel in place
+            of the one of every instance: what MiB needs. Without it, as published.
+        class_head: ``linear`` or ``mlp``.
+        criterion: arguments of :class:`Criterion`.
+        clustering: arguments of :class:`Clustering`.
+        test: arguments of :class:`Inference`.
+        mean, std: of RGB in 0..255.
+        size_divisor: frames are padded with zeros, after normalisation, to a multiple of it.
+        weights: URLs of known initial weights by name, see :func:`load_init`.
+    """
+
+    mean: Tensor
+    std: Tensor
+    new_weights = ("class_heads.", "head.", "neck.", "pyramid.")
+    static_graph = True
+
+    def __init__(
+        self,
+        backbone: dict,
+        in_channels: Sequence[int] = (256, 512, 1024, 2048),
+        strides: Sequence[int] = (4, 8, 16, 32),
+        dim: int = 256,
+        pyramid: dict | None = None,
+        num_frames: int = 8,
+        embedding_mode: Literal["xyff", "ffff"] = "xyff",
+        coordinate_unit: float = 600.0,
+        output_stride: int = 1,
+        background_channel: bool = False,
+        class_head: str = "linear",
+        criterion: dict | None = None,
+        clustering: dict | None = None,
+        test: dict | None = None,
+        mean: Sequence[float] = (123.675, 116.28, 103.53),
+        std: Sequence[float] = (58.395, 57.12, 57.375),
+        size_divisor: int = 32,
+        weights: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__()
+        if embedding_mode not in EMBEDDINGS:
+            raise UserError(f"segmenter.embedding_mode: {embedding_mode!r}: unknown; use {' or '.join(EMBEDDINGS)}")
+        if output_stride < 1 or size_divisor % output_stride:
+            what = f"segmenter.output_stride: {output_stride}: must divide the size_divisor, {size_divisor}"
+            raise UserError(f"{what}; use 1 or a power of two")
+        self.embedding_mode, self.coordinate_unit = embedding_mode, coordinate_unit
+        self.num_frames, self.output_stride, self.size_divisor = num_frames, output_stride, size_divisor
+        self.background_channel = background_channel
+        self.weights = dict(weights or {})
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+        self.backbone = build_backbone(backbone)
+        self.neck = FPN(in_channels, dim)
+        self.pyramid = part("pyramid", SpaceTimePyramid, pyramid, dim)
+        width = self.pyramid.width
+        self.head = nn.Linear(width, sum(EMBEDDINGS[embedding_mode]) + 1)  # a 1x1x1 convolution
+        self.class_heads = ClassHeads(width, class_head)
+        self.class_heads.no_object.requires_grad_(background_channel)
+        self._criterion = part("criterion", Criterion, criterion)
+        self.clustering = part("clustering", Clustering, clustering)
+        self.inference = part("test", Inference, test)
+        self.inference.shared(num_frames)  # refuses an overlap that does not fit
+
+    def extract(self, frames: Tensor, sizes: Tensor | None = None) -> Maps:
+        """Normalise, pad, and run the backbone frame by frame.
+
+        Args:
+            frames: uint8 RGB [B, T, 3, H, W].
+            sizes: [B, 2], height and width before the clip was padded; None: all of it is image.
+        """
+        images = normalised(frames, sizes, self.mean, self.std, self.size_divisor).flatten(0, 1)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.backbone_frozen):
+            levels = self.backbone(images)
+        return Maps(tuple(levels), frames.shape[1], (images.shape[-2], images.shape[-1]))
+
+    def encode(self, maps: Maps) -> Memory:
+        """Both pyramids; ``mask_features`` is the one map that they end in."""
+        levels = [level.unflatten(0, (-1, maps.length)).transpose(1, 2) for level in self.neck(maps.levels)]
+        return Memory((), self.pyramid(levels).transpose(1, 2), maps.size)
+
+    def answers(self, memory: Memory) -> list[Pixels]:
+        """The one prediction layer."""
+        features = memory.mask_features.movedim(2, -1)  # [B, T, h, w, D]
+        size = (features.shape[1], *(side // self.output_stride for side in memory.size))
+        with torch.autocast(features.device.type, enabled=False):  # bf16 would tie scores and blur places
+            features = features.to(torch.promote_types(features.dtype, torch.float32))
+            classes = self.class_heads(features)
+            if not self.background_channel:
+                classes = classes[..., :-1]
+            own = self._resized(self.head(features), size)  # [B, E + V + 1, N]
+            dimensions, learned = EMBEDDINGS[self.embedding_mode]
+            embeddings, bandwidths, heat = own.split((dimensions, learned, 1), dim=1)
+            embeddings = (embeddings / 4).tanh()
+            if learned < dimensions:
+                places = coordinates(size, self.output_stride, self.coordinate_unit, embeddings)
+                embeddings = torch.cat([embeddings[:, :learned] + places, embeddings[:, learned:]], dim=1)
+            logits = self._resized(classes, size).transpose(1, 2)
+            return [Pixels(logits, embeddings, bandwidths, heat[:, 0].sigmoid(), size)]
+
+    @staticmethod
+    def _resized(maps: Tensor, size: tuple[int, int, int]) -> Tensor:
+        """[B, T, h, w, C] -> [B, C, N]. Before what is not linear: so it is that of resized features."""
+        batch, time = maps.shape[:2]
+        large = resize(maps.movedim(-1, 2).flatten(0, 1), size[1:])
+        return large.unflatten(0, (batch, time)).transpose(1, 2).flatten(2)
+
+    def losses(self, clip: Clip, maps: Maps | None = None) -> dict[str, Tensor]:
+        return self.criterion(self.answers(self._memory(clip, maps)), clip.targets)
+
+    def criterion(
+        self,
+        outputs: Sequence[Pixels],
+        targets: Sequence[Targets],
+        classify: Classify | Sequence[Classify] | None = None,
+        class_weight: float | None = None,
+    ) -> dict[str, Tensor]:
+        """See :class:`Criterion`.
+
+        Raises:
+            UserError: a target of a class that has no column here: the data leaked it.
+        """
+        (pixels,) = outputs
+        of_pixels = classify[0] if isinstance(classify, Sequence) else classify
+        if self.background_channel:
+            of_pixels = of_pixels or softmax_cross_entropy
+        columns, masks = target_columns(targets, self.classes), target_masks(targets, self.size_divisor)
+        return self._criterion(pixels, columns, masks, of_pixels, class_weight)
+
+    @torch.no_grad()
+    def clip_tracks(self, clip: Clip, maps: Maps | None = None) -> list[ProposedTracks]:
+        memory = self._memory(clip, maps)
+        (pixels,) = self.answers(memory)
+        height, width = clip.frames.shape[-2:]
+        tracks = []
+        for row in range(len(pixels.logits)):
+            clusters = self._clusters(pixels, row)
+            masks = resize(clusters.masks.clamp(max=1), memory.size)[..., :height, :width]
+            tracks.append(ProposedTracks(self._scores(clusters), masks))
+        return tracks
+
+    @torch.inference_mode()
+    def predict(self, video: Video) -> Tracks:
+        """Find the tracks of one video, window by window."""
+        stitcher = Stitcher(self.inference.min_iou)
+        for start, frames in self.inference.windows(video, self.num_frames, None) if self.classes else ():
+            memory = self.features(frames[None].to(self.mean.device))
+            (pixels,) = self.answers(memory)
+            clusters = self._clusters(pixels, 0)
+            found = self.inference.found(
+                start, self._scores(clusters), clusters, memory.size, self.clustering.min_probability, video
+            )
+            stitcher.add(start, start + len(frames), found)
+        return self.inference.named(video, stitcher.found, self.classes)
+
+    def _memory(self, clip: Clip, maps: Maps | None) -> Memory:
+        return self.encode(self.extract(clip.frames, clip.sizes) if maps is None else maps)
+
+    def _clusters(self, pixels: Pixels, row: int) -> Clusters:
+        return self.clustering(pixels, row, self._criterion.normalised)
+
+    def _scores(self, clusters: Clusters) -> Tensor:
+        """[J, K]: how sure the centre is, times the class's probability."""
+        logits = clusters.logits
+        probabilities = class_probabilities(logits) if self.background_channel else logits.softmax(-1)
+        return clusters.heat[:, None] * probabilities
+
+    def grow(self, num_classes: int, init: str = "default", head: nn.Module | None = None) -> None:
+        """See :meth:`ClassHeads.add`."""
+        self.class_heads.add(num_classes, init, head)
+
+    def renamed(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Of mmdet's Mask R-CNN, backbone and feature pyramid, and of torchvision's ResNets."""
+        kept = {k: v for k, v in weights.items() if not k.startswith(("rpn_head.", "roi_head.", "neck.fpn_convs.4."))}
+        return renamed(kept, ())
