@@ -17,13 +17,13 @@ from cvis.segmenters.mask2former.criterion import softmax_cross_entropy
 from cvis.segmenters.mask2former.decoder import resize
 from cvis.segmenters.outputs import Answers, Maps, Memory, Output, ProposedTracks, QueryOutput
 from cvis.segmenters.registry import SEGMENTERS
+from cvis.segmenters.stitching import Stitcher
 from cvis.segmenters.vistr.checkpoint_names import renamed
 from cvis.segmenters.vistr.criterion import Criterion, Pairs, Sequences
 from cvis.segmenters.vistr.inference import Inference
 from cvis.segmenters.vistr.mask_head import MaskHead
 from cvis.segmenters.vistr.outputs import BoxedOutput, BoxedQueries, ClipMaps, ClipMemory
 from cvis.segmenters.vistr.position import position_code
-from cvis.segmenters.stitching import Stitcher
 from cvis.segmenters.vistr.transformer import Decoder, Encoder
 from cvis.types import Clip, Targets, Track, Tracks, Video
 
