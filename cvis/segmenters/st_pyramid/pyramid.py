@@ -22,9 +22,16 @@ def squeeze(incoming: int, outgoing: int, norm: Norm, halve: bool = True) -> nn.
         nn.BatchNorm3d(outgoing) if norm == "BN" else nn.GroupNorm(8, outgoing),
         nn.ReLU(),
     ]
-    if halve:  # a mean over two frames at the border, not over two and a zero
-        blocks.append(nn.AvgPool3d((3, 1, 1), (2, 1, 1), (1, 0, 0), count_include_pad=False))
-    return nn.Sequential(*blocks)
+    return nn.Sequential(*blocks, HalveTime()) if halve else nn.Sequential(*blocks)
+
+
+class HalveTime(nn.Module):
+    """The average pool 3x1x1 of stride 2. At a border it is a mean over two frames, not over two and a zero."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, C, T, h, w] -> [B, C, ceil(T / 2), h, w]; torch's own pool in three dimensions takes no single frame."""
+        flat = F.avg_pool2d(features.flatten(3), (3, 1), (2, 1), (1, 0), count_include_pad=False)
+        return flat.unflatten(3, features.shape[3:])
 
 
 class SpaceTimePyramid(nn.Module):
