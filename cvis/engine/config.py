@@ -77,7 +77,7 @@ class JointPhase(Part):
 
     iterations: Count | None
     lr: Positive
-    policy: Literal["multistep", "cosine", "constant"]
+    policy: Literal["multistep", "cosine", "exponential", "constant"]
 
 
 class Phase(JointPhase):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from mmengine.optim import CosineAnnealingLR, LinearLR, MultiStepLR
+from mmengine.optim import CosineAnnealingLR, ExponentialLR, LinearLR, MultiStepLR
 from mmengine.optim.scheduler import _ParamScheduler
 
 from cvis.engine.config import Phase, Schedule
@@ -40,6 +40,10 @@ def build_schedulers(optimizer: torch.optim.Optimizer, phase: Phase, milestones:
     if phase.policy == "multistep":
         points = [round(iterations * fraction) for fraction in milestones]
         return [MultiStepLR(optimizer, milestones=points, gamma=0.1, by_epoch=False)]
+    if phase.policy == "exponential":  # to a hundredth, from the first milestone on
+        begin = round(iterations * milestones[0])
+        gamma = 0.01 ** (1 / (iterations - begin))
+        return [ExponentialLR(optimizer, gamma, begin=begin, end=iterations, by_epoch=False)]
     warm_up = max(1, round(iterations * WARM_UP))
     cosine = dict(begin=warm_up, end=iterations, T_max=iterations - warm_up, eta_min_ratio=0.001)
     return [

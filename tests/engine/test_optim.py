@@ -43,6 +43,11 @@ def test_multistep_divides_by_ten_at_each_milestone():
     assert seen == pytest.approx([1e-3] * 10 + [1e-4] * 10 + [1e-5] * 10, rel=1e-12)
 
 
+def test_exponential_falls_to_a_hundredth_from_the_milestone_on():
+    wanted = [1e-3] * 15 + [1e-3 * 0.01 ** (i / 25) for i in range(25)]
+    assert rates(40, "exponential", (0.375,)) == pytest.approx(wanted, rel=1e-9)
+
+
 @pytest.mark.parametrize(("iterations", "policy"), [(40, "constant"), (9, "cosine"), (9, "multistep")])
 def test_the_rate_stays_where_the_policy_or_a_short_phase_says_so(iterations, policy):
     assert set(rates(iterations, policy)) == {1e-3}

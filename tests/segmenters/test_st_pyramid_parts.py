@@ -50,18 +50,19 @@ def test_a_squeeze_halves_the_time_and_means_over_neighbours():
 def test_scales_of_a_clip_are_t_4_t_2_and_t():
     """As the paper's figure has it; and shorter clips, down to one frame, come out as long as they went in."""
     pyramid = SpaceTimePyramid(4, widths=(32, 32, 16, 16), norm="BN").eval()
+    seen = []
+    for encoder in pyramid.encoders:
+        encoder.register_forward_hook(lambda _module, _input, output: seen.append(output.shape))
     for frames, wanted in ((8, [2, 2, 4, 8]), (5, [2, 2, 3, 5]), (1, [1, 1, 1, 1])):
-        seen = []
-        hooks = [e.register_forward_hook(lambda _m, _i, out: seen.append(out.shape)) for e in pyramid.encoders]
+        seen.clear()
         maps = [torch.randn(1, 4, frames, 16 // 2**level, 24 // 2**level) for level in range(4)]
         assert pyramid(maps).shape == (1, 16, frames, 16, 24)
         assert [shape[2] for shape in seen] == wanted
         assert [shape[1] for shape in seen] == [32, 32, 16, 16]
-        for hook in hooks:
-            hook.remove()
-    for keys, says in ((dict(squeezes=(1,)), r"squeezes: \(1,\): must be 4"), (dict(norm="LN"), r"norm: 'LN': unknown")):
-        with pytest.raises(UserError, match=says):
-            SpaceTimePyramid(4, **keys)
+    with pytest.raises(UserError, match=r"segmenter\.pyramid\.squeezes: \(1,\): must be 4 numbers"):
+        SpaceTimePyramid(4, squeezes=(1,))
+    with pytest.raises(UserError, match=r"segmenter\.pyramid\.norm: 'LN': unknown; use BN or GN"):
+        SpaceTimePyramid(4, norm="LN")
 
 
 @torch.no_grad()

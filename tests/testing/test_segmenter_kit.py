@@ -19,7 +19,7 @@ from cvis.testing.segmenter import CHECKS
 from cvis.testing.specimen import Specimen
 
 
-@pytest.mark.parametrize("segmenter", ["mask2former_tiny", "ctvis_tiny", "vistr_tiny", "dense_toy"])
+@pytest.mark.parametrize("segmenter", ["mask2former_tiny", "ctvis_tiny", "vistr_tiny", "st_pyramid_tiny", "dense_toy"])
 def test_our_own_pass(segmenter):
     check_segmenter(segmenter)
 

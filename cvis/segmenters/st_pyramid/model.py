@@ -222,5 +222,5 @@ class STPyramid(ClassSlots, ClipTracks):
 
     def renamed(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Of mmdet's Mask R-CNN, backbone and feature pyramid, and of torchvision's ResNets."""
-        kept = {k: v for k, v in weights.items() if not k.startswith(("rpn_head.", "roi_head.", "neck.fpn_convs.4."))}
+        kept = {k: v for k, v in weights.items() if not k.startswith(("rpn_head.", "roi_head."))}
         return renamed(kept, ())
