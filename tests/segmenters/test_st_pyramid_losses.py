@@ -20,7 +20,8 @@ def made(batch=1, channels=CLASSES):
     shapes = (batch, N, channels), (batch, 4, N), (batch, 2, N), (batch, N)
     logits, embeddings, bandwidths, heat = (torch.randn(shape, dtype=torch.float64) for shape in shapes)
     embeddings[..., targets()[1][0].flatten()] /= 20
-    return Pixels(*(x.requires_grad_() for x in (logits, embeddings, bandwidths, heat)), SIZE)
+    logits, *rest = (x.requires_grad_() for x in (logits, embeddings, bandwidths, heat))
+    return Pixels(logits, logits, *rest, SIZE)
 
 
 def targets():
@@ -75,7 +76,7 @@ def test_the_heat_follows_the_clusters_and_does_not_lead_them():
 
 def test_a_batch_is_the_mean_of_its_clips_and_a_clip_may_show_nothing():
     one, (columns, masks) = made(), targets()
-    both = Pixels(*(torch.cat([x, x]) for x in (one.logits, one.embeddings, one.bandwidths, one.heat)), SIZE)
+    both = Pixels(*(torch.cat([x, x]) for x in list(vars(one).values())[:-1]), SIZE)
     nothing = (columns[:0], masks[:0])
     alone = Criterion()(one, [columns], [masks], None)
     empty = Criterion()(one, [nothing[0]], [nothing[1]], None)
@@ -111,7 +112,7 @@ def clusterable():
     bandwidths[0, 0, 1] = -float(np.log(1000))  # of 100: as a centre, this pixel would take all
     heat = torch.tensor([[0.9, 0.85, 0.2, 0.1, 0.95, 0.3, 0.81, 0.0]])
     logits = torch.arange(16.0).view(1, 8, 2)
-    return Pixels(logits, embeddings, bandwidths, heat, (1, 2, 4))
+    return Pixels(logits, logits, embeddings, bandwidths, heat, (1, 2, 4))
 
 
 def test_the_surest_centre_takes_the_pixels_that_are_near():

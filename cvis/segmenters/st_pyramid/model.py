@@ -66,6 +66,7 @@ class STPyramid(ClassSlots, ClipTracks):
     mean: Tensor
     std: Tensor
     new_weights = ("class_heads.", "head.", "neck.", "pyramid.")
+    variants = ("comformer", "balconpas")
     static_graph = True
 
     def __init__(
@@ -106,8 +107,9 @@ class STPyramid(ClassSlots, ClipTracks):
         self.pyramid = part("pyramid", SpaceTimePyramid, pyramid, dim)
         width = self.pyramid.width
         self.head = nn.Linear(width, sum(EMBEDDINGS[embedding_mode]) + 1)  # a 1x1x1 convolution
-        self.class_heads = ClassHeads(width, class_head)
-        self.class_heads.no_object.requires_grad_(background_channel)
+        self.class_heads = ClassHeads(width, class_head, "column" if background_channel else "sigmoid")
+        if not background_channel:
+            self.switched_off = {ClassSlots: "segmenter.background_channel=true"}
         self._criterion = part("criterion", Criterion, criterion)
         self.clustering = part("clustering", Clustering, clustering)
         self.inference = part("test", Inference, test)
@@ -132,32 +134,22 @@ class STPyramid(ClassSlots, ClipTracks):
 
     def answers(self, memory: Memory) -> list[Pixels]:
         """The one prediction layer."""
-        features = memory.mask_features.movedim(2, -1)  # [B, T, h, w, D]
-        size = (features.shape[1], *(side // self.output_stride for side in memory.size))
+        features = memory.mask_features
+        size = (features.shape[1], memory.size[0] // self.output_stride, memory.size[1] // self.output_stride)
         with torch.autocast(features.device.type, enabled=False):  # bf16 would tie scores and blur places
             features = features.to(torch.promote_types(features.dtype, torch.float32))
-            classes = self.class_heads(features)
-            if not self.background_channel:
-                classes = classes[..., :-1]
-            own = self._resized(self.head(features), size)  # [B, E + V + 1, N]
+            if features.shape[-2:] != size[1:]:
+                features = resize(features.flatten(0, 1), size[1:]).unflatten(0, features.shape[:2])
+            features = features.movedim(2, -1).flatten(1, 3)  # [B, N, D]
             dimensions, learned = EMBEDDINGS[self.embedding_mode]
+            own = self.head(features).transpose(1, 2)
             embeddings, bandwidths, heat = own.split((dimensions, learned, 1), dim=1)
             embeddings = (embeddings / 4).tanh()
             if learned < dimensions:
                 places = coordinates(size, self.output_stride, self.coordinate_unit, embeddings)
                 embeddings = torch.cat([embeddings[:, :learned] + places, embeddings[:, learned:]], dim=1)
-            logits = self._resized(classes, size).transpose(1, 2)
-            return [Pixels(logits, embeddings, bandwidths, heat[:, 0].sigmoid(), size)]
-
-    @staticmethod
-    def _resized(maps: Tensor, size: tuple[int, int, int]) -> Tensor:
-        """[B, T, h, w, C] -> [B, C, N]. Before what is not linear: so it is that of resized features."""
-        batch, time = maps.shape[:2]
-        large = resize(maps.movedim(-1, 2).flatten(0, 1), size[1:])
-        return large.unflatten(0, (batch, time)).transpose(1, 2).flatten(2)
-
-    def losses(self, clip: Clip, maps: Maps | None = None) -> dict[str, Tensor]:
-        return self.criterion(self.answers(self._memory(clip, maps)), clip.targets)
+            logits = self.class_heads(features)
+            return [Pixels(logits, features, embeddings, bandwidths, heat[:, 0].sigmoid(), size)]
 
     def criterion(
         self,
@@ -180,7 +172,7 @@ class STPyramid(ClassSlots, ClipTracks):
 
     @torch.no_grad()
     def clip_tracks(self, clip: Clip, maps: Maps | None = None) -> list[ProposedTracks]:
-        memory = self._memory(clip, maps)
+        memory = self.memory_of(clip, maps)
         (pixels,) = self.answers(memory)
         height, width = clip.frames.shape[-2:]
         tracks = []
@@ -203,9 +195,6 @@ class STPyramid(ClassSlots, ClipTracks):
             )
             stitcher.add(start, start + len(frames), found)
         return self.inference.named(video, stitcher.found, self.classes)
-
-    def _memory(self, clip: Clip, maps: Maps | None) -> Memory:
-        return self.encode(self.extract(clip.frames, clip.sizes) if maps is None else maps)
 
     def _clusters(self, pixels: Pixels, row: int) -> Clusters:
         return self.clustering(pixels, row, self._criterion.normalised)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cvis.segmenters.outputs import SlotOutput
+
 SCALE = 10.0
 """An inverse variance is SCALE * exp(b), b a bandwidth."""
 FREE_DEVIATION = 0.3
@@ -15,10 +17,9 @@ FREE_DEVIATION = 0.3
 
 
 @dataclass(frozen=True)
-class Pixels:
-    """Of B clips; N = T * h * w pixels, frame by frame and row by row."""
+class Pixels(SlotOutput):
+    """Of B clips; N = T * h * w pixels, frame by frame and row by row. A slot is a pixel."""
 
-    logits: Tensor  # [B, N, C] of the classes, and of the background where the model has a channel for it
     embeddings: Tensor  # [B, E, N]
     bandwidths: Tensor  # [B, V, N], b of the first V dimensions; those behind have FREE_DEVIATION
     heat: Tensor  # [B, N], whether it is the centre of an instance: 0..1
