@@ -8,7 +8,6 @@ SMALL_PYRAMID = dict(
     type="st_pyramid",
     backbone=dict(type="ConvBackbone", widths=(8, 16, 16)),
     in_channels=(8, 16, 16),
-    strides=(2, 4, 8),
     dim=8,
     pyramid=dict(widths=(16, 8, 8), squeezes=(2, 1, 0), norm="GN", reduction=4),
     num_frames=4,

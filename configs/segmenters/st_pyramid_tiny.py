@@ -3,7 +3,6 @@ segmenter = dict(
     type="st_pyramid",
     backbone=dict(type="ConvBackbone", widths=(32, 64, 96, 128), skip=1),
     in_channels=(64, 96, 128),
-    strides=(4, 8, 16),
     dim=48,
     pyramid=dict(widths=(96, 96, 64), squeezes=(2, 1, 0), norm="GN", reduction=8),
     num_frames=4,

@@ -42,7 +42,7 @@ class STPyramid(ClassSlots, ClipTracks):
 
     Args:
         backbone: ``dict(type="ConvBackbone", ...)`` or a backbone of mmdet by its own config.
-        in_channels, strides: of the backbone's levels, fine to coarse.
+        in_channels: of the backbone's levels, fine to coarse.
         dim: channels of the feature pyramid.
         pyramid: ``widths``, ``squeezes``, ``norm``, ``reduction``, ``attention`` of :class:`SpaceTimePyramid`.
         num_frames: T, frames of a clip in testing; half of them are the next one's too (``test.overlap``).
@@ -73,7 +73,6 @@ class STPyramid(ClassSlots, ClipTracks):
         self,
         backbone: dict,
         in_channels: Sequence[int] = (256, 512, 1024, 2048),
-        strides: Sequence[int] = (4, 8, 16, 32),
         dim: int = 256,
         pyramid: dict | None = None,
         num_frames: int = 8,
