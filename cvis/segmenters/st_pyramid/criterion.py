@@ -60,7 +60,8 @@ class Criterion:
             class_weight: in place of the one given at construction.
         """
         instances = [_instances(pixels.size, *clip) for clip in zip(columns, masks, strict=True)]
-        of_clips = [self._clip(pixels, row, *found) for row, found in enumerate(instances)]
+        with torch.autocast(pixels.heat.device.type, enabled=False):  # means of places in bf16 would be pixels away
+            of_clips = [self._clip(pixels, row, *found) for row, found in enumerate(instances)]
         emb, smooth, center, classes = torch.stack(of_clips).mean(0)
         if classify is not None:
             classes = classify(pixels.logits, _pixel_columns(pixels.logits, instances), self.no_object_weight)
@@ -72,7 +73,8 @@ class Criterion:
         """The four losses of one clip, [4]."""
         embeddings, heat, logits = pixels.embeddings[row], pixels.heat[row], pixels.logits[row]
         bandwidths, variances = pixels.bandwidths[row], pixels.variances[row]
-        background = _mean(heat[None] ** 2, ~masks.any(0, keepdim=True)).sum()
+        outside = ~masks.any(0)
+        background = (outside * heat**2).sum() / outside.sum().clamp(min=1)
         if not len(masks):  # zero, and still part of the graph
             nothing = 0 * (embeddings.sum() + bandwidths.sum() + logits.sum())
             return torch.stack([nothing, nothing, background, nothing])
@@ -100,11 +102,6 @@ def _instances(size: tuple[int, int, int], columns: Tensor, masks: Tensor) -> tu
         masks = F.interpolate(masks.float(), size[1:], mode="area") >= 0.5
     shown = masks.flatten(1).any(1)
     return columns[shown], masks[shown].flatten(1)
-
-
-def _mean(values: Tensor, where: Tensor) -> Tensor:
-    """Of each row [J, N], over the pixels of ``where``; 0 if there is none."""
-    return (values * where).sum(1) / where.sum(1).clamp(min=1)
 
 
 def _pixel_columns(logits: Tensor, instances: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
