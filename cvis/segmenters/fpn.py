@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch.nn.functional as F
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 
 class FPN(nn.Module):
-    """Every level learns what the coarser ones see. Parts are called as mmdet calls them, so that its weights load.
+    """Every level learns what the coarser ones see.
 
     Args:
         in_channels: of the levels, fine to coarse.
@@ -18,20 +19,15 @@ class FPN(nn.Module):
 
     def __init__(self, in_channels: Sequence[int], dim: int) -> None:
         super().__init__()
-        self.lateral_convs = nn.ModuleList(_named(nn.Conv2d(channels, dim, 1)) for channels in in_channels)
-        self.fpn_convs = nn.ModuleList(_named(nn.Conv2d(dim, dim, 3, padding=1)) for _ in in_channels)
+        self.laterals = nn.ModuleList(nn.Conv2d(channels, dim, 1) for channels in in_channels)
+        self.outputs = nn.ModuleList(nn.Conv2d(dim, dim, 3, padding=1) for _ in in_channels)
+        for conv in (*self.laterals, *self.outputs):
+            nn.init.kaiming_uniform_(conv.get_parameter("weight"), a=1)
+            nn.init.zeros_(conv.get_parameter("bias"))
 
     def forward(self, levels: Sequence[Tensor]) -> list[Tensor]:
         """[N, C_i, h_i, w_i] -> [N, dim, h_i, w_i], fine to coarse."""
-        maps = [lateral(level) for lateral, level in zip(self.lateral_convs, levels, strict=True)]
-        for finer, coarser in zip(range(len(maps) - 2, -1, -1), range(len(maps) - 1, 0, -1), strict=True):
-            maps[finer] = maps[finer] + F.interpolate(maps[coarser], maps[finer].shape[-2:], mode="nearest")
-        return [conv(level) for conv, level in zip(self.fpn_convs, maps, strict=True)]
-
-
-def _named(conv: nn.Conv2d) -> nn.Sequential:
-    nn.init.xavier_uniform_(conv.weight)
-    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
-    named = nn.Sequential()
-    named.add_module("conv", conv)
-    return named
+        merged = [lateral(level) for lateral, level in zip(self.laterals, levels, strict=True)]
+        for coarse, fine in itertools.pairwise(range(len(merged) - 1, -1, -1)):
+            merged[fine] = merged[fine] + F.interpolate(merged[coarse], merged[fine].shape[-2:])
+        return [output(level) for output, level in zip(self.outputs, merged, strict=True)]

@@ -30,7 +30,11 @@ def test_the_others_are_refused():
     without = make_pyramid(classes=(), background_channel=False)
     for name, segmenter, says in (
         ("mib", without, r"^learner 'mib' needs class_slots of .*; set segmenter\.background_channel=true$"),
-        ("combo", make_pyramid(classes=()), r"^learner 'combo' needs aligned_queries of the segmenter, which STPyramid"),
+        (
+            "combo",
+            make_pyramid(classes=()),
+            r"^learner 'combo' needs aligned_queries of the segmenter",
+        ),
         ("eclipse", make_pyramid(classes=()), r"^learner 'eclipse' needs .*query_groups of the segmenter"),
     ):
         with pytest.raises(UserError, match=says):

@@ -13,6 +13,7 @@ from mmengine.dist import get_dist_info
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from small_pyramid import make_pyramid
 from small_vistr import make_vistr
 from two_models import make_learner, make_segmenter
 
@@ -33,8 +34,13 @@ LEARNERS = {
     "balconpas-memory": {},
     "ctvis": dict(type="finetune"),
     "vistr": dict(type="finetune"),
+    "st_pyramid": dict(type="finetune"),
 }
-SEGMENTERS = {"ctvis": lambda: make_segmenter(type="ctvis"), "vistr": lambda: make_vistr(())}
+SEGMENTERS = {
+    "ctvis": lambda: make_segmenter(type="ctvis"),
+    "vistr": lambda: make_vistr(()),
+    "st_pyramid": lambda: make_pyramid(()),
+}
 """Of the learners that have another one than the others."""
 SIZES = (24, 32), (32, 40), (16, 48), (32, 32)
 CLASSES = {

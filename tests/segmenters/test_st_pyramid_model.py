@@ -153,11 +153,18 @@ def test_wrong_settings_are_refused():
 
 
 def test_mask_rcnn_weights_load_backbone_and_feature_pyramid(tmp_path):
-    theirs = {k: torch.rand(v.shape) for k, v in make_pyramid().state_dict().items() if k[:5] in ("backb", "neck.")}
-    theirs |= {"rpn_head.rpn_conv.weight": torch.rand(1), "roi_head.bbox_head.fc_cls.weight": torch.rand(1)}
+    names = {"neck.laterals.": "neck.lateral_convs.", "neck.outputs.": "neck.fpn_convs."}
+    theirs = {"rpn_head.rpn_conv.weight": torch.rand(1), "roi_head.bbox_head.fc_cls.weight": torch.rand(1)}
+    for key, value in make_pyramid().state_dict().items():
+        for ours, mmdet in names.items():
+            if key.startswith(ours):
+                index, _, rest = key.removeprefix(ours).partition(".")
+                theirs[f"{mmdet}{index}.conv.{rest}"] = torch.rand(value.shape)
+        if key.startswith("backbone."):
+            theirs[key] = torch.rand(value.shape)
     torch.save({"state_dict": theirs}, tmp_path / "mask_rcnn.pth")
     model = make_pyramid()
     report = load_init(model, tmp_path / "mask_rcnn.pth")
     assert report.unexpected == ()
     assert {key.split(".")[0] for key in report.missing} == {"pyramid", "head", "class_heads"}
-    assert torch.equal(model.neck.fpn_convs[2].conv.weight, theirs["neck.fpn_convs.2.conv.weight"])
+    assert torch.equal(model.neck.outputs[2].weight, theirs["neck.fpn_convs.2.conv.weight"])

@@ -81,10 +81,10 @@ def test_expanding_and_combining():
 def test_the_feature_pyramid_adds_what_is_coarser():
     fpn = FPN((2, 3), 4).double()
     fine, coarse = torch.randn(1, 2, 4, 6, dtype=torch.float64), torch.randn(1, 3, 2, 3, dtype=torch.float64)
-    lateral = [conv.conv(level) for conv, level in zip(fpn.lateral_convs, (fine, coarse), strict=True)]
+    lateral = [conv(level) for conv, level in zip(fpn.laterals, (fine, coarse), strict=True)]
     summed = lateral[0] + lateral[1].repeat_interleave(2, 2).repeat_interleave(2, 3)
-    for found, wanted, conv in zip(fpn((fine, coarse)), (summed, lateral[1]), fpn.fpn_convs, strict=True):
-        torch.testing.assert_close(found, conv.conv(wanted))
+    for found, wanted, conv in zip(fpn((fine, coarse)), (summed, lateral[1]), fpn.outputs, strict=True):
+        torch.testing.assert_close(found, conv(wanted))
 
 
 def jaccard_loss(wrong, wanted):

@@ -31,6 +31,12 @@ from cvis.types import Clip, Targets, Tracks, Video
 EMBEDDINGS = {"xyff": (4, 2), "ffff": (4, 4)}
 """Dimensions, and how many of them, the first ones, have a bandwidth of their own."""
 
+MASK_RCNN_NAMES = (
+    (r"^neck\.lateral_convs\.(\d)\.conv\.", r"neck.laterals.\1."),
+    (r"^neck\.fpn_convs\.(\d)\.conv\.", r"neck.outputs.\1."),
+)
+"""What mmdet calls the feature pyramid."""
+
 
 @SEGMENTERS.register_module(name="st_pyramid")
 class STPyramid(ClassSlots, ClipTracks):
@@ -211,4 +217,4 @@ class STPyramid(ClassSlots, ClipTracks):
     def renamed(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Of mmdet's Mask R-CNN, backbone and feature pyramid, and of torchvision's ResNets."""
         kept = {k: v for k, v in weights.items() if not k.startswith(("rpn_head.", "roi_head."))}
-        return renamed(kept, ())
+        return renamed(kept, MASK_RCNN_NAMES)
