@@ -38,7 +38,8 @@ class Clustering:
         """The instances of one clip of the batch."""
         embeddings, variances = pixels.embeddings[row], pixels.variances[row]
         free = pixels.heat[row].clone()  # a pixel that is taken has -1
-        heats, logits, masks = [], [], []
+        heats: list[Tensor] = []
+        logits, masks = [], []
         while len(heats) < self.most:
             heat, center = free.max(0)
             if heat < self.min_heat:

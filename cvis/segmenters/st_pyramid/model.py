@@ -114,7 +114,8 @@ class STPyramid(ClassSlots, ClipTracks):
         self.head = nn.Linear(width, sum(EMBEDDINGS[embedding_mode]) + 1)  # a 1x1x1 convolution
         self.class_heads = ClassHeads(width, class_head, "column" if background_channel else "sigmoid")
         if not background_channel:
-            self.switched_off = {ClassSlots: "segmenter.background_channel=true"}
+            key = "segmenter.background_channel=true"
+            self.switched_off = {ClassSlots: key}  # type: ignore[type-abstract]  # mypy takes no abstract class for a type
         self._criterion = part("criterion", Criterion, criterion)
         self.clustering = part("clustering", Clustering, clustering)
         self.inference = part("test", Inference, test)
