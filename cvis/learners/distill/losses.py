@@ -116,8 +116,8 @@ def unbiased_distillation(logits: Tensor, old_logits: Tensor, background: Backgr
 def slot_mean(values: Tensor, old_logits: Tensor, background: Background = "column") -> Tensor:
     """Mean of [B, N] over queries or pixels; of sigmoids (ours) sum_i v_i / sum_i max_c q_ic.
 
-    Dense detectors divide by the number of locations that show an object: a mean over all would hardly see these. Nobody
-    labels old classes, so the old model guesses that number.
+    Dense detectors divide by the number of locations that show an object: a mean over all would hardly see these.
+    Nobody labels old classes, so the old model guesses that number.
     """
     if background == "sigmoid":
         return values.sum() / mean_of_all(object_probability(old_logits, background).sum())
