@@ -211,10 +211,6 @@ class STPyramid(ClassSlots, ClipTracks):
         probabilities = class_probabilities(logits) if self.background_channel else logits.softmax(-1)
         return clusters.heat[:, None] * probabilities
 
-    def grow(self, num_classes: int, init: str = "default", head: nn.Module | None = None) -> None:
-        """See :meth:`ClassHeads.add`."""
-        self.class_heads.add(num_classes, init, head)
-
     def renamed(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Of mmdet's Mask R-CNN, backbone and feature pyramid, and of torchvision's ResNets."""
         kept = {k: v for k, v in weights.items() if not k.startswith(("rpn_head.", "roi_head."))}
