@@ -99,11 +99,10 @@ def entry(state: Status) -> Entry:
 
 
 def plain(state: Status) -> dict[str, Any]:
-    row, seed = state.cell.name.split("/")[:2]
     return {
         "run": state.cell.name,
-        "row": row,
-        "seed": int(seed.removeprefix("seed")),
+        "row": state.cell.row,
+        "seed": int(state.cell.folder.name.removeprefix("seed")),
         "folder": str(state.cell.folder),
         "state": state.state,
         "done": state.state == "done",
