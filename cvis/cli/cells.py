@@ -10,7 +10,8 @@ import typer
 
 from cvis.cli.output import Cell as Entry
 from cvis.cli.output import emit_json, show_table
-from cvis.cli.watch import counts, entry, live, plain
+from cvis.cli.watch import counts, entry, live, plain, show_status
+from cvis.cli.watch import watch as watch_cells
 from cvis.errors import UserError
 
 if TYPE_CHECKING:
@@ -59,6 +60,22 @@ def refuse_other_places(planned: Sequence[Planned], top: str) -> None:
     for item in planned:
         if (place := item.config.runtime.runs) != top:
             raise UserError(f"row {item.row}: runtime.runs: {place!r}: the runs of a table lie together; use --runs")
+
+
+def look(
+    planned: Sequence[Planned], folders: Sequence[Path], plan_only: bool, status: bool, watch: bool, as_json: bool
+) -> bool:
+    """What ``--plan``, ``--status`` or ``--watch`` shows; False if none of them was given."""
+    from cvis.executors.cells import Cell
+    from cvis.executors.graph import cells_of
+
+    if watch:
+        watch_cells(cells_of(planned, folders))
+    elif status:
+        show_status([Cell(item.name, (), folder) for item, folder in zip(planned, folders, strict=True)], as_json)
+    elif plan_only:
+        list_plan(planned, folders, Path(f"{planned[0].config.runtime.runs}-smoke"), as_json)
+    return watch or status or plan_only
 
 
 def run_here(planned: Sequence[Planned]) -> tuple[list[Path], list[str]]:

@@ -17,7 +17,7 @@ from cvis.cli.cells import (
     StatusOnly,
     Watch,
     is_done,
-    list_plan,
+    look,
     refuse_other_places,
     run_cells,
     run_here,
@@ -100,9 +100,6 @@ def matrix(
     names.refuse_unknown("scenario", scenario, names.scenarios)
     rows = _words("--learners", learners) or names.learners()
     columns = _words("--segmenters", segmenters) or [name for name in names.segmenters() if name.endswith("_tiny")]
-    for kind, asked, known in (("learner", rows, names.learners), ("segmenter", columns, names.segmenters)):
-        for name in asked if not show else ():
-            names.refuse_unknown(kind, name, known)
     if metric not in METRICS:
         raise UserError(f"--metric {metric}: no such metric; {did_you_mean(metric, METRICS)}")
     chosen = choose_format(format, out, as_json)
@@ -110,37 +107,24 @@ def matrix(
         from cvis.report.plots.output import check_format
 
         check_format(plot, "--plot")
-    stream, tops = stream_of(scenario), list(map(str, runs or ["runs"]))
-    from cvis.engine.matrix import plan_matrix, refused, undefined
+    tops = list(map(str, runs or ["runs"]))
+    failed: list[str] = []
+    if show:
+        from cvis.engine.matrix import undefined
 
-    reasons, failed = undefined(rows, columns), list[str]()
-    if not show:
+        reasons = undefined(rows, columns)
+    else:
         options = overrides_of({"runtime.data": data and str(data), "runtime.runs": tops[0]})
-        each = [seed for seed in seeds_of(None, seeds) if seed is not None]
-        planned = plan_matrix(scenario, rows, columns, each, [*options, *settings], reasons)
-        refuse_other_places(planned, tops[0])
-        places = {item.name: _place(item, stream, tops) for item in planned}
-        reasons |= refused(item for item in planned if not is_done(places[item.name]))
-        planned = [item for item in planned if _pair(item) not in reasons]
-        if not planned:
-            raise UserError(f"no learner works with a segmenter of these: {next(iter(reasons.values()))}")
-        folders = [places[item.name] for item in planned]
-        if status or watch:
-            from cvis.cli import watch as watching
-            from cvis.executors.graph import cells_of
-
-            cells = cells_of(planned, folders)
-            watching.watch(cells) if watch else watching.show_status(cells, as_json)
-            return
-        if plan_only:
-            list_plan(planned, folders, Path(f"{tops[0]}-smoke"), as_json)
+        planned, folders, reasons = _plan(scenario, rows, columns, seeds, [*options, *settings], tops)
+        if look(planned, folders, plan_only, status, watch, as_json):
             return
         log_to_stderr()
         if executor:
             failed = run_cells(planned, folders, executor, profile, jobs)
         else:
-            failed = run_here([item for item in planned if not is_done(places[item.name])])[1]
-    _print(stream, rows, columns, metric, tops, reasons, chosen, out, plot)
+            left = [item for item, folder in zip(planned, folders, strict=True) if not is_done(folder)]
+            failed = run_here(left)[1]
+    _print(stream_of(scenario), rows, columns, metric, tops, reasons, chosen, out, plot)
     if failed:
         raise UserError(f"{len(failed)} runs failed, the first: {failed[0]}")
 
@@ -154,8 +138,30 @@ def _words(option: str, text: str | None) -> list[str]:
     return words
 
 
-def _pair(item: Planned) -> Pair:
-    return item.config.names.run, item.config.names.segmenter
+def _plan(
+    scenario: str, learners: list[str], segmenters: list[str], seeds: str, settings: list[str], tops: list[str]
+) -> tuple[list[Planned], list[Path], dict[Pair, str]]:
+    """The runs, the folder of each, and the pairs that cannot be, with the reasons.
+
+    Raises:
+        UserError: an unknown name, a setting that is not possible, or there is nothing to run.
+    """
+    for kind, asked, known in (("learner", learners, names.learners), ("segmenter", segmenters, names.segmenters)):
+        for name in asked:
+            names.refuse_unknown(kind, name, known)
+    chosen = [seed for seed in seeds_of(None, seeds) if seed is not None]
+    stream = stream_of(scenario)
+    from cvis.engine.matrix import plan_matrix, refused, undefined
+
+    reasons = undefined(learners, segmenters)
+    planned = plan_matrix(scenario, learners, segmenters, chosen, settings, reasons)
+    refuse_other_places(planned, tops[0])
+    places = {item.name: _place(item, stream, tops) for item in planned}
+    reasons |= refused(item for item in planned if not is_done(places[item.name]))
+    planned = [item for item in planned if (item.config.names.run, item.config.names.segmenter) not in reasons]
+    if not planned:
+        raise UserError(f"no learner works with a segmenter of these, the first: {next(iter(reasons.values()))}")
+    return planned, [places[item.name] for item in planned], reasons
 
 
 def _place(item: Planned, stream: str, tops: list[str]) -> Path:

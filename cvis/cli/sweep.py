@@ -17,7 +17,7 @@ from cvis.cli.cells import (
     StatusOnly,
     Watch,
     is_done,
-    list_plan,
+    look,
     refuse_other_places,
     run_cells,
     run_here,
@@ -25,6 +25,7 @@ from cvis.cli.cells import (
 )
 from cvis.cli.output import emit_json, examples, show
 from cvis.cli.run import log_to_stderr, overrides_of, seeds_of
+from cvis.cli.watch import show_status
 from cvis.errors import UserError
 
 if TYPE_CHECKING:
@@ -98,12 +99,10 @@ def sweep(
     chosen = [seed for seed in seeds_of(None, seeds) if seed is not None]
     stream, model = stream_of(scenario or asked.scenario), segmenter or "mask2former_tiny"
     folders = _first(limit, asked.folders(top, stream, model, preset, chosen))
-    if status or watch:
-        from cvis.cli import watch as watching
+    if status and not watch:
         from cvis.executors.cells import Cell
 
-        cells = [Cell(run, (), folder) for run, folder in folders.items()]
-        watching.watch(cells) if watch else watching.show_status(cells, as_json)
+        show_status([Cell(run, (), folder) for run, folder in folders.items()], as_json)
         return
     from cvis.engine.sweep import plan, refuse_unbuildable
 
@@ -118,8 +117,7 @@ def sweep(
     planned = plan(asked, chosen, [*overrides_of(options), *settings], scenario, **files)
     refuse_other_places(planned, top)
     planned = [item for item in planned if item.name in folders]
-    if plan_only:
-        list_plan(planned, list(folders.values()), Path(trial), as_json)
+    if look(planned, list(folders.values()), plan_only, False, watch, as_json):
         return
     log_to_stderr()
     refuse_unbuildable(item for item in planned if not is_done(folders[item.name]))

@@ -1,9 +1,9 @@
 """Whether two tables put the same methods in one order: Kendall's tau-b, and how sure the seeds make it.
 
-The interval is over seeds, not over methods: these methods are compared, and what chance decides of their order is the
-seeds. It draws the seeds of each table with the weights of the Bayesian bootstrap (:mod:`cvis.evaluation.bootstrap`), one
-weight for all methods of a table, since they share a seed's step-0 model. Of two or three seeds such an interval is too
-narrow rather than too wide.
+The interval is over seeds, not over methods: these methods are compared, and seeds are what chance decides of their
+order. It draws the seeds of each table with the weights of the Bayesian bootstrap (:mod:`cvis.evaluation.bootstrap`),
+one weight for all methods of a table, since they share a seed's step-0 model. Of two or three seeds such an interval is
+too narrow rather than too wide.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def rank_correlation(here: Mapping[str, Seeds], there: Mapping[str, Seeds], draw
         here, there: method -> seed -> value, one seed at least.
 
     >>> rank_correlation({"a": {0: 1.0}, "b": {0: 2.0}}, {"a": {0: 5.0}, "b": {0: 9.0}, "c": {0: 7.0}})
-    RankCorrelation(tau=1.0, low=None, high=None, n=2, lacks='one seed')
+    RankCorrelation(tau=1.0, low=None, high=None, n=2, lacks='no interval: one seed')
     """
     both = [method for method in here if method in there]
     if len(both) < 2:
@@ -73,7 +73,7 @@ def rank_correlation(here: Mapping[str, Seeds], there: Mapping[str, Seeds], draw
         return RankCorrelation(None, n=len(both), lacks="all tied")
     tau = float(found[0])
     if any(len(values) < 2 for column in columns for values in column):
-        return RankCorrelation(tau, n=len(both), lacks="one seed")
+        return RankCorrelation(tau, n=len(both), lacks="no interval: one seed")
     low, high = (float(bound) for bound in np.nanquantile(found[1:], [0.025, 0.975]))
     return RankCorrelation(tau, low, high, len(both))
 

@@ -1,8 +1,8 @@
 """Learner x segmenter: the result tables of one stream side by side, a column for each segmenter.
 
-A column is a block of a result table, whole, with its ranks. Two columns stand in one matrix only if their protocols agree
-but for what belongs to a model: its settings, its schedule and its sampling. Where a run changed these too, it is with
-those of other segmenters that changed the same keys to the same values.
+A column is a block of a result table, whole, with its ranks. Two columns stand in one matrix only if their protocols
+agree but for what belongs to a model: its settings, its schedule and its sampling. Where runs changed these too, they
+are with those of other segmenters that changed the same keys to the same values.
 """
 
 from __future__ import annotations
@@ -73,14 +73,28 @@ class Matrix:
         """None where there is no run."""
         return row.cells[segmenter].cells[self.metric] if segmenter in row.cells else None
 
-    def correlations(self) -> dict[Pair, RankCorrelation]:
-        """How far every two segmenters put the learners that both have in one order; upper bounds are in none."""
+    def is_variant(self, row: MatrixRow, segmenter: str) -> bool:
+        """Whether the method is not as its paper has it, with this model or with any."""
+        return segmenter in row.cells and VARIANT in row.cells[segmenter].name
+
+    def correlations(self) -> list[tuple[str, str, RankCorrelation]]:
+        """How far every two segmenters put the learners that both have in one order; upper bounds are in none.
+
+        Where some have one seed, which leaves no interval, those with several follow on their own.
+        """
         columns: dict[str, dict[str, Mapping[int, float]]] = {name: {} for name in self.segmenters}
         for i, row in enumerate(self.rows):
             for name, cell in row.cells.items():
                 if not row.upper_bound and (by_seed := cell.cells[self.metric].by_seed):
                     columns[name][str(i)] = by_seed
-        return {(a, b): rank_correlation(columns[a], columns[b]) for a, b in combinations(self.segmenters, 2)}
+        several = {name: {i: seeds for i, seeds in own.items() if len(seeds) > 1} for name, own in columns.items()}
+        found = []
+        for here, there in combinations(self.segmenters, 2):
+            found.append((here, there, rank_correlation(columns[here], columns[there])))
+            sure = rank_correlation(several[here], several[there])
+            if sure.low is not None and sure.n < found[-1][2].n:
+                found.append((here, there, sure))
+        return found
 
 
 def matrices(
@@ -89,7 +103,7 @@ def matrices(
     """The matrices of the runs of one stream, the one of most runs first.
 
     Args:
-        learners: to show alone and in this order, in the first matrix also without a run; default: those that have runs.
+        learners: to show alone and in this order, in the first matrix also without a run; default: all that have runs.
         segmenters: likewise.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from cvis.evaluation.measures import MEASURES, heading
 from cvis.report import layout
-from cvis.report.matrix import VARIANT, Matrix, MatrixRow, Pair
+from cvis.report.matrix import Matrix, MatrixRow, Pair
 from cvis.report.result_tables import reasons
 from cvis.report.value import Cell, Column, Section, Table, numbers, words
 from cvis.runs.find import LeftOut
@@ -18,9 +18,10 @@ OPEN = "open: no run of it yet."
 VARIANT_NOTE = "* a variant: the method is not as its paper has it."
 TAU = "Kendall's tau-b of two columns"
 TAU_NOTE = (
-    "Tau-b: 1 where two models put the learners that both have in one order, -1 where the order is reversed; upper bounds "
-    "are in none. Interval: 95 % over seeds (Bayesian bootstrap), what other seeds of these learners would give; of two or "
-    "three seeds it is too narrow rather than too wide."
+    "Tau-b: 1 where two models put the learners that both have in one order, -1 where the order is reversed; upper "
+    "bounds are in none. Interval: 95 % over seeds (Bayesian bootstrap), what other seeds of these learners would "
+    "give; of two or three seeds it is too narrow rather than too wide. Where some have one seed, a second line is of "
+    "the others."
 )
 
 
@@ -126,8 +127,7 @@ class MatrixTables:
             "differs": {key: {"here": here, "first": first} for key, (here, first) in matrix.differs.items()},
             "rows": rows,
             "correlations": [
-                {"here": here, "there": there, **found._asdict()}
-                for (here, there), found in matrix.correlations().items()
+                {"here": here, "there": there, **found._asdict()} for here, there, found in matrix.correlations()
             ],
         }
 
@@ -141,8 +141,8 @@ class MatrixTables:
             why = self._why(row, segmenter)
             return Cell(marks[why], hint=why) if why else Cell("open")
         shown = layout.number(found, row.n)
-        variant = "*" if VARIANT in row.cells[segmenter].name else ""
-        return replace(shown, text=shown.text + variant, key=found.mean, hint=f"n = {found.n}")
+        text = shown.text + "*" * matrix.is_variant(row, segmenter)
+        return replace(shown, text=text, key=found.mean, hint=f"n = {found.n}")
 
     def _plain(self, matrix: Matrix, row: MatrixRow, segmenter: str) -> dict[str, Any]:
         found = matrix.value(row, segmenter)
@@ -150,15 +150,15 @@ class MatrixTables:
             why = self._why(row, segmenter)
             return {"state": "undefined", "reason": why} if why else {"state": "open"}
         own = row.cells[segmenter]
-        about = {"variant": VARIANT in own.name, "seeds": list(own.seeds), "run_ids": list(own.run_ids)}
+        about = {"variant": matrix.is_variant(row, segmenter), "seeds": list(own.seeds), "run_ids": list(own.run_ids)}
         return {"state": "done", **about, **own.metrics()[matrix.metric], "rank": found.rank}
 
 
 def _correlations(matrix: Matrix, id: str) -> Table:
     rows = []
-    for (here, there), found in matrix.correlations().items():
+    for here, there, found in matrix.correlations():
         tau = Cell("-") if found.tau is None else Cell(f"{found.tau:.2f}", found.tau)
         interval = found.lacks if found.low is None else f"[{found.low:.2f}, {found.high:.2f}]"
         rows.append((Cell(here), Cell(there), Cell(str(found.n), float(found.n)), tau, Cell(interval)))
-    columns = (*words("segmenter", "beside"), *numbers("learners", "tau-b", "95 % interval"))
+    columns = (*words("segmenter", "beside"), *numbers("learners", "tau-b", "interval"))
     return Table(columns, tuple(rows), TAU, TAU, (TAU_NOTE,), "difference", id)

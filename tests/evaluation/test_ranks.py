@@ -15,7 +15,7 @@ def test_tau_with_ties_is_the_sum_over_pairs():
     """Of six pairs: ab ac ad bd agree, bc is tied here, cd is reversed: (4 - 1) / sqrt(5 * 6)."""
     found = rank_correlation(one_seed(1.0, 2.0, 2.0, 4.0), one_seed(1.0, 3.0, 5.0, 4.0))
     assert found.tau == pytest.approx(3 / np.sqrt(5 * 6))
-    assert (found.low, found.n, found.lacks) == (None, 4, "one seed")
+    assert (found.low, found.n, found.lacks) == (None, 4, "no interval: one seed")
 
 
 def test_tau_is_scipys():
