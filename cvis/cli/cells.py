@@ -74,7 +74,7 @@ def look(
     elif status:
         show_status([Cell(item.name, (), folder) for item, folder in zip(planned, folders, strict=True)], as_json)
     elif plan_only:
-        list_plan(planned, folders, Path(f"{planned[0].config.runtime.runs}-smoke"), as_json)
+        list_plan(planned, folders, as_json)
     return watch or status or plan_only
 
 
@@ -119,18 +119,17 @@ def run_cells(
     return [f"{cell.name}: {''.join(last_lines(cell.log)) or 'was not begun'}" for cell in failed]
 
 
-def list_plan(planned: Sequence[Planned], folders: Sequence[Path], trial: Path, as_json: bool) -> None:
+def list_plan(planned: Sequence[Planned], folders: Sequence[Path], as_json: bool) -> None:
     """Every cell, whether it is done, what it waits for, and what it should take by runs that were measured.
 
-    Args:
-        trial: the folder of a ``--smoke``, whose runs have been measured too.
+    Runs of a ``--smoke``, in the folder beside, have been measured too.
     """
     from cvis.executors.graph import cells_of
     from cvis.executors.status import status_of
 
     cells = cells_of(planned, folders)
     states = [status_of(cell) for cell in cells]
-    expected = _expected(planned, cells, trial)
+    expected = _expected(planned, cells, Path(f"{planned[0].config.runtime.runs}-smoke"))
     if as_json:
         more = (
             {"after": cell.after, "expected_s": expected[cell.name], "command": ["cvis", *cell.words]} for cell in cells

@@ -107,8 +107,7 @@ def matrix(
         from cvis.report.plots.output import check_format
 
         check_format(plot, "--plot")
-    tops = list(map(str, runs or ["runs"]))
-    failed: list[str] = []
+    tops, folders, failed = list(map(str, runs or ["runs"])), list[Path](), list[str]()
     if show:
         from cvis.engine.matrix import undefined
 
@@ -124,7 +123,8 @@ def matrix(
         else:
             left = [item for item, folder in zip(planned, folders, strict=True) if not is_done(folder)]
             failed = run_here(left)[1]
-    _print(stream_of(scenario), rows, columns, metric, tops, reasons, chosen, out, plot)
+    if show or any(map(is_done, folders)):
+        _print(stream_of(scenario), rows, columns, metric, tops, reasons, chosen, out, plot)
     if failed:
         raise UserError(f"{len(failed)} runs failed, the first: {failed[0]}")
 

@@ -92,9 +92,7 @@ def sweep(
     names.refuse_unknown("sweep", name, names.sweeps)
     from cvis.runs.sweep_file import read_sweep
 
-    whole = str(runs or "runs")
-    trial = f"{whole}-smoke"
-    top = trial if smoke else whole
+    top = str(runs or "runs") + ("-smoke" if smoke else "")
     asked = read_sweep(name)
     chosen = [seed for seed in seeds_of(None, seeds) if seed is not None]
     stream, model = stream_of(scenario or asked.scenario), segmenter or "mask2former_tiny"

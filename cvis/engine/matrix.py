@@ -67,10 +67,8 @@ def refused(planned: Iterable[Planned]) -> dict[Pair, str]:
 
 
 def _kind(segmenter: str) -> type[Segmenter] | None:
+    stream, learner = "synthetic-20-4", "finetune"  # of which nothing is asked
     try:
-        values, _ = read_files(
-            "synthetic-20-4", "finetune", segmenter
-        )  # of the stream and the learner nothing is asked
-        return SEGMENTERS.find(values["segmenter"]["type"])
+        return SEGMENTERS.find(read_files(stream, learner, segmenter)[0]["segmenter"]["type"])
     except UserError:
         return None

@@ -8,7 +8,7 @@ are with those of other segmenters that changed the same keys to the same values
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -109,12 +109,13 @@ def matrices(
     Raises:
         UserError: an unknown metric, or damaged numbers of a class where they are needed.
     """
-    chosen = [run for run in runs if (not learners or run.learner in learners)]
+    chosen = [run for run in runs if not learners or run.learner in learners or run.upper_bound]  # which others need
     chosen = [run for run in chosen if not segmenters or run.segmenter in segmenters]
     found: dict[Hashable, dict[str, Block]] = {}
     for group in comparison(chosen, [metric]):
         for block in group.blocks:
-            found.setdefault(_condition(block), {})[group.segmenter] = block
+            if rows := tuple(row for row in block.rows if not learners or row.learner in learners):
+                found.setdefault(_condition(block), {})[group.segmenter] = replace(block, rows=rows)
     most = sorted(found.values(), key=lambda blocks: -sum(row.n for block in blocks.values() for row in block.rows))
     made: list[Matrix] = []
     order = {name: i for i, name in enumerate(learners)}

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from run_folders import write_run
-from tiny import SMALL
+from tiny import SMALL, SMALL_MODEL
 from typer.testing import CliRunner
 
 from cvis.cli import app, names
@@ -131,7 +131,10 @@ def test_names_behind_a_comma_are_completed():
 def test_two_real_cells_are_the_rows_of_two_tables(stream, tmp_path):
     short = (*SMALL, "schedule.base.iterations=2", "schedule.incremental.iterations=1")
     settings = [word for setting in short for word in ("--set", setting)]
-    asked = ["--learners", "finetune", "--segmenters", "ctvis_tiny,mask2former_tiny", "--runs", str(tmp_path)]
+    files = [tmp_path / f"{name}_tiny.py" for name in ("one", "two")]
+    for file in files:
+        file.write_text(f"segmenter = {SMALL_MODEL}\n")
+    asked = ["--learners", "finetune", "--segmenters", ",".join(map(str, files)), "--runs", str(tmp_path)]
     result = CliRunner().invoke(app, ["matrix", str(stream), *asked, *settings, "--json"])
     assert result.exit_code == 0, result.stderr
     (matrix,) = json.loads(result.stdout)["matrices"]

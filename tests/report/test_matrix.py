@@ -6,6 +6,7 @@ import json
 
 import pytest
 from run_folders import write_row, write_run
+from stream_runs import AP, write_stream
 from typer.testing import CliRunner
 
 from cvis.cli import app
@@ -166,6 +167,14 @@ def test_the_map_says_what_is_best_and_why_a_cell_is_empty(runs, tmp_path):
         load_runs([runs]).runs, tmp_path / "out", kinds=("matrix",), metrics=("FR",), formats=("svg",)
     )
     assert [str(path.relative_to(tmp_path / "out")) for path in written.files] == ["synthetic-20-4/matrix-FR.svg"]
+
+
+def test_what_is_measured_against_joint_training_needs_it_not_as_a_row(tmp_path):
+    write_stream(tmp_path, "finetune")
+    write_stream(tmp_path, "joint", ap={c: (50.0,) for c in AP})
+    (matrix,) = matrices(load_runs([tmp_path]).runs, "intransigence", ["finetune"])
+    (row,) = matrix.rows
+    assert matrix.value(row, TINY).mean == pytest.approx((25 + 0 + 20) / 3)  # 50 less the AP of each step's classes
 
 
 def test_one_model_makes_no_map(tmp_path):
