@@ -107,7 +107,7 @@ def matrix(
         from cvis.report.plots.output import check_format
 
         check_format(plot, "--plot")
-    tops, folders, failed = list(map(str, runs or ["runs"])), list[Path](), list[str]()
+    tops, folders, failed = list(map(str, runs or [Path("runs")])), list[Path](), list[str]()
     if show:
         from cvis.engine.matrix import undefined
 

@@ -114,8 +114,8 @@ def matrices(
     found: dict[Hashable, dict[str, Block]] = {}
     for group in comparison(chosen, [metric]):
         for block in group.blocks:
-            if rows := tuple(row for row in block.rows if not learners or row.learner in learners):
-                found.setdefault(_condition(block), {})[group.segmenter] = replace(block, rows=rows)
+            if asked := tuple(row for row in block.rows if not learners or row.learner in learners):
+                found.setdefault(_condition(block), {})[group.segmenter] = replace(block, rows=asked)
     most = sorted(found.values(), key=lambda blocks: -sum(row.n for block in blocks.values() for row in block.rows))
     made: list[Matrix] = []
     order = {name: i for i, name in enumerate(learners)}

@@ -10,7 +10,7 @@ from cvis.evaluation.measures import MEASURES, heading
 from cvis.report import layout
 from cvis.report.matrix import Matrix, MatrixRow, Pair
 from cvis.report.result_tables import reasons
-from cvis.report.value import Cell, Column, Section, Table, numbers, words
+from cvis.report.value import Cell, Column, Order, Section, Table, numbers, words
 from cvis.runs.find import LeftOut
 from cvis.runs.protocol import describe
 
@@ -73,7 +73,7 @@ class MatrixTables:
         notes += [f"{name} trains with {describe(keys)}." for name, keys in matrix.trained.items() if keys]
         other = f"another protocol, not comparable with the table above: {describe(matrix.differs)}"
         title = other if matrix.differs else ""
-        first = "descending" if MEASURES[matrix.metric].direction == "higher" else "ascending"
+        first: Order = "descending" if MEASURES[matrix.metric].direction == "higher" else "ascending"
         columns = (*words("learner"), *numbers("seeds"), *(Column(name, first=first) for name in matrix.segmenters))
         bounds = sum(row.upper_bound for row in matrix.rows)
         yield Table(columns, tuple(rows), title, title, tuple(notes), "ours", id, bounds)

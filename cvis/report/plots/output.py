@@ -157,10 +157,10 @@ def _checked(kinds: Sequence[str], metrics: Sequence[str], formats: Sequence[str
 
 def _by_stream(rows: Sequence[Entry], across: bool) -> Iterator[tuple[str, list[Entry]]]:
     """A folder for each stream and segmenter, or ``across`` these for each stream, and its rows."""
-    size = 1 if across else 2
-    for place in dict.fromkeys(row.place[:size] for row in rows):
+    places = [(row.scenario,) if across else (row.scenario, row.segmenter) for row in rows]
+    for place in dict.fromkeys(places):
         folder = "".join(f"{file_name(part)}/" for part in place)
-        yield folder, [row for row in rows if row.place[:size] == place]
+        yield folder, [row for row, its in zip(rows, places, strict=True) if its == place]
 
 
 def _drawings(plot: Plot, rows: Sequence[Entry], asked: Sequence[str], runs: Sequence[RunResult]) -> Iterator[Drawing]:
