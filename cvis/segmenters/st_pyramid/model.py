@@ -145,7 +145,8 @@ class STPyramid(ClassSlots, ClipTracks):
         with torch.autocast(features.device.type, enabled=False):  # bf16 would tie scores and blur places
             features = features.to(torch.promote_types(features.dtype, torch.float32))
             if features.shape[-2:] != size[1:]:
-                features = resize(features.flatten(0, 1), size[1:]).unflatten(0, features.shape[:2])
+                last = features.flatten(0, 1).contiguous(memory_format=torch.channels_last)  # no copy of the large one
+                features = resize(last, size[1:]).unflatten(0, features.shape[:2])
             features = features.movedim(2, -1).flatten(1, 3)  # [B, N, D]
             dimensions, learned = EMBEDDINGS[self.embedding_mode]
             own = self.head(features).transpose(1, 2)
