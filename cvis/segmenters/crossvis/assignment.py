@@ -105,9 +105,7 @@ def assign(grid: Grid, shown: Seen, frames: int, radius: float) -> Positives:
     chosen = sides[rows, location]
     left, top, right, bottom = chosen.unbind(-1)
     shares = [torch.minimum(*pair) / torch.maximum(*pair) for pair in ((left, right), (top, bottom))]
-    return Positives(
-        frame, location, rows, chosen / grid.stride[location][:, None], (shares[0] * shares[1]).sqrt()
-    )
+    return Positives(frame, location, rows, chosen / grid.stride[location][:, None], (shares[0] * shares[1]).sqrt())
 
 
 def partners(positives: Positives, shown: Seen, frames: int, step: int, draw: Tensor) -> tuple[Tensor, Tensor]:

@@ -88,8 +88,12 @@ class Criterion:
         losses = {
             **self._boxes(output, positives, number),
             **self._masks(output, positives, shown, stride, factor),
-            "loss_id": identity_loss(output.embeddings[positives.frame, positives.location],
-                                     shown.identity[positives.row], identities, number),
+            "loss_id": identity_loss(
+                output.embeddings[positives.frame, positives.location],
+                shown.identity[positives.row],
+                identities,
+                number,
+            ),
         }
         weight = self.class_weight if class_weight is None else class_weight
         of_class = classify(output.logits, columns.view(output.logits.shape[:2]), 1.0)

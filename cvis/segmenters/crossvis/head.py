@@ -68,7 +68,9 @@ class Head(nn.Module):
                 self.embedding(self.identity_tower(level)),
             )
             of_levels.append([value.flatten(2).transpose(1, 2) for value in maps])
-        logits, sides, centreness, filters, embeddings = (torch.cat(values, 1) for values in zip(*of_levels, strict=True))
+        logits, sides, centreness, filters, embeddings = (
+            torch.cat(values, 1) for values in zip(*of_levels, strict=True)
+        )
         return Answer(logits, sides, centreness.squeeze(2), filters, embeddings)
 
 

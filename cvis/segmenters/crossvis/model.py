@@ -12,6 +12,7 @@ from cvis.errors import UserError
 from cvis.segmenters.backbone import build_backbone
 from cvis.segmenters.contract import Classify, ClipTracks, SharedFeatures
 from cvis.segmenters.crossvis.assignment import seen
+from cvis.segmenters.crossvis.checkpoint_names import renamed
 from cvis.segmenters.crossvis.criterion import Criterion
 from cvis.segmenters.crossvis.head import ClassConvs, Head, begin_improbable
 from cvis.segmenters.crossvis.inference import Follower, Inference
@@ -130,14 +131,12 @@ class CrossVIS(SharedFeatures, ClipTracks):
 
     def encode(self, maps: Maps) -> Memory:
         """The pyramid and the mask branch, frame by frame."""
-        levels = self.pyramid(maps.levels[-len(self.pyramid.laterals) :])
+        levels = self.pyramid(maps.levels)
         share = self.feature_gradient
         if share != 1:
             levels = [share * level + (1 - share) * level.detach() for level in levels]
         features = self.mask_branch(levels).unflatten(0, (-1, maps.length))
-        return Memory(
-            tuple(level.unflatten(0, (-1, maps.length)) for level in reversed(levels)), features, maps.size
-        )
+        return Memory(tuple(level.unflatten(0, (-1, maps.length)) for level in reversed(levels)), features, maps.size)
 
     def locations(self, memory: Memory) -> Locations:
         """What every location of every frame answers."""
@@ -229,4 +228,5 @@ class CrossVIS(SharedFeatures, ClipTracks):
         begin_improbable(self.identities)
 
     def renamed(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return dict(weights)
+        """Of CondInst, mmdet's and AdelaiDet's, and of torchvision's ResNets."""
+        return renamed(weights)
