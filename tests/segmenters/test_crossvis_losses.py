@@ -100,7 +100,7 @@ def plain_positives(targets, columns, of_masks):
 
 
 def plain_mask(filters, point, size, features):
-    """Equations 1 and 2: explicit convolutions for this object alone, then linear between the coarse pixels' centres."""
+    """Equations 1 and 2: explicit convolutions for this object, then linear between the coarse pixels' centres."""
     channels, height, width = features.shape
     rel = torch.stack([
         torch.tensor([[(point[0] - (x * STRIDE + STRIDE // 2)) / size for x in range(width)]] * height),
@@ -201,12 +201,12 @@ def test_all_losses_are_their_formulas():
         focal += sum(plain_focal(logits[frame, place, c].item(), c == right) for c in range(K))
         if not sides:
             continue
-        l, t, r, b = (side / grid[place][2] for side in sides)
-        c = math.sqrt(min(l, r) / max(l, r) * min(t, b) / max(t, b))
+        left, t, r, b = (side / grid[place][2] for side in sides)
+        c = math.sqrt(min(left, r) / max(left, r) * min(t, b) / max(t, b))
         fl, ft, fr, fb = output.sides[frame, place].tolist()
-        shared = max(min(l, fl) + min(r, fr), 0) * max(min(t, ft) + min(b, fb), 0)
-        union = (l + r) * (t + b) + (fl + fr) * (ft + fb) - shared
-        around = (max(l, fl) + max(r, fr)) * (max(t, ft) + max(b, fb))
+        shared = max(min(left, fl) + min(r, fr), 0) * max(min(t, ft) + min(b, fb), 0)
+        union = (left + r) * (t + b) + (fl + fr) * (ft + fb) - shared
+        around = (max(left, fl) + max(r, fr)) * (max(t, ft) + max(b, fb))
         box += c * (1 - (shared / union - (around - union) / around))
         weights += c
         p = 1 / (1 + math.exp(-output.centreness[frame, place].item()))
@@ -244,7 +244,7 @@ def test_crossover_within_a_frame_is_plain_condinst():
     losses = Criterion(centre_radius=0.51)(output, shown, nn.Linear(6, N).double(), STRIDE, FACTOR)
     assert len(assign(output.grid, shown, T, 0.51)) == 4
     assert losses["loss_cross"].item() == pytest.approx(losses["loss_dice"].item(), abs=1e-12)
-    moved = replace(output, mask_features=whole.mask_features[:T])
+    moved = replace(output, filters=whole.filters[:T])
     losses = Criterion(centre_radius=0.51)(moved, shown, nn.Linear(6, N).double(), STRIDE, FACTOR)
     assert abs(losses["loss_cross"].item() - losses["loss_dice"].item()) > 1e-3
 

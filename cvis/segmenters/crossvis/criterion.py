@@ -166,7 +166,9 @@ def identity_loss(embeddings: Tensor, identity: Tensor, classifier: nn.Linear, n
     """
     many = classifier.out_features
     if len(identity) and int(identity.amax()) >= many:
-        said = f"segmenter.num_identities: {many}: the training set shows more tracks (one has number {int(identity.amax())})"
+        said = (
+            f"segmenter.num_identities: {many}: too few, one of the training set's tracks has number {identity.amax()}"
+        )
         raise UserError(f"{said}; give at least the tracks of the largest step, of the whole stream for joint")
     known = identity >= 0
     scaled = math.sqrt(2) * math.log(many - 1) * F.normalize(embeddings[known], dim=-1)

@@ -1,4 +1,4 @@
-"""The detection head that all levels of the pyramid share (FCOS; Tian et al., ICCV 2019), with CrossVIS's embeddings."""
+"""The detection head that all levels of the pyramid share (FCOS; Tian et al., ICCV 2019), with embeddings beside it."""
 
 from __future__ import annotations
 
@@ -68,10 +68,8 @@ class Head(nn.Module):
                 self.embedding(self.identity_tower(level)),
             )
             of_levels.append([value.flatten(2).transpose(1, 2) for value in maps])
-        logits, sides, centreness, filters, embeddings = (
-            torch.cat(values, 1) for values in zip(*of_levels, strict=True)
-        )
-        return Answer(logits, sides, centreness.squeeze(2), filters, embeddings)
+        answer = Answer(*(torch.cat(values, 1) for values in zip(*of_levels, strict=True)))
+        return answer._replace(centreness=answer.centreness.squeeze(2))
 
 
 class ClassConvs(nn.Module):

@@ -90,8 +90,8 @@ class CrossVIS(SharedFeatures, ClipTracks):
         super().__init__()
         self.strides = [*strides, *(strides[-1] * 2**level for level in range(1, extra + 1))]
         if len(sizes_of_interest) != len(self.strides) - skip:
-            said = f"segmenter.sizes_of_interest: {tuple(sizes_of_interest)}: the head has {len(self.strides) - skip} levels"
-            raise UserError(f"{said}; give each its size")
+            said = f"segmenter.sizes_of_interest: {tuple(sizes_of_interest)}"
+            raise UserError(f"{said}: the head has {len(self.strides) - skip} levels; give each its size")
         self.skip, self.sizes_of_interest = skip, sizes_of_interest
         self.mask_factor, self.feature_gradient = mask_factor, feature_gradient
         self.size_divisor = size_divisor

@@ -35,7 +35,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Locations:
-    """Of the N locations of each of F frames (B clips of T): class, box, and what a mask and an identity are made of."""
+    """Of the N locations of each of F frames (B clips of T): class, box, and what mask and identity are made of."""
 
     logits: Tensor  # [B, T * N, K], a sigmoid each
     sides: Tensor  # [F, N, 4] l, t, r, b: from the point to the sides of its box, in strides

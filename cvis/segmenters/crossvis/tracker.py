@@ -1,4 +1,4 @@
-"""CrossVIS's online tracker: which detection of a frame is which object seen before. It knows tensors, and no videos."""
+"""CrossVIS's online tracker: which detection of a frame is which object seen before. It knows no videos."""
 
 from __future__ import annotations
 
