@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Literal, get_args
 
 import torch
@@ -11,13 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cvis.errors import UserError
+from cvis.segmenters.background import sigmoid_focal
 from cvis.segmenters.contract import Classify
 from cvis.segmenters.crossvis.assignment import Positives, Seen, assign, partners
 from cvis.segmenters.crossvis.masks import dice_loss, dynamic_masks
 from cvis.segmenters.crossvis.outputs import Locations
 from cvis.segmenters.shared_batch import gathered_part, mean_of_all, uniform
 from cvis.segmenters.vistr.boxes import giou
-from cvis.segmenters.vistr.criterion import focal_loss
 
 Centre = Literal["mask", "box"]
 
@@ -77,14 +76,13 @@ class Criterion:
             shown: what the frames show.
             identities: logits of the identities, of embeddings.
             stride, factor: of :func:`dynamic_masks`.
-            classify: in place of the focal loss; it is given logits [B, T * N, K] and columns, K where nothing is.
+            classify: in place of :func:`sigmoid_focal`.
             class_weight: in place of the one given at construction.
         """
         positives = assign(output.grid, shown, len(output.sides), self.centre_radius)
         number = gathered_part(len(positives), output.sides.device).divisor
         columns = torch.full(output.sides.shape[:2], output.logits.shape[-1], device=output.sides.device)
         columns[positives.frame, positives.location] = shown.column[positives.row]
-        classify = classify or focal_of(number)
         losses = {
             **self._boxes(output, positives, number),
             **self._masks(output, positives, shown, stride, factor),
@@ -92,11 +90,10 @@ class Criterion:
                 output.embeddings[positives.frame, positives.location],
                 shown.identity[positives.row],
                 identities,
-                number,
             ),
         }
         weight = self.class_weight if class_weight is None else class_weight
-        of_class = classify(output.logits, columns.view(output.logits.shape[:2]), 1.0)
+        of_class = (classify or sigmoid_focal)(output.logits, columns.view(output.logits.shape[:2]), 1.0)
         return {"loss_cls": weight * of_class, **{name: self.weights[name] * value for name, value in losses.items()}}
 
     @staticmethod
@@ -144,18 +141,9 @@ class Criterion:
         return {"loss_dice": plain, "loss_cross": (later + earlier) / 2}
 
 
-def focal_of(number: float) -> Callable[[Tensor, Tensor, float], Tensor]:
-    """The sum of the focal losses of all locations and classes over so many positive locations."""
-
-    def classify(logits: Tensor, columns: Tensor, no_object_weight: float) -> Tensor:
-        wanted = F.one_hot(columns, logits.shape[-1] + 1)[..., :-1]
-        return focal_loss(logits, wanted).sum() / number
-
-    return classify
-
-
-def identity_loss(embeddings: Tensor, identity: Tensor, classifier: nn.Linear, number: float) -> Tensor:
-    """Focal loss of sigmoids W e + b over N identities, e = sqrt(2) ln(N - 1) ê / |ê| (equations 11 to 14).
+def identity_loss(embeddings: Tensor, identity: Tensor, classifier: nn.Linear) -> Tensor:
+    """Focal loss of sigmoids W e + b over N identities, e = sqrt(2) ln(N - 1) ê / |ê| (equations 11 to 14), its sum
+    over the number of locations whose identity is known.
 
     Args:
         embeddings: ê [P, D].
@@ -172,8 +160,7 @@ def identity_loss(embeddings: Tensor, identity: Tensor, classifier: nn.Linear, n
         raise UserError(f"{said}; give at least the tracks of the largest step, of the whole stream for joint")
     known = identity >= 0
     scaled = math.sqrt(2) * math.log(many - 1) * F.normalize(embeddings[known], dim=-1)
-    logits = classifier(scaled)
-    return focal_loss(logits, F.one_hot(identity[known], many)).sum() / number
+    return sigmoid_focal(classifier(scaled)[None], identity[known][None])
 
 
 def _around(sides: Tensor) -> Tensor:

@@ -11,15 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cvis.segmenters.crossvis.layers import block, norm_of
-
-PRIOR = 0.01
-"""The probability with which every class, and every identity, begins."""
+from cvis.segmenters.heads import PRIOR
 
 
 class Answer(NamedTuple):
     """Of N locations of F frames; see :class:`~cvis.segmenters.crossvis.outputs.Locations`."""
 
-    logits: Tensor  # [F, N, K]
+    features: Tensor  # [F, N, dim] of the class tower
     sides: Tensor  # [F, N, 4]
     centreness: Tensor  # [F, N]
     filters: Tensor  # [F, N, P]
@@ -55,13 +53,13 @@ class Head(nn.Module):
             if isinstance(module, nn.Conv2d):
                 _small(module)
 
-    def forward(self, levels: Sequence[Tensor], classes: nn.Module) -> Answer:
-        """Of maps [F, dim, h_i, w_i]; ``classes`` makes logits [F, K, h, w] of what the class tower says."""
+    def forward(self, levels: Sequence[Tensor]) -> Answer:
+        """Of maps [F, dim, h_i, w_i]."""
         of_levels = []
         for level, scale in zip(levels, self.scales, strict=True):
             box = self.box_tower(level)
             maps = (
-                classes(self.class_tower(level)),
+                self.class_tower(level),
                 F.relu(scale * self.sides(box)),
                 self.centreness(box),
                 self.controller(box),
@@ -72,33 +70,10 @@ class Head(nn.Module):
         return answer._replace(centreness=answer.centreness.squeeze(2))
 
 
-class ClassConvs(nn.Module):
-    """The last convolution of the class tower, one for each step's classes.
-
-    Attributes:
-        steps: the convolutions.
-    """
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.dim = dim
-        self.steps = nn.ModuleList()
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """[F, dim, h, w] -> logits [F, K, h, w]."""
-        return torch.cat([head(maps) for head in self.steps], 1)
-
-    def add(self, num_classes: int) -> None:
-        """The classes of a step."""
-        head = nn.Conv2d(self.dim, num_classes, 3, padding=1)
-        begin_improbable(head)
-        self.steps.append(head)
-
-
-def begin_improbable(classifier: nn.Conv2d | nn.Linear) -> None:
-    """FCOS's beginning of classes, whose sigmoids all say :data:`PRIOR`."""
+def begin_improbable(classifier: nn.Linear) -> None:
+    """FCOS's beginning of a classifier of sigmoids: all say :data:`~cvis.segmenters.heads.PRIOR`."""
     _small(classifier)
-    nn.init.constant_(classifier.get_parameter("bias"), -math.log((1 - PRIOR) / PRIOR))
+    nn.init.constant_(classifier.get_parameter("bias"), -math.log(1 / PRIOR - 1))
 
 
 def _small(layer: nn.Conv2d | nn.Linear) -> None:

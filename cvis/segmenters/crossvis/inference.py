@@ -107,12 +107,13 @@ class Follower:
                 self._masks[numbers[row]][time] = encode(mask)
 
     def best(self, classes: Sequence[int]) -> Tracks:
-        """The ``top_k`` best tracks: the class of a track is that of its first detection, its score the mean of all.
+        """The ``top_k`` best tracks with a mask: a track's class is that of its first detection, its score the mean of
+        all.
 
         Args:
             classes: data-set ids of the columns.
         """
-        tracks = list(zip(self.tracker.tracks, self._masks, strict=True))
+        tracks = [row for row in zip(self.tracker.tracks, self._masks, strict=True) if any(row[1].values())]
         rows = sorted(tracks, key=lambda row: -row[0].score / row[0].frames)[: self.inference.top_k]
         return Tracks(
             self.video.id,

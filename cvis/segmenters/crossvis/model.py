@@ -10,17 +10,18 @@ from torch import Tensor, nn
 
 from cvis.errors import UserError
 from cvis.segmenters.backbone import build_backbone
-from cvis.segmenters.contract import Classify, ClipTracks, SharedFeatures
+from cvis.segmenters.contract import Classify, ClassSlots, ClipTracks
 from cvis.segmenters.crossvis.assignment import seen
 from cvis.segmenters.crossvis.checkpoint_names import renamed
 from cvis.segmenters.crossvis.criterion import Criterion
-from cvis.segmenters.crossvis.head import ClassConvs, Head, begin_improbable
+from cvis.segmenters.crossvis.head import Head, begin_improbable
 from cvis.segmenters.crossvis.inference import Follower, Inference
 from cvis.segmenters.crossvis.layers import enlarged
 from cvis.segmenters.crossvis.masks import count_parameters, dynamic_masks
 from cvis.segmenters.crossvis.outputs import Grid, Locations
 from cvis.segmenters.crossvis.pyramid import MaskBranch, Pyramid
 from cvis.segmenters.crossvis.tracker import Tracker
+from cvis.segmenters.heads import ClassHeads
 from cvis.segmenters.inputs import normalised, part, target_columns, target_masks
 from cvis.segmenters.outputs import Maps, Memory, ProposedTracks
 from cvis.segmenters.registry import SEGMENTERS
@@ -28,7 +29,7 @@ from cvis.types import Clip, Targets, Tracks, Video
 
 
 @SEGMENTERS.register_module(name="crossvis")
-class CrossVIS(SharedFeatures, ClipTracks):
+class CrossVIS(ClassSlots, ClipTracks):
     """CrossVIS (arXiv 2104.05970): CondInst on every frame, crossover learning between frames, an online tracker.
 
     Every location of a feature pyramid says which classes it sees, where, by which filters its mask is found, and how
@@ -56,6 +57,7 @@ class CrossVIS(SharedFeatures, ClipTracks):
         weights: URLs of known initial weights by name, see :func:`load_init`.
 
     Deviations:
+        - The last convolution of the class tower is 1x1, not 3x3: a step's classes are a head of the slots' features.
         - Embeddings pass no batch norm: what a frame is said to show does not depend on others.
         - The batch norm of the mask branch keeps the statistics of its checkpoint.
     """
@@ -64,6 +66,8 @@ class CrossVIS(SharedFeatures, ClipTracks):
     std: Tensor
     new_weights = ("class_heads.", "head.identity_tower.", "head.embedding.", "identities.")
     of_step = ("identities.",)
+    background = "sigmoid"
+    variants = ("mib", "comformer", "balconpas")
     static_graph = True
 
     def __init__(
@@ -103,7 +107,7 @@ class CrossVIS(SharedFeatures, ClipTracks):
         self.mask_branch = part("mask_branch", MaskBranch, mask_branch, dim)
         parameters = count_parameters(self.mask_branch.channels)
         self.head = part("head", Head, head, dim, len(sizes_of_interest), parameters)
-        self.class_heads = ClassConvs(dim)
+        self.class_heads = ClassHeads(dim, background=self.background)
         self.identities = nn.Linear(self.head.embedding.out_channels, num_identities)
         self._criterion = part("criterion", Criterion, criterion)
         self.inference = part("test", Inference, test)
@@ -138,19 +142,15 @@ class CrossVIS(SharedFeatures, ClipTracks):
         features = self.mask_branch(levels).unflatten(0, (-1, maps.length))
         return Memory(tuple(level.unflatten(0, (-1, maps.length)) for level in reversed(levels)), features, maps.size)
 
-    def locations(self, memory: Memory) -> Locations:
-        """What every location of every frame answers."""
+    def answers(self, memory: Memory) -> list[Locations]:
         levels = [level.flatten(0, 1) for level in reversed(memory.levels)][self.skip :]
-        answer = self.head(levels, self.class_heads)
+        features, *others = (value.to(torch.promote_types(value.dtype, torch.float32)) for value in self.head(levels))
         grid = Grid.of(levels, self.strides[self.skip :], self.sizes_of_interest)
-        features = memory.mask_features
-        logits, *others = (value.to(torch.promote_types(value.dtype, torch.float32)) for value in answer)
-        batch, frames = features.shape[:2]
-        return Locations(logits.reshape(batch, -1, logits.shape[-1]), *others, features.flatten(0, 1), grid, frames)
-
-    def losses(self, clip: Clip, maps: Maps | None = None) -> dict[str, Tensor]:
-        memory = self.encode(self.extract(clip.frames, clip.sizes) if maps is None else maps)
-        return self.criterion([self.locations(memory)], clip.targets)
+        batch, frames = memory.mask_features.shape[:2]
+        slots = features.reshape(batch, -1, features.shape[-1])
+        with torch.autocast(slots.device.type, enabled=False):  # bf16 logits would tie scores
+            logits = self.class_heads(slots)
+        return [Locations(logits, slots, *others, memory.mask_features.flatten(0, 1), grid, frames)]
 
     def criterion(
         self,
@@ -175,8 +175,7 @@ class CrossVIS(SharedFeatures, ClipTracks):
     @torch.no_grad()
     def clip_tracks(self, clip: Clip, maps: Maps | None = None) -> list[ProposedTracks]:
         """The detections of a clip's frames that are sure enough, followed as in a video."""
-        memory = self.encode(self.extract(clip.frames, clip.sizes) if maps is None else maps)
-        output = self.locations(memory)
+        (output,) = self.answers(self.memory_of(clip, maps))
         time, _, height, width = clip.frames.shape[1:]
         proposals = []
         for first in range(0, len(output.sides), time):
@@ -214,17 +213,16 @@ class CrossVIS(SharedFeatures, ClipTracks):
         """Follow the objects of one video, of any length in the memory of a window."""
         follower, time = Follower(self.inference, video), 0
         for frames in self.inference.frames(video):
-            output = self.locations(self.features(frames[None].to(self.mean.device)))
+            (output,) = self.answers(self.features(frames[None].to(self.mean.device)))
             for frame in range(len(frames)):
                 found = self.inference.detect(output, frame, self.inference.min_score)
                 follower.add(time, found, self._masks(output, frame, found.locations))
                 time += 1
         return follower.best(self.classes)
 
-    def grow(self, num_classes: int) -> None:
+    def grow(self, num_classes: int, init: str = "default", head: nn.Module | None = None) -> None:
         """Also the identities begin anew: they are of the training set of the step before."""
-        self.class_heads.add(num_classes)
-        self.class_heads.to(self.mean.device)
+        super().grow(num_classes, init, head)
         begin_improbable(self.identities)
 
     def renamed(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

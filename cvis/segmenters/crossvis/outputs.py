@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cvis.segmenters.outputs import SlotOutput
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -34,10 +36,12 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class Locations:
-    """Of the N locations of each of F frames (B clips of T): class, box, and what mask and identity are made of."""
+class Locations(SlotOutput):
+    """Of the N locations of each of F frames (B clips of T): class, box, and what mask and identity are made of.
 
-    logits: Tensor  # [B, T * N, K], a sigmoid each
+    A slot of a clip is a location of one of its frames, frame by frame.
+    """
+
     sides: Tensor  # [F, N, 4] l, t, r, b: from the point to the sides of its box, in strides
     centreness: Tensor  # [F, N] logits
     filters: Tensor  # [F, N, P] of the dynamic mask head
