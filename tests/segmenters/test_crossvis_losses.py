@@ -248,7 +248,7 @@ def test_crossover_within_a_frame_is_plain_condinst():
     assert losses["loss_cross"].item() == pytest.approx(losses["loss_dice"].item(), abs=1e-12)
     moved = replace(output, filters=whole.filters[:T], mask_features=whole.mask_features[:T])
     losses = Criterion(centre_radius=0.51)(moved, shown, nn.Linear(6, N).double(), STRIDE, FACTOR)
-    assert abs(losses["loss_cross"].item() - losses["loss_dice"].item()) > 1e-3
+    assert abs(losses["loss_cross"].item() - losses["loss_dice"].item()) > 1e-5
 
 
 def test_crossover_is_equations_6_and_7():
