@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from cvis.errors import UserError
@@ -64,7 +66,7 @@ def build_learner(config: dict[str, Any], segmenter: Segmenter) -> Learner:
     settings = dict(config)
     name = settings.pop("type")
     learner = find_learner(name)
-    check_pair(name, type(segmenter))
+    check_pair(name, type(segmenter), segmenter.switched_off)
     settings = check_settings(learner, settings)
     try:
         built = learner(segmenter, **settings)
@@ -76,8 +78,9 @@ def build_learner(config: dict[str, Any], segmenter: Segmenter) -> Learner:
         raise _uninitialised(learner) from error
     if "_modules" not in vars(built) or "segmenter" not in built._modules:
         raise _uninitialised(learner)
-    if name in segmenter.variants:
-        built.label = f"{built.label or name} (variant)"
+    label = built.label or name
+    if name in segmenter.variants and not label.endswith("(variant)"):
+        built.label = f"{label} (variant)"
     return built
 
 
@@ -91,12 +94,18 @@ def lacking(name: str, segmenter: type[Segmenter]) -> list[type[Segmenter]]:
     return [ability for ability in find_learner(name).requires if not issubclass(segmenter, ability)]
 
 
-def check_pair(name: str, segmenter: type[Segmenter]) -> None:
-    """Refuse a learner that needs what the segmenter cannot do.
+def check_pair(
+    name: str, segmenter: type[Segmenter], switched_off: Mapping[type[Segmenter], str] = MappingProxyType({})
+) -> None:
+    """Refuse a learner that needs what the segmenter cannot do, or cannot do as it is set up (``switched_off``).
 
     Raises:
-        UserError: names the abilities that are missing.
+        UserError: names the abilities that are missing, or the setting.
     """
+    for ability in find_learner(name).requires:
+        if ability in switched_off:
+            what = f"learner {name!r} needs {ability_name(ability)} of the segmenter, which is off"
+            raise UserError(f"{what}; set {switched_off[ability]}")
     if missing := lacking(name, segmenter):
         offered = ", ".join(abilities_of(segmenter)) or "nothing beside the core"
         raise UserError(

@@ -58,11 +58,13 @@ class Segmenter(nn.Module, ABC):
         of_step: prefixes of weights that begin anew with every step, as what tells the tracks of its videos apart.
         static_graph: see :class:`~cvis.learners.base.Learner`.
         variants: learners that need a reading of their own with this model; tables call them so.
+        switched_off: abilities that a model lacks as it is set up, and the setting that would give it each.
     """
 
     new_weights: ClassVar[tuple[str, ...]] = ()
     of_step: ClassVar[tuple[str, ...]] = ()
     variants: ClassVar[tuple[str, ...]] = ()
+    switched_off: Mapping[type[Segmenter], str] = {}
     window: int | None = None
     static_graph: bool = False
 
@@ -166,11 +168,11 @@ class ClassSlots(SharedFeatures):
     Attributes:
         background: where what is no class shows: in a ``column`` of its own, or in that the ``sigmoid`` of every class
             is small; see :mod:`cvis.segmenters.background`.
-        class_heads: logits [B, N, C] of slots' features [B, N, D], one head for each step.
+        class_heads: logits of slots, a module list ``steps`` with one head for each step: :class:`ClassHeads` or alike.
     """
 
     background: ClassVar[Background] = "column"
-    class_heads: ClassHeads
+    class_heads: Any
 
     @abstractmethod
     def answers(self, memory: Memory) -> Sequence[SlotOutput]:
@@ -229,6 +231,7 @@ class AlignedQueries(ClassSlots, ClipTracks):
             or to the points, at which they are read before the softmax is taken. A learner says so, once.
     """
 
+    class_heads: ClassHeads
     soft_masks: bool = False
 
     @abstractmethod
