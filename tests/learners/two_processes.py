@@ -13,6 +13,7 @@ from mmengine.dist import get_dist_info
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from small_crossvis import make_crossvis
 from small_vistr import make_vistr
 from two_models import make_learner, make_segmenter
 
@@ -33,8 +34,13 @@ LEARNERS = {
     "balconpas-memory": {},
     "ctvis": dict(type="finetune"),
     "vistr": dict(type="finetune"),
+    "crossvis": dict(type="finetune"),
 }
-SEGMENTERS = {"ctvis": lambda: make_segmenter(type="ctvis"), "vistr": lambda: make_vistr(())}
+SEGMENTERS = {
+    "ctvis": lambda: make_segmenter(type="ctvis"),
+    "vistr": lambda: make_vistr(()),
+    "crossvis": lambda: make_crossvis((), criterion=dict(max_masks=9)),
+}
 """Of the learners that have another one than the others."""
 SIZES = (24, 32), (32, 40), (16, 48), (32, 32)
 CLASSES = {
@@ -53,7 +59,8 @@ def samples(classes) -> list[Sample]:
         masks = torch.zeros(len(ids), 2, height, width, dtype=torch.bool)
         for index in range(len(ids)):
             masks[index, :, 1 + 8 * index : 7 + 8 * index, 4:20] = True
-        made.append(Sample(frames, torch.tensor(ids, dtype=torch.int64), masks, "a clip"))
+        identities = torch.arange(len(made), len(made) + len(ids))
+        made.append(Sample(frames, torch.tensor(ids, dtype=torch.int64), masks, "a clip", identities=identities))
     return made
 
 

@@ -8,6 +8,7 @@ import torch
 from mmdet_twin import nowhere
 from PIL import Image
 from pycocotools import mask as coco_mask
+from small_crossvis import SMALL_CROSSVIS, make_crossvis
 
 from cvis.errors import UserError
 from cvis.segmenters.crossvis.layers import enlarged
@@ -18,19 +19,6 @@ from cvis.types import Clip, Video
 
 DIM, CHANNELS = 32, (8, 16, 32)
 RESNET = dict(type="ResNet", depth=18, base_channels=8, norm_eval=True, out_indices=(0, 1, 2))
-SMALL = dict(
-    type="crossvis",
-    backbone=RESNET,
-    in_channels=CHANNELS,
-    strides=(4, 8, 16),
-    dim=DIM,
-    extra=1,
-    sizes_of_interest=(32, 64, 128, 256),
-    head=dict(convs=2, embedding=16),
-    mask_branch=dict(width=16, convs=2),
-    num_identities=9,
-    test=dict(short_side=32),
-)
 
 
 @pytest.fixture
@@ -38,9 +26,7 @@ def crossvis():
     """With biases that make it find objects everywhere."""
 
     def build(classes=(7, 3, 12), bias=0.0, **keys):
-        torch.manual_seed(0)
-        model = build_segmenter({**SMALL, **keys})
-        model.add_classes(classes)
+        model = make_crossvis(classes, **keys)
         for parameter in (*model.head.parameters(), *model.mask_branch.parameters()):
             torch.nn.init.normal_(parameter, std=0.15)
         with torch.no_grad():
@@ -85,8 +71,7 @@ def condinst():
 
 
 def test_a_frame_is_condinsts_with_the_same_weights():
-    theirs, ours = condinst(), build_segmenter(SMALL).eval()
-    ours.add_classes((7, 3, 12))
+    theirs, ours = condinst(), make_crossvis(backbone=RESNET, in_channels=CHANNELS).eval()
     report = load_state(ours, theirs.state_dict(), nowhere())
     assert all(key.startswith(ours.new_weights) for key in report.missing)
     assert report.unexpected == ()
@@ -115,8 +100,7 @@ def test_a_frame_is_condinsts_with_the_same_weights():
 
 def test_mmdets_defect_12_is_not_ours():
     """Mask features of another number of channels than the dynamic head's eight: mmdet cannot take them apart."""
-    ours = build_segmenter({**SMALL, "mask_branch": dict(width=16, convs=1, channels=5)}).eval()
-    ours.add_classes((1,))
+    ours = make_crossvis(mask_branch=dict(width=16, convs=1, channels=5)).eval()
     (output,) = ours.answers(ours.features(torch.zeros(1, 1, 3, 64, 64, dtype=torch.uint8)))
     assert ours._masks(output, 0, torch.tensor([3, 4])).shape == (2, 64, 64)
 
@@ -147,8 +131,7 @@ def adelaidet_name(name):
 def test_adelaidets_names_are_known_and_its_colours_turned():
     keys = {"head": dict(convs=4), "mask_branch": dict(width=16, convs=4), "backbone": {**RESNET, "depth": 50}}
     keys |= {"in_channels": (32, 64, 128), "extra": 2, "sizes_of_interest": (32, 64, 128, 256, 512)}
-    torch.manual_seed(1)
-    trained = build_segmenter({**SMALL, **keys})
+    trained = make_crossvis((), **keys)
     state = {
         adelaidet_name(name): value
         for name, value in trained.state_dict().items()
@@ -157,7 +140,8 @@ def test_adelaidets_names_are_known_and_its_colours_turned():
     state |= {f"proposal_generator.fcos_head.scales.{i}.scale": torch.tensor([i + 0.5]) for i in range(5)}
     state |= {"pixel_mean": torch.zeros(3, 1, 1), "proposal_generator.fcos_head.cls_logits.weight": torch.zeros(80, 1)}
     state |= {"mask_head.sizes_of_interest": torch.zeros(5)}
-    ours = build_segmenter({**SMALL, **keys})
+    torch.manual_seed(1)
+    ours = build_segmenter({**SMALL_CROSSVIS, **keys})
     report = load_state(ours, state, nowhere())
     assert (report.unexpected, {key.split(".")[0] for key in report.missing}) == ((), {"head", "identities"})
     assert ours.head.scales.tolist() == [0.5, 1.5, 2.5, 3.5, 4.5]
@@ -223,4 +207,4 @@ def test_wrong_settings_are_one_line():
         (dict(test=dict(top_k=0)), r"segmenter\.test\.top_k: 0"),
     ):
         with pytest.raises(UserError, match=said):
-            build_segmenter({**SMALL, **keys})
+            make_crossvis(**keys)

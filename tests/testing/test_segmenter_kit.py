@@ -21,7 +21,8 @@ from cvis.testing.specimen import Specimen
 
 
 @pytest.mark.parametrize(
-    "segmenter", ["mask2former_tiny", "ctvis_tiny", "vistr_tiny", "crossvis_tiny", "dense_toy", "column_toy", "sigmoid_toy"]
+    "segmenter",
+    ["mask2former_tiny", "ctvis_tiny", "vistr_tiny", "crossvis_tiny", "dense_toy", "column_toy", "sigmoid_toy"],
 )
 def test_our_own_pass(segmenter):
     check_segmenter(segmenter)

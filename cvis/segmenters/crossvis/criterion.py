@@ -99,12 +99,13 @@ class Criterion:
     @staticmethod
     def _boxes(output: Locations, positives: Positives, number: float) -> dict[str, Tensor]:
         found = output.sides[positives.frame, positives.location]
-        overlap = giou(_around(found), _around(positives.sides))
-        total = mean_of_all(positives.centreness.sum()).clamp(min=1e-6)
+        overlap = giou(_around(found), _around(positives.sides.to(found)))
+        centreness = positives.centreness.to(found)
+        total = mean_of_all(centreness.sum()).clamp(min=1e-6)
         logits = output.centreness[positives.frame, positives.location]
-        wrong = F.binary_cross_entropy_with_logits(logits, positives.centreness, reduction="sum")
+        wrong = F.binary_cross_entropy_with_logits(logits, centreness, reduction="sum")
         return {
-            "loss_box": (positives.centreness * (1 - overlap)).sum() / total,
+            "loss_box": (centreness * (1 - overlap)).sum() / total,
             "loss_centre": wrong / number,
         }
 
