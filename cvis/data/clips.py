@@ -193,8 +193,8 @@ def _targets(source: Source, times: Sequence[int], view: View) -> Targets:
         masks.append(mask)
         identities.append(identity)
     stacked = np.stack(masks) if masks else np.zeros((0, len(times), view.height, view.width), bool)
-    ids, identity = (torch.tensor(values, dtype=torch.int64) for values in (category_ids, identities))
-    return Targets(ids, torch.from_numpy(stacked), identity)
+    ids, numbers = (torch.tensor(values, dtype=torch.int64) for values in (category_ids, identities))
+    return Targets(ids, torch.from_numpy(stacked), numbers)
 
 
 def collate(samples: Sequence[Sample]) -> Clip:

@@ -199,6 +199,21 @@ def test_a_gradient_reaches_pyramid_and_backbone_by_a_tenth(crossvis, frames, ta
     assert norms[1][1].item() == pytest.approx(norms[0][1].item(), rel=1e-4)
 
 
+def test_half_precision_is_for_convolutions_alone(crossvis, frames, targets, video):
+    clip = Clip(frames, torch.tensor([[32, 48]] * 2), targets, ("a", "b"))
+    model = crossvis()
+    torch.manual_seed(0)
+    whole = model.losses(clip)
+    torch.manual_seed(0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = model.losses(clip)
+        tracks = model.predict(video(2))
+    for name, loss in half.items():
+        assert loss.dtype == torch.float32
+        assert loss.item() == pytest.approx(whole[name].item(), rel=0.05, abs=0.01)
+    assert len(set(tracks.scores)) == len(tracks) > 0
+
+
 def test_wrong_settings_are_one_line():
     for keys, said in (
         (dict(sizes_of_interest=(32, 64)), r"segmenter\.sizes_of_interest: \(32, 64\): the head has 4 levels"),

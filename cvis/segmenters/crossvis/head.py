@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -12,16 +11,6 @@ from torch import Tensor, nn
 
 from cvis.segmenters.crossvis.layers import block, norm_of
 from cvis.segmenters.heads import PRIOR
-
-
-class Answer(NamedTuple):
-    """Of N locations of F frames; see :class:`~cvis.segmenters.crossvis.outputs.Locations`."""
-
-    features: Tensor  # [F, N, dim] of the class tower
-    sides: Tensor  # [F, N, 4]
-    centreness: Tensor  # [F, N]
-    filters: Tensor  # [F, N, P]
-    embeddings: Tensor  # [F, N, D]
 
 
 class Head(nn.Module):
@@ -53,8 +42,13 @@ class Head(nn.Module):
             if isinstance(module, nn.Conv2d):
                 _small(module)
 
-    def forward(self, levels: Sequence[Tensor]) -> Answer:
-        """Of maps [F, dim, h_i, w_i]."""
+    def forward(self, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Of maps [F, dim, h_i, w_i], for each of the N locations of all levels.
+
+        Returns:
+            The class tower's features [F, N, dim]; sides [F, N, 4], centreness [F, N], filters [F, N, P] and embeddings
+            [F, N, D] of :class:`~cvis.segmenters.crossvis.outputs.Locations`.
+        """
         of_levels = []
         for level, scale in zip(levels, self.scales, strict=True):
             box = self.box_tower(level)
@@ -66,8 +60,9 @@ class Head(nn.Module):
                 self.embedding(self.identity_tower(level)),
             )
             of_levels.append([value.flatten(2).transpose(1, 2) for value in maps])
-        answer = Answer(*(torch.cat(values, 1) for values in zip(*of_levels, strict=True)))
-        return answer._replace(centreness=answer.centreness.squeeze(2))
+        together = (torch.cat(values, 1) for values in zip(*of_levels, strict=True))
+        features, sides, centreness, filters, embeddings = together
+        return features, sides, centreness.squeeze(2), filters, embeddings
 
 
 def begin_improbable(classifier: nn.Linear) -> None:

@@ -144,13 +144,15 @@ class CrossVIS(ClassSlots, ClipTracks):
 
     def answers(self, memory: Memory) -> list[Locations]:
         levels = [level.flatten(0, 1) for level in reversed(memory.levels)][self.skip :]
-        features, *others = (value.to(torch.promote_types(value.dtype, torch.float32)) for value in self.head(levels))
+        wide = (value.to(torch.promote_types(value.dtype, torch.float32)) for value in self.head(levels))
+        features, sides, centreness, filters, embeddings = wide
         grid = Grid.of(levels, self.strides[self.skip :], self.sizes_of_interest)
         batch, frames = memory.mask_features.shape[:2]
         slots = features.reshape(batch, -1, features.shape[-1])
         with torch.autocast(slots.device.type, enabled=False):  # bf16 logits would tie scores
             logits = self.class_heads(slots)
-        return [Locations(logits, slots, *others, memory.mask_features.flatten(0, 1), grid, frames)]
+        maps = memory.mask_features.flatten(0, 1).to(filters)
+        return [Locations(logits, slots, sides, centreness, filters, embeddings, maps, grid, frames)]
 
     def criterion(
         self,

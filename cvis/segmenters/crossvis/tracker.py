@@ -54,20 +54,18 @@ class Tracker:
         Returns:
             The number of each one's track; -1: none.
         """
-        known = len(self.tracks)
-        best, nearest = self._similarity(found).max(1) if known and len(found.scores) else ([], [])
-        likeness, place = (list(map(float, best)), list(map(int, nearest))) if len(best) else ([], [])
-        numbers = []
+        best = self._similarity(found).max(1) if self.tracks else None
+        numbers: list[int] = []
         for row, score in enumerate(found.scores.tolist()):
-            if not known or likeness[row] < self.new_below:
+            if best is None or best.values[row] < self.new_below:
                 numbers.append(len(self.tracks))
                 values = found.boxes[row], found.embeddings[row], found.probabilities[row]
                 self.tracks.append(Trajectory(int(found.columns[row]), *values, score))
-            elif place[row] in numbers:
+            elif (number := int(best.indices[row])) in numbers:
                 numbers.append(-1)
             else:
-                numbers.append(place[row])
-                track = self.tracks[place[row]]
+                numbers.append(number)
+                track = self.tracks[number]
                 track.box, track.embedding = found.boxes[row], found.embeddings[row]
                 track.probabilities = track.probabilities + found.probabilities[row]
                 track.score, track.frames = track.score + score, track.frames + 1
