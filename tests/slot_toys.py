@@ -27,7 +27,7 @@ class ColumnToy(ClassSlots, DenseToy):
 
     def extract(self, frames: Tensor, sizes: Tensor | None = None) -> Maps:
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.backbone_frozen):
-            level = self.backbone(frames.flatten(0, 1).float() / 64 - 2)
+            level = self.backbone(frames.flatten(0, 1).to(self.backbone[0].weight.dtype) / 64 - 2)
         return Maps((level,), frames.shape[1], (frames.shape[-2], frames.shape[-1]))
 
     def encode(self, maps: Maps) -> Memory:

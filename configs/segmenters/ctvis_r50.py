@@ -7,4 +7,5 @@ sampling = dict(
     frame_range=20,
     short_sides=[320, 352, 384, 416, 448, 480, 512, 544, 576, 608, 640],
     max_size=768,
+    crop=dict(probability=0.5, short_sides=[400, 500, 600], sides=[384, 600]),
 )

@@ -19,4 +19,10 @@ segmenter = dict(
 # The published training has 18 epochs over all frames, a clip that ends in each. How long a step is, is the stream's.
 schedule = dict(batch_size=8, weight_decay=1e-4, clip_grad=0.1)
 # All frames of a video of at most 36, in order, as published; of longer ones 36 around the reference frame.
-sampling = dict(num_frames=36, frame_range=36, short_sides=[300], max_size=540)
+sampling = dict(
+    num_frames=36,
+    frame_range=36,
+    short_sides=[300],
+    max_size=540,
+    crop=dict(probability=0.5, short_sides=[400, 500, 600], sides=[384, 600]),  # DETR's
+)

@@ -1,4 +1,4 @@
-"""Training clips: a few frames of one video, resized and flipped together, with the masks of its tracks."""
+"""Training clips: a few frames of one video, cropped, resized and flipped together, with the masks of its tracks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pycocotools import mask as coco_mask
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from cvis.data.frames import View, draw_view, read_frames
+from cvis.data.frames import Crop, View, draw_view, read_frames
 from cvis.data.sampler import ClipSampler
 from cvis.data.videoset import VideoSet
 from cvis.errors import UserError
@@ -37,6 +37,7 @@ class ClipSampling:
         short_sides: one is drawn per clip as the length of the shorter side, pixels.
         max_size: bound of the longer side, pixels.
         flip: probability of a horizontal flip, per clip.
+        crop: before all that, perhaps a part of the frames is cut out; objects outside are no targets.
         skip_unreadable: where a frame cannot be read, show another video in its place, and say so.
 
     Raises:
@@ -48,6 +49,7 @@ class ClipSampling:
     short_sides: tuple[int, ...] = (360, 480)
     max_size: int = 1333
     flip: float = 0.5
+    crop: Crop | None = None
     skip_unreadable: bool = False
 
     def __post_init__(self) -> None:
@@ -140,7 +142,7 @@ class ClipDataset(Dataset[Sample]):
         video, how = source.video, self.sampling
         rng = np.random.default_rng(seed)
         times = _draw_times(rng, source.shown, len(video), how)
-        view = draw_view(rng, video.height, video.width, how.short_sides, how.max_size, how.flip)
+        view = draw_view(rng, video.height, video.width, how.short_sides, how.max_size, how.flip, how.crop)
         frames = view.frames(read_frames([video.frames[t] for t in times], video.height, video.width))
         targets = _targets(source, times, view)
         return Sample(

@@ -1,4 +1,4 @@
-"""Frames from disk, and how a clip shows them: resized and flipped by one draw, the same for frames and masks.
+"""Frames from disk, and how a clip shows them: cropped, resized and flipped by one draw, the same for frames and masks.
 
 Pillow rather than OpenCV: OpenCV returns a truncated JPEG as a half-grey picture and only writes a warning.
 """
@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from cvis.errors import Problem
+from cvis.errors import Problem, UserError
 
 
 def read_frames(paths: Sequence[Path], height: int, width: int) -> np.ndarray:
@@ -79,12 +79,53 @@ def _opened(path: Path, height: int, width: int) -> Iterator[Image.Image]:
 
 
 @dataclass(frozen=True, slots=True)
+class Crop:
+    """DETR's random crop: of some clips a rectangle is shown, cut out at a size of the frame of its own.
+
+    Attributes:
+        probability: per clip.
+        short_sides: one is drawn per clip as the length of the frame's shorter side, pixels, for the cut alone.
+        sides: bounds of the rectangle's height and of its width, pixels; each is drawn, and is the frame's at most.
+
+    Raises:
+        UserError: a value is out of range.
+    """
+
+    probability: float = 0.5
+    short_sides: tuple[int, ...] = (400, 500, 600)
+    sides: tuple[int, int] = (384, 600)
+
+    def __post_init__(self) -> None:
+        bounds = {
+            "probability": (0 <= self.probability <= 1, "between 0 and 1"),
+            "short_sides": (bool(self.short_sides) and min(self.short_sides) >= 1, "one or more sizes >= 1"),
+            "sides": (len(self.sides) == 2 and 1 <= self.sides[0] <= self.sides[1], "two sizes >= 1, in order"),
+        }
+        for field, (valid, rule) in bounds.items():
+            if not valid:
+                raise UserError(f"clip sampling: crop.{field}: {getattr(self, field)}: must be {rule}")
+
+    def draw(self, rng: np.random.Generator, height: int, width: int) -> tuple[slice, slice] | None:
+        """Rows and columns of a frame of this size; None: all of it."""
+        if rng.random() >= self.probability:
+            return None
+        scale = int(rng.choice(self.short_sides)) / min(height, width)
+        cut = []
+        for side in (height, width):
+            length = min(side, max(1, round(int(rng.integers(self.sides[0], self.sides[1], endpoint=True)) / scale)))
+            start = int(rng.integers(0, side - length, endpoint=True))
+            cut.append(slice(start, start + length))
+        return cut[0], cut[1]
+
+
+@dataclass(frozen=True, slots=True)
 class View:
-    """How a clip is shown: resized to ``height`` x ``width``, then perhaps mirrored."""
+    """How a clip is shown: perhaps a part of it, resized to ``height`` x ``width``, then perhaps mirrored."""
 
     height: int
     width: int
     flip: bool = False
+    cut: tuple[slice, slice] = (slice(None), slice(None))  # rows and columns
 
     def frames(self, frames: np.ndarray) -> np.ndarray:
         """uint8 [T, H, W, 3] -> [T, height, width, 3], bilinear, as mmdet does it."""
@@ -99,6 +140,8 @@ class View:
         return self._apply(masks, cv2.INTER_NEAREST_EXACT)
 
     def _apply(self, images: np.ndarray, interpolation: int) -> np.ndarray:
+        rows, columns = self.cut
+        images = images[:, rows, columns]
         if len(images) and images.shape[1:3] != (self.height, self.width):
             size = (self.width, self.height)
             images = np.stack([cv2.resize(image, size, interpolation=interpolation) for image in images])
@@ -117,8 +160,18 @@ def resized(height: int, width: int, short_side: int, max_size: int) -> tuple[in
 
 
 def draw_view(
-    rng: np.random.Generator, height: int, width: int, short_sides: Sequence[int], max_size: int, flip: float
+    rng: np.random.Generator,
+    height: int,
+    width: int,
+    short_sides: Sequence[int],
+    max_size: int,
+    flip: float,
+    crop: Crop | None = None,
 ) -> View:
-    """The shorter side uniform among ``short_sides``; mirrored with probability ``flip``."""
+    """The shorter side uniform among ``short_sides``; mirrored with probability ``flip``; first, perhaps, a crop."""
+    cut = crop.draw(rng, height, width) if crop is not None else None
+    if cut is not None:
+        height, width = (part.stop - part.start for part in cut)
     short_side = int(rng.choice(short_sides))
-    return View(*resized(height, width, short_side, max_size), flip=bool(rng.random() < flip))
+    whole = slice(None), slice(None)
+    return View(*resized(height, width, short_side, max_size), flip=bool(rng.random() < flip), cut=cut or whole)

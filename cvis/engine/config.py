@@ -28,6 +28,7 @@ Whole = Annotated[int, BeforeValidator(lambda v: int(v) if isinstance(v, float) 
 Count = Annotated[Whole, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+Sizes = Annotated[list[Count], Field(strict=False, min_length=1)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Text = Annotated[str, Field(min_length=1)]
 Logger = Literal["tensorboard", "wandb", "mlflow", "aim", "local"]
@@ -61,14 +62,23 @@ class Images(Part):
     paste: Annotated[float, Field(ge=0, le=1)] = 0.5  # probability that instances of another image pass in front
 
 
+class Crop(Part):
+    """Of some clips a part is cut out, and resized (cvis.data.frames.Crop)."""
+
+    probability: Annotated[float, Field(ge=0, le=1)] = 0.5  # per clip
+    short_sides: Sizes = [400, 500, 600]  # pixels; one is drawn per clip, for the frame that is cut
+    sides: Annotated[Sizes, Field(min_length=2, max_length=2)] = [384, 600]  # pixels, bounds of the part's
+
+
 class Sampling(Part):
     """How a training clip is cut from a video."""
 
     num_frames: Count = 2  # of a training clip
     frame_range: Count = 20  # the others lie within +- this many frames of the reference frame
-    short_sides: Annotated[list[Count], Field(strict=False, min_length=1)] = [360, 480]  # pixels; one is drawn per clip
+    short_sides: Sizes = [360, 480]  # pixels; one is drawn per clip
     max_size: Count = 1333  # pixels, of the long side
     flip: NotNegative = 0.5  # probability of a horizontal flip, per clip
+    crop: Crop | None = None  # DETR's and CTVIS's: --set sampling.crop.probability=0.5
     images: Images | None = None  # a second source of clips: --set sampling.images.annotations=FILE
 
 

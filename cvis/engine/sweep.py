@@ -58,7 +58,7 @@ def plan(
             config = settle(of_files(learner), own, name)
         except UserError as error:
             raise UserError(f"sweep {sweep.name}: row {row.name}: {error}") from error
-        marks = {heading: _value(config, key) is True for heading, key in sweep.marks.items()}
+        marks = {heading: bool(_value(config, key)) for heading, key in sweep.marks.items()}
         options = {"learner": learner, "name": name, **given}
         words = [scenario, *(w for key, value in options.items() for w in (f"--{key}", value))]
         rows.append(Planned(name, config, marks, (*words, *(w for text in own for w in ("--set", text)))))

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from cvis.data.clips import ClipDataset, ClipSampler, ClipSampling, make_loader
+from cvis.data.frames import Crop
 from cvis.engine import checkpoint, stop
 from cvis.engine.config import Config, Phase
 from cvis.engine.environment import (
@@ -182,7 +183,10 @@ def _sum(count: int) -> int:
 
 def clip_sampling(config: Config) -> ClipSampling:
     """How training clips are drawn."""
-    values = {**config.sampling.model_dump(exclude={"images"}), "short_sides": tuple(config.sampling.short_sides)}
+    sampling = config.sampling
+    values = {**sampling.model_dump(exclude={"images"}), "short_sides": tuple(sampling.short_sides)}
+    if sampling.crop is not None:
+        values["crop"] = Crop(sampling.crop.probability, tuple(sampling.crop.short_sides), tuple(sampling.crop.sides))
     return ClipSampling(**values, skip_unreadable=config.runtime.on_bad_frame == "skip")
 
 

@@ -110,8 +110,9 @@ class BalConpas(Distiller):
         return losses
 
     def _features(self, layer: SlotOutput) -> Tensor:
-        before_norm = self.features == "before_norm" and isinstance(layer, QueryOutput)
-        return layer.state if before_norm else layer.features
+        if self.features == "before_norm" and isinstance(layer, QueryOutput):
+            return layer.state
+        return layer.features
 
 
 def replay_cross_entropy(

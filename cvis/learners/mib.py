@@ -38,8 +38,8 @@ class MiB(Distiller):
     :func:`~cvis.learners.distill.losses.mask_distillation`.
 
     Args:
-        kd_weight: of the distillation of class probabilities, last layer, mean over queries. Published values for
-            mask classification reach from 1 to 200.
+        kd_weight: of the distillation of class probabilities, last layer, mean over queries or pixels. Published values
+            for mask classification reach from 1 to 200.
         unbiased_ce: an unmatched query may be of an old class; without it, it must be no-object.
         unbiased_kd: the old model's "no object" may be of a new class; without it, the new classes are left out of
             the new model's softmax. Of sigmoids both are one.
@@ -52,8 +52,8 @@ class MiB(Distiller):
         - A query takes the place of a pixel, and no-object that of the background. With a dense model that has a
           background channel pixels are pixels, as published.
         - With a dense model that has sigmoids alone, an old class is a negative only as far as the old model does not
-          see it (:func:`~cvis.learners.distill.losses.unbiased_focal`), and is kept location by location. That reading
-          is ours; tables call it a variant.
+          see it (:func:`~cvis.learners.distill.losses.unbiased_focal`), and is kept location by location
+          (:func:`~cvis.learners.distill.losses.slot_mean`). That reading is ours; tables call it a variant.
         - Only the last prediction layer is distilled; the classification loss is that of all layers.
         - The backbone is frozen after step 0, as for all learners; ``protocol.freeze=none`` trains it, as published.
     """

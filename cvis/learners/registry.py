@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from cvis.errors import UserError
@@ -66,7 +64,11 @@ def build_learner(config: dict[str, Any], segmenter: Segmenter) -> Learner:
     settings = dict(config)
     name = settings.pop("type")
     learner = find_learner(name)
-    check_pair(name, type(segmenter), segmenter.switched_off)
+    check_pair(name, type(segmenter))
+    for ability in learner.requires:
+        if setting := segmenter.switched_off.get(ability):
+            what = f"learner {name!r} needs {ability_name(ability)} of the segmenter, which is off"
+            raise UserError(f"{what}; set {setting}")
     settings = check_settings(learner, settings)
     try:
         built = learner(segmenter, **settings)
@@ -94,18 +96,12 @@ def lacking(name: str, segmenter: type[Segmenter]) -> list[type[Segmenter]]:
     return [ability for ability in find_learner(name).requires if not issubclass(segmenter, ability)]
 
 
-def check_pair(
-    name: str, segmenter: type[Segmenter], switched_off: Mapping[type[Segmenter], str] = MappingProxyType({})
-) -> None:
-    """Refuse a learner that needs what the segmenter cannot do, or cannot do as it is set up (``switched_off``).
+def check_pair(name: str, segmenter: type[Segmenter]) -> None:
+    """Refuse a learner that needs what the segmenter cannot do.
 
     Raises:
-        UserError: names the abilities that are missing, or the setting.
+        UserError: names the abilities that are missing.
     """
-    for ability in find_learner(name).requires:
-        if ability in switched_off:
-            what = f"learner {name!r} needs {ability_name(ability)} of the segmenter, which is off"
-            raise UserError(f"{what}; set {switched_off[ability]}")
     if missing := lacking(name, segmenter):
         offered = ", ".join(abilities_of(segmenter)) or "nothing beside the core"
         raise UserError(

@@ -36,7 +36,7 @@ class Sweep(BaseModel):
     name: str  # of the file
     scenario: str = Field(min_length=1)  # where the command line names none
     learner: str = ""  # of rows that name none
-    marks: dict[str, str] = {}  # heading -> key of the configuration, marked where it is true
+    marks: dict[str, str] = {}  # heading -> key of the configuration, marked where it is true, or a number but 0
     rows: list[Row] = Field(min_length=1)
 
     def folders(

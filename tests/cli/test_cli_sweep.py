@@ -78,6 +78,19 @@ def test_the_shipped_table_is_table_7():
         assert tuple(part for part, on in zip(PARTS, switches.values(), strict=True) if on) == TABLE_7[item.row]
 
 
+def test_anchor_is_taken_apart_one_part_at_a_time():
+    rows = {item.row: item for item in plan(read_sweep("anchor_parts"), [0])}
+    off = {name: [part for part, on in item.marks.items() if not on] for name, item in rows.items()}
+    assert [off["anchor-without-" + part] for part in ("adapters", "own-scores", "foreign-classes")] == [
+        ["adapters"],
+        ["own"],
+        ["foreign"],
+    ]
+    assert off["anchor-without-mask-confidence"] == ["masks"]
+    assert off["anchor"] == off["anchor-with-duplicates"] == off["anchor-without-cells"] == []
+    assert off["eclipse"] == ["head", "adapters", "own", "foreign", "masks"]
+
+
 def test_the_codebooks_controls_are_made_at_two_and_at_eight_prompts():
     rows = [item.config.learner for item in plan(read_sweep("crisp_codebook"), [0])]
     codebooks = ["names", "permuted", "random", "none"]

@@ -10,7 +10,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from cvis.data.clips import ClipDataset, ClipSampling, collate, make_loader
-from cvis.data.frames import View, resized
+from cvis.data.frames import Crop, View, resized
 from cvis.data.sampler import ClipSampler
 from cvis.data.videoset import VideoSet
 from cvis.errors import UserError
@@ -136,6 +136,30 @@ def test_a_flip_is_the_exact_mirror_image_of_the_whole_clip(block):
     half = ClipDataset(block, dataclasses.replace(PLAIN, flip=0.5))
     flips = [torch.equal(half[0, s].frames, mirrored[0, s].frames) for s in range(200)]
     assert 70 < sum(flips) < 130
+
+
+def test_a_crop_is_a_part_of_the_frame_and_of_its_masks(block):
+    """Frames of 40 x 56, cut at twice that size; a part that is not resized is there pixel for pixel."""
+    crop = Crop(probability=0.5, short_sides=(80,), sides=(20, 60))
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 255, (2, 40, 56, 3), np.uint8)
+    drawn = [crop.draw(rng, 40, 56) for _ in range(300)]
+    parts = [part for part in drawn if part is not None]
+    assert 120 < len(parts) < 180
+    for rows, columns in parts:
+        assert 0 <= rows.start < rows.stop <= 40
+        assert 0 <= columns.start < columns.stop <= 56
+        view = View(rows.stop - rows.start, columns.stop - columns.start, cut=(rows, columns))
+        assert np.array_equal(view.frames(picture), picture[:, rows, columns])
+        assert np.array_equal(view.masks(picture[..., 0]), picture[:, rows, columns, 0])
+    heights = [rows.stop - rows.start for rows, _ in parts]
+    assert (min(heights), max(heights)) == (10, 30)
+    dataset = ClipDataset(block, dataclasses.replace(PLAIN, crop=crop))
+    samples = [dataset[0, seed] for seed in range(20)]
+    assert len({sample.frames.shape for sample in samples}) > 5
+    for sample in samples:  # bilinear and nearest neighbour round the same border
+        for mask in sample.masks:
+            assert ((sample.frames[:, 0] > 128) != mask).float().mean() < 0.08
 
 
 def test_short_sides_are_all_used_and_the_long_side_is_bounded(block):
@@ -311,6 +335,9 @@ def test_collate_pads_at_the_right_and_bottom(block):
 def test_sampling_names_the_bad_field(field, value):
     with pytest.raises(UserError, match=f"clip sampling: {field}: "):
         ClipSampling(**{field: value})
+    for field, value in (("probability", 2.0), ("short_sides", ()), ("sides", (600, 384))):
+        with pytest.raises(UserError, match=f"clip sampling: crop.{field}: "):
+            Crop(**{field: value})
 
 
 def test_the_number_of_workers_changes_nothing(tmp_path):

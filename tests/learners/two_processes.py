@@ -13,6 +13,7 @@ from mmengine.dist import get_dist_info
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from slot_toys import SigmoidToy
 from small_crossvis import make_crossvis
 from small_vistr import make_vistr
 from two_models import make_learner, make_segmenter
@@ -32,11 +33,15 @@ LEARNERS = {
     "comformer": {},
     "combo": {},
     "balconpas-memory": {},
+    "mib": {},  # of sigmoids
+    "dense-memory": dict(type="balconpas", tracks_per_class=2, min_overlap=0.0),
     "ctvis": dict(type="finetune"),
     "vistr": dict(type="finetune"),
     "crossvis": dict(type="finetune"),
 }
 SEGMENTERS = {
+    "mib": SigmoidToy,
+    "dense-memory": SigmoidToy,
     "ctvis": lambda: make_segmenter(type="ctvis"),
     "vistr": lambda: make_vistr(()),
     "crossvis": lambda: make_crossvis((), criterion=dict(max_masks=9)),

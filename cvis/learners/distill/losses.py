@@ -114,10 +114,10 @@ def unbiased_distillation(logits: Tensor, old_logits: Tensor, background: Backgr
 
 
 def slot_mean(values: Tensor, old_logits: Tensor, background: Background = "column") -> Tensor:
-    """Mean of [B, N] over queries or pixels; of sigmoids sum_i v_i / sum_i max_c q_ic.
+    """Mean of [B, N] over queries or pixels; of sigmoids (ours) sum_i v_i / sum_i max_c q_ic.
 
-    Those are of dense detectors, which divide by the number of locations of objects: a mean over all locations would
-    hardly see them. It is the old model's guess of that number, since nobody labels old classes.
+    Dense detectors divide by the number of locations that show an object: a mean over all would hardly see these.
+    Nobody labels old classes, so the old model guesses that number.
     """
     if background == "sigmoid":
         return values.sum() / mean_of_all(object_probability(old_logits, background).sum())
