@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from operator import attrgetter
 from typing import Annotated, Any, Literal
 
 import torch
@@ -19,8 +18,9 @@ from cvis.learners.replay_memory import ReplayMemory
 from cvis.learners.settings import Weight
 from cvis.scenario import Task
 from cvis.segmenters import Segmenter
-from cvis.segmenters.background import is_no_object
-from cvis.segmenters.outputs import Output
+from cvis.segmenters.background import Background, is_no_object, sigmoid_focal
+from cvis.segmenters.contract import ClassSlots, ClipTracks
+from cvis.segmenters.outputs import QueryOutput, SlotOutput
 from cvis.segmenters.shared_batch import mean_of_all, most_of_all
 from cvis.types import Clip, Targets
 
@@ -29,14 +29,14 @@ from cvis.types import Clip, Targets
 class BalConpas(Distiller):
     """Pseudo-labels, and the decoder's queries that match them stay where the old model had them, in all layers.
 
-    Queries are matched in the last layer, with all targets; those that get a track of an old class are kept. The loss
-    is :func:`~cvis.learners.distill.losses.feature_distance`, the pseudo-labels are
+    Queries, locations or pixels are matched in the last layer, with all targets; those that get a track of an old class
+    are kept. The loss is :func:`~cvis.learners.distill.losses.feature_distance`, the pseudo-labels are
     :func:`~cvis.learners.distill.pseudo_labels.pseudo_tracks`.
 
     Args:
         feature_weight: of the distance of queries, mean over matched queries and channels, summed over the layers.
         features: which queries: those that the next decoder layer reads, ``before_norm`` (the paper's), or those that
-            the heads read, ``after_norm``.
+            the heads read, ``after_norm``. Of dense models it is always what the class heads read.
         min_score, min_overlap: see :func:`~cvis.learners.distill.pseudo_labels.pseudo_tracks`; a track must keep more
             than ``min_overlap`` of its mask.
         tracks_per_class: of a class-balanced replay memory; 0: none. A clip that shows remembered tracks is learned
@@ -52,7 +52,10 @@ class BalConpas(Distiller):
           tracks of every class; the paper's follows the share of the classes.
         - ``replay_balance`` is ours.
         - The backbone is frozen after step 0, as for all learners; ``protocol.freeze=none`` trains it, as published.
+        - With dense models locations or pixels take the place of queries; tables call that a variant.
     """
+
+    requires = (ClassSlots, ClipTracks)
 
     def __init__(
         self,
@@ -83,7 +86,7 @@ class BalConpas(Distiller):
         memory = self.memory.videos(before=task.index)
         return task.train if memory is None else task.train | memory
 
-    def losses(self, clip: Clip, new: Sequence[Output], old: OldView) -> dict[str, Tensor]:
+    def losses(self, clip: Clip, new: Sequence[SlotOutput], old: OldView) -> dict[str, Tensor]:
         replayed = [_holds_any(target, old.classes) for target in clip.targets]
         labelled = with_pseudo_labels(
             clip, old.proposals(clip), old.classes, self.min_score, self.min_overlap, area="kept"
@@ -94,21 +97,31 @@ class BalConpas(Distiller):
         ]
         again = clip.sizes.new_tensor(replayed, dtype=torch.bool)
         again = again.repeat_interleave(len(new[-1].logits) // len(again))  # queries may belong to a frame
-        classify = partial(replay_cross_entropy, replayed=again, balance=self.replay_balance)
+        kind = self.segmenter.background
+        classify = partial(replay_cross_entropy, replayed=again, balance=self.replay_balance, background=kind)
         any_replayed = most_of_all(any(replayed))  # or processes would wait for each other in different losses
         losses = self.segmenter.criterion(new, targets, classify if any_replayed else None)
         weight = self.segmenter.matched_to(new[-1], targets, old.classes).to(new[-1].logits.dtype)
-        of_layer = attrgetter("state" if self.features == "before_norm" else "queries")
         distances = [
-            feature_distance(of_layer(ours), of_layer(theirs), weight)
+            feature_distance(self._features(ours), self._features(theirs), weight)
             for ours, theirs in zip(new, old.layers, strict=True)
         ]
         losses["loss_feature"] = self.feature_weight * torch.stack(distances).sum()
         return losses
 
+    def _features(self, layer: SlotOutput) -> Tensor:
+        if self.features == "before_norm" and isinstance(layer, QueryOutput):
+            return layer.state
+        return layer.features
+
 
 def replay_cross_entropy(
-    logits: Tensor, columns: Tensor, no_object_weight: float, replayed: Tensor, balance: bool = True
+    logits: Tensor,
+    columns: Tensor,
+    no_object_weight: float,
+    replayed: Tensor,
+    balance: bool = True,
+    background: Background = "column",
 ) -> Tensor:
     """The weighted cross entropy sum w_i ce_i / sum w_i, where no-object targets of replayed clips teach nothing.
 
@@ -116,20 +129,25 @@ def replay_cross_entropy(
     of w where n are those of all clips, and the divisor is that of a batch without replay: what a matched query counts
     does not depend on how many clips are replayed. Without it the divisor shrinks, and classes gain on no-object.
 
+    Of sigmoids (ours) it is :func:`~cvis.segmenters.background.sigmoid_focal` with these weights, whose divisor is the
+    number of slots with a class.
+
     Args:
-        logits: [B, Q, K+1].
+        logits: [B, Q, K+1], or [B, Q, K] of sigmoids.
         columns: [B, Q] int64.
         no_object_weight: w, of the other clips.
         replayed: [B] bool.
         balance: see above.
     """
-    background = is_no_object(columns, logits)
-    plain = torch.ones_like(background, dtype=logits.dtype).masked_fill(background, no_object_weight)
-    weight = plain.masked_fill(background & replayed[:, None], 0.0)
+    nothing = is_no_object(columns, logits, background)
+    plain = torch.ones_like(nothing, dtype=logits.dtype).masked_fill(nothing, no_object_weight)
+    weight = plain.masked_fill(nothing & replayed[:, None], 0.0)
     if balance:
-        both = torch.stack([background.sum(), (background & ~replayed[:, None]).sum()])
+        both = torch.stack([nothing.sum(), (nothing & ~replayed[:, None]).sum()])
         every, others = mean_of_all(both)
-        weight = torch.where(background, weight * every / others.where(others > 0, 1), weight)
+        weight = torch.where(nothing, weight * every / others.where(others > 0, 1), weight)
+    if background == "sigmoid":
+        return sigmoid_focal(logits, columns, weight=weight[..., None])
     total = mean_of_all((plain if balance else weight).sum())
     values = F.cross_entropy(logits.flatten(0, 1), columns.flatten(), reduction="none").view_as(weight)
     return (weight * values).sum() / torch.where(total > 0, total, 1)

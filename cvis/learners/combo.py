@@ -59,6 +59,7 @@ class CoMBO(Distiller):
     """
 
     label = "CoMBO (re-implementation from the paper)"
+    segmenter: AlignedQueries
     query_importance: Tensor  # [Q] in [0, 1]
 
     def __init__(

@@ -7,10 +7,12 @@ from typing import Any
 
 from torch import Tensor
 
+from cvis.errors import UserError
 from cvis.learners.distill import (
     Distiller,
     OldView,
     adaptive_mean,
+    slot_mean,
     softmax_focal,
     unbiased_distillation,
     with_pseudo_labels,
@@ -18,7 +20,8 @@ from cvis.learners.distill import (
 from cvis.learners.registry import LEARNERS
 from cvis.learners.settings import Weight
 from cvis.segmenters import Segmenter
-from cvis.segmenters.outputs import Maps, Output
+from cvis.segmenters.contract import AlignedQueries, ClassSlots, ClipTracks
+from cvis.segmenters.outputs import Maps, SlotOutput
 from cvis.types import Clip, Targets
 
 PUBLISHED = dict(
@@ -52,7 +55,7 @@ class CoMFormer(Distiller):
         min_score, min_overlap: see :func:`~cvis.learners.distill.pseudo_labels.pseudo_tracks`.
         focal: softmax focal loss (alpha 5, gamma 1) in place of the weighted cross entropy, in all steps.
         soft_masks: queries share the pixels, see :class:`~cvis.segmenters.contract.AlignedQueries`, in all steps; the
-            BCE of masks is -t log p alone, and matching maximises 2 p d / (p + d).
+            BCE of masks is -t log p alone, and matching maximises 2 p d / (p + d). Only where there are queries.
         lr_mult: factor on the schedule's learning rate after step 0.
 
     Deviations:
@@ -62,7 +65,11 @@ class CoMFormer(Distiller):
         - With soft masks, mask logits are interpolated before the softmax over the queries, everywhere; points are
           drawn where the logit is near zero, as without them.
         - The backbone is frozen after step 0, as for all learners; ``protocol.freeze=none`` trains it, as published.
+        - With dense models locations or pixels take the place of queries; of sigmoids the greatest says how sure the
+          old model is, and ``focal`` is refused: they have a focal loss of their own. Tables call that a variant.
     """
+
+    requires = (ClassSlots, ClipTracks)
 
     def __init__(
         self,
@@ -79,25 +86,36 @@ class CoMFormer(Distiller):
         super().__init__(segmenter, **teacher)
         self.kd_weight, self.min_score, self.min_overlap = kd_weight, min_score, min_overlap
         self.adaptive, self.pseudo_labels, self.focal = adaptive, pseudo_labels, focal
-        self.segmenter.soft_masks = self.soft_masks = soft_masks
+        self.soft_masks = soft_masks
+        if isinstance(segmenter, AlignedQueries):
+            segmenter.soft_masks = soft_masks
+        elif soft_masks:
+            what = f"learner.soft_masks: True: {type(segmenter).__name__} has no queries that could share pixels"
+            raise UserError(f"{what}; leave it out")
+        if focal and self.segmenter.background == "sigmoid":
+            what = f"learner.focal: True: is of softmaxes; the sigmoids of {type(segmenter).__name__} have their own"
+            raise UserError(f"{what}; leave it out")
         self.own_step0 = focal or soft_masks
         published = all(getattr(self, name) == value for name, value in PUBLISHED.items())
         self.label = f"CoMFormer ({'as published' if published else 'variant'})"
 
-    def losses(self, clip: Clip, new: Sequence[Output], old: OldView) -> dict[str, Tensor]:
+    def losses(self, clip: Clip, new: Sequence[SlotOutput], old: OldView) -> dict[str, Tensor]:
         targets = clip.targets
         if self.pseudo_labels:
             proposals = old.proposals(clip)
             targets = with_pseudo_labels(clip, proposals, old.classes, self.min_score, self.min_overlap).targets
         losses = self._criterion(new, targets)
-        old_logits = old.layers[-1].logits
-        kept = unbiased_distillation(new[-1].logits, old_logits)
-        mean = adaptive_mean(kept, old_logits, self.segmenter.per_track) if self.adaptive else kept.mean()
+        old_logits, kind = old.layers[-1].logits, self.segmenter.background
+        kept = unbiased_distillation(new[-1].logits, old_logits, kind)
+        if self.adaptive:
+            mean = adaptive_mean(kept, old_logits, self.segmenter.per_track, kind)
+        else:
+            mean = slot_mean(kept, old_logits, kind)
         losses["loss_kd"] = self.kd_weight * mean
         return losses
 
     def base_loss(self, clip: Clip, maps: Maps | None) -> dict[str, Tensor]:
         return self._criterion(self.new_view(maps), clip.targets)
 
-    def _criterion(self, new: Sequence[Output], targets: Sequence[Targets]) -> dict[str, Tensor]:
+    def _criterion(self, new: Sequence[SlotOutput], targets: Sequence[Targets]) -> dict[str, Tensor]:
         return self.segmenter.criterion(new, targets, softmax_focal if self.focal else None)

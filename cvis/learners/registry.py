@@ -65,6 +65,10 @@ def build_learner(config: dict[str, Any], segmenter: Segmenter) -> Learner:
     name = settings.pop("type")
     learner = find_learner(name)
     check_pair(name, type(segmenter))
+    for ability in learner.requires:
+        if setting := segmenter.switched_off.get(ability):
+            what = f"learner {name!r} needs {ability_name(ability)} of the segmenter, which is off"
+            raise UserError(f"{what}; set {setting}")
     settings = check_settings(learner, settings)
     try:
         built = learner(segmenter, **settings)
@@ -76,8 +80,9 @@ def build_learner(config: dict[str, Any], segmenter: Segmenter) -> Learner:
         raise _uninitialised(learner) from error
     if "_modules" not in vars(built) or "segmenter" not in built._modules:
         raise _uninitialised(learner)
-    if name in segmenter.variants:
-        built.label = f"{built.label or name} (variant)"
+    label = built.label or name
+    if name in segmenter.variants and not label.endswith("(variant)"):
+        built.label = f"{label} (variant)"
     return built
 
 

@@ -10,8 +10,8 @@ ability             what it gives                                               
 (core)              losses of a batch, tracks of a video, growing classes                 finetune, joint, replay
 ``ClipTracks``      the tracks that a model sees in a training clip                       pseudo
 ``SharedFeatures``  what the frozen part says of a batch, once for a model and its copy   every learner with a teacher
-``ClassSlots``      class logits of a fixed set of queries, locations or pixels           unbiased losses
-``AlignedQueries``  slots that are queries, layer by layer, in one order in every copy    mib, comformer, combo, ...
+``ClassSlots``      class logits of a fixed set of queries, locations or pixels           mib, comformer, balconpas
+``AlignedQueries``  slots that are queries, layer by layer, in one order in every copy    combo
 ``QueryGroups``     further groups of queries, which do not see each other                eclipse, crisp
 ==================  ====================================================================  =========================
 """
@@ -21,18 +21,21 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from cvis.errors import UserError
+from cvis.segmenters.background import Background
 from cvis.segmenters.groups import QueryGroup
 from cvis.segmenters.heads import ClassHeads
-from cvis.segmenters.outputs import Answers, Maps, Memory, Output, ProposedTracks, QueryOutput, Residual
+from cvis.segmenters.outputs import Answers, Maps, Memory, Output, ProposedTracks, QueryOutput, Residual, SlotOutput
 from cvis.types import Clip, Targets, Track, Tracks, Video
 
 Classify = Callable[[Tensor, Tensor, float], Tensor]
-"""A classification loss: (logits [B, N, K+1], target columns [B, N] int64, weight of no-object) -> scalar."""
+"""A classification loss: (logits [B, N, C], target columns [B, N] int64, weight of no-object) -> scalar. Column K is of
+no object, whatever C is."""
 
 Refine = Callable[[QueryOutput], Tensor]
 """Queries for the last decoder layer, made of what the layer before it says: [B, Q, D], or k sets of them, stacked on
@@ -54,10 +57,12 @@ class Segmenter(nn.Module, ABC):
         new_weights: prefixes of weights that a checkpoint need not hold, or may hold for nothing: of other classes.
         static_graph: see :class:`~cvis.learners.base.Learner`.
         variants: learners that need a reading of their own with this model; tables call them so.
+        switched_off: abilities that a model lacks as it is set up, and the setting that would give it each.
     """
 
     new_weights: ClassVar[tuple[str, ...]] = ()
     variants: ClassVar[tuple[str, ...]] = ()
+    switched_off: Mapping[type[Segmenter], str] = {}
     window: int | None = None
     static_graph: bool = False
 
@@ -150,23 +155,35 @@ class SharedFeatures(Segmenter):
         """Backbone and pixel decoder: :meth:`extract` and :meth:`encode`."""
         return self.encode(self.extract(frames, sizes))
 
+    def memory_of(self, clip: Clip, maps: Maps | None) -> Memory:
+        """The features of a batch, of whose ``maps`` may be known."""
+        return self.encode(self.extract(clip.frames, clip.sizes) if maps is None else maps)
+
 
 class ClassSlots(SharedFeatures):
     """Classes are told apart in slots, the N queries, locations or pixels of a clip; slot i of a copy is slot i.
 
     Attributes:
-        background: where what is no class shows: in a ``column`` of its own (see :mod:`cvis.segmenters.background`),
-            or in that the ``sigmoid`` of every class is small.
-        class_heads: logits [B, N, C] of slots, one head for each step.
+        background: where what is no class shows: in a ``column`` of its own, or in that the ``sigmoid`` of every class
+            is small; see :mod:`cvis.segmenters.background`.
+        class_heads: logits of slots, a module list ``steps`` with one head for each step: :class:`ClassHeads` or alike.
     """
 
-    background: ClassVar[Literal["column", "sigmoid"]] = "column"
-    class_heads: ClassHeads
+    background: ClassVar[Background] = "column"
+    class_heads: Any
+
+    @abstractmethod
+    def answers(self, memory: Memory) -> Sequence[SlotOutput]:
+        """All prediction layers, the last is the answer. Of queries they are still without masks."""
+
+    def with_masks(self, memory: Memory, layers: Sequence[Any]) -> Sequence[Any]:
+        """What :meth:`criterion` reads of what :meth:`answers` said; of slots that are no queries it is the same."""
+        return layers
 
     @abstractmethod
     def criterion(
         self,
-        outputs: Sequence[Output],
+        outputs: Sequence[Any],
         targets: Sequence[Targets],
         classify: Classify | Sequence[Classify] | None = None,
         class_weight: float | None = None,
@@ -177,8 +194,33 @@ class ClassSlots(SharedFeatures):
         and its weight.
         """
 
+    def grow(self, num_classes: int, init: str = "default", head: nn.Module | None = None) -> None:
+        """See :meth:`ClassHeads.add`."""
+        self.class_heads.add(num_classes, init, head)
 
-class AlignedQueries(ClassSlots):
+    def losses(self, clip: Clip, maps: Maps | None = None) -> dict[str, Tensor]:
+        memory = self.memory_of(clip, maps)
+        return self.criterion(self.with_masks(memory, self.answers(memory)), clip.targets)
+
+    def per_track(self, weights: Tensor) -> Tensor:
+        """Weights [B, N] of slots; where several queries are one track, as in the frames of a clip, its mean."""
+        return weights
+
+    @torch.no_grad()
+    def matched_to(self, output: Any, targets: Sequence[Targets], category_ids: Sequence[int]) -> Tensor:
+        """[B, N] bool: slots that the criterion teaches one of these classes, with all targets in the matching."""
+        wanted = torch.tensor([self.classes.index(category) for category in category_ids])
+        taught: list[Tensor] = []
+
+        def classify(logits: Tensor, columns: Tensor, no_object_weight: float) -> Tensor:
+            taught.append(torch.isin(columns, wanted.to(columns)))
+            return logits.sum()
+
+        self.criterion([output], targets, classify)
+        return taught[0]
+
+
+class AlignedQueries(ClassSlots, ClipTracks):
     """Slots are queries, in every prediction layer, and no step adds or drops one: copies compare them by index.
 
     Attributes:
@@ -187,6 +229,7 @@ class AlignedQueries(ClassSlots):
             or to the points, at which they are read before the softmax is taken. A learner says so, once.
     """
 
+    class_heads: ClassHeads
     soft_masks: bool = False
 
     @abstractmethod
@@ -198,13 +241,12 @@ class AlignedQueries(ClassSlots):
                 sets of queries has a last prediction layer of its own, in their order.
         """
 
+    def answers(self, memory: Memory) -> list[QueryOutput]:
+        return self.decode_queries(memory)
+
     @abstractmethod
     def with_masks(self, memory: Memory, layers: Sequence[QueryOutput]) -> list[Output]:
         """The masks of what :meth:`decode_queries` answered."""
-
-    def per_track(self, weights: Tensor) -> Tensor:
-        """Weights [B, Q] of queries; where several queries are one track, as in the frames of a clip, its mean."""
-        return weights
 
     @abstractmethod
     def query_embeddings(self) -> list[nn.Parameter]:
@@ -215,12 +257,14 @@ class AlignedQueries(ClassSlots):
         """What it would cost to match each query with each target, without anything random: [Q, N] of each clip."""
 
     @abstractmethod
-    def matched_to(self, output: Output, targets: Sequence[Targets], category_ids: Sequence[int]) -> Tensor:
-        """[B, Q] bool: queries that are matched to a target of these classes, with all targets in the matching."""
-
-    @abstractmethod
     def proposals(self, output: Output, memory: Memory, size: Sequence[int]) -> list[ProposedTracks]:
         """The tracks that an answer proposes in each clip; ``size``: height and width of the clips, with padding."""
+
+    @torch.no_grad()
+    def clip_tracks(self, clip: Clip, maps: Maps | None = None) -> list[ProposedTracks]:
+        memory = self.memory_of(clip, maps)
+        answer = self.with_masks(memory, self.decode_queries(memory)[-1:])[0]
+        return self.proposals(answer, memory, clip.frames.shape[-2:])
 
     @abstractmethod
     def video_features(self, video: Video) -> Memory:

@@ -1,4 +1,4 @@
-"""What passes between the parts of a query model: maps of the backbone, memory of the pixel decoder, answers."""
+"""What passes between the parts of a model: maps of the backbone, memory of what comes before the heads, answers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Maps:
 
 @dataclass(frozen=True)
 class Memory:
-    """What the queries read of B videos of T frames."""
+    """What the heads, or the queries, read of B videos of T frames."""
 
     levels: tuple[Tensor, ...]  # each [B, T, D, h_i, w_i], coarse to fine
     mask_features: Tensor  # [B, T, D, h, w]
@@ -43,16 +43,27 @@ class Residual(NamedTuple):
 
 
 @dataclass(frozen=True)
-class QueryOutput:
-    """A prediction layer without its masks, which are the large part.
+class SlotOutput:
+    """A prediction layer of a model that tells classes apart in N slots, which are queries, locations or pixels.
 
-    B counts clips; of a model whose queries belong to a frame it counts clips x frames, and T is 1.
+    B counts clips; of a model whose slots belong to a frame it may count clips x frames.
     """
 
-    logits: Tensor  # [B, Q, K+1], in the order of cvis.segmenters.background
-    queries: Tensor  # [B, Q, D], after the decoder's last norm
+    logits: Tensor  # [B, N, C], in the order of cvis.segmenters.background
+    features: Tensor  # [B, N, D], what the class heads read
+
+
+@dataclass(frozen=True)
+class QueryOutput(SlotOutput):
+    """Of Q queries, without their masks, which are the large part; where queries belong to a frame, T is 1."""
+
     mask_embeddings: Tensor  # [B, Q, D]; a mask logit is its inner product with a mask feature
-    state: Tensor  # [B, Q, D], before that norm: what the next decoder layer reads
+    state: Tensor  # [B, Q, D], before the decoder's last norm: what the next decoder layer reads
+
+    @property
+    def queries(self) -> Tensor:
+        """[B, Q, D], after that norm: the ``features`` of a query."""
+        return self.features
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -81,34 +80,40 @@ def shared_features(it: Specimen) -> None:
 def class_slots(it: Specimen) -> None:
     """``ClassSlots``: one head for each step, logits of all classes (and no-object), and a criterion that takes others.
 
-    ``classify`` and ``class_weight`` are how methods replace the classification loss.
+    ``classify`` and ``class_weight`` are how methods replace the classification loss. A step changes no slot, and a
+    copy has the same ones: distillation compares slot i with slot i.
     """
     model, clip = it.build(steps=2, as_a=ClassSlots), it.clip()
     if len(model.class_heads.steps) != 2:
         raise Failed(f"class_heads: {len(model.class_heads.steps)} heads after two steps; add one in each grow")
-    if not isinstance(model, AlignedQueries):
-        return
-    layers = _layers(model, clip)
+    memory = model.features(clip.frames, clip.sizes)
+    layers = it.call("answers", model.answers, memory)
+    batch, slots = layers[-1].features.shape[:2]
     columns = len(model.classes) + (model.background == "column")
     if layers[-1].logits.shape[-1] != columns:
         raise Failed(f"logits: {layers[-1].logits.shape[-1]} columns, not {columns}; one per class, no-object last")
-    outputs = model.with_masks(model.features(clip.frames, clip.sizes), layers)
+    _shape("answers: logits", layers[-1].logits, (batch, slots, columns))
+    outputs = it.call("with_masks", model.with_masks, memory, layers)
     given = iter(outputs)
 
     def classify(logits: Tensor, targets: Tensor, weight: float) -> Tensor:
+        _shape("criterion: columns", targets, tuple(logits.shape[:2]))
         next(given, None)
         return 0 * logits.sum()
 
     losses = it.call("criterion", model.criterion, outputs, clip.targets, classify, 1.0)
     if next(given, None) is not None or not losses:
         raise Failed("criterion: does not call classify for every prediction layer; let it replace the class loss")
+    matched = it.call("matched_to", model.matched_to, outputs[-1], clip.targets, model.classes)
+    _shape("matched_to", matched, (batch, slots))
+    _same_slots(it, model.eval())
 
 
 @torch.no_grad()
 def aligned_queries(it: Specimen) -> None:
-    """``AlignedQueries``: the same Q queries in every layer and every step, in a copy as in the model.
+    """``AlignedQueries``: the same Q queries in every layer, of each clip or of each frame, and what a match costs.
 
-    Distillation compares query i with query i.
+    Methods compare queries layer by layer, and ask what each would cost.
     """
     model, clip = it.build(as_a=AlignedQueries).eval(), it.clip()
     layers = _layers(model, clip)
@@ -118,14 +123,7 @@ def aligned_queries(it: Specimen) -> None:
     for layer in layers:
         _shape("decode_queries: logits", layer.logits, (batch, queries, layer.logits.shape[-1]))
         _shape("decode_queries: queries", layer.queries, (batch, queries, layer.queries.shape[-1]))
-    if not torch.equal(_layers(copy.deepcopy(model), clip)[-1].queries, layers[-1].queries):
-        raise Failed("decode_queries: other queries from a copy.deepcopy of the model; keep all state in the module")
-    it.grow(model, 1)
-    if not torch.equal(_layers(model.eval(), clip)[-1].queries, layers[-1].queries):
-        raise Failed("decode_queries: other queries after add_classes; no step may add, drop or change queries")
-    answer = model.with_masks(model.features(clip.frames, clip.sizes), _layers(model, clip)[-1:])[0]
-    ids = model.classes
-    _shape("matched_to", it.call("matched_to", model.matched_to, answer, clip.targets, ids), (batch, queries))
+    answer = model.with_masks(model.features(clip.frames, clip.sizes), layers[-1:])[0]
     costs = it.call("matching_costs", model.matching_costs, answer, clip.targets)
     for cost, target in zip(costs, clip.targets, strict=True):
         _shape("matching_costs", cost, (queries, len(target.category_ids)))
@@ -148,7 +146,23 @@ def query_groups(it: Specimen) -> None:
         raise Failed("decode_groups: not to the last bit what decode_queries says of each group; decode them apart")
 
 
-def _layers(model: AlignedQueries, clip: Clip) -> Sequence[QueryOutput]:
+@torch.no_grad()
+def _same_slots(it: Specimen, model: ClassSlots) -> None:
+    """In a copy, and after the last step."""
+
+    def features(of: ClassSlots) -> Tensor:
+        return of.answers(of.features(clip.frames, clip.sizes))[-1].features
+
+    clip = it.clip()
+    before = features(model)
+    if not torch.equal(features(copy.deepcopy(model)), before):
+        raise Failed("answers: other features from a copy.deepcopy of the model; keep all state in the module")
+    it.grow(model, 2)
+    if not torch.equal(features(model.eval()), before):
+        raise Failed("answers: other features after add_classes; no step may add, drop or change queries or slots")
+
+
+def _layers(model: AlignedQueries, clip: Clip) -> list[QueryOutput]:
     return model.decode_queries(model.features(clip.frames, clip.sizes))
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 
 from cvis.segmenters import Segmenter
-from cvis.segmenters.contract import AlignedQueries
+from cvis.segmenters.contract import ClassSlots
 from cvis.testing.check import Failed, listed
 from cvis.testing.plain import differing, same
 from cvis.testing.specimen import Specimen
@@ -59,7 +59,7 @@ def growing(it: Specimen) -> None:
     if logits is not None:
         grown = _logits(it, model.eval())
         if grown is not None and not torch.equal(logits, grown[..., : logits.shape[-1]]):
-            raise Failed("decode_queries: other logits of old classes after add_classes; put new ones behind the old")
+            raise Failed("answers: other logits of old classes after add_classes; put new ones behind the old")
 
 
 def freezing(it: Specimen) -> None:
@@ -167,8 +167,8 @@ def _frames(video: Video, length: int) -> Video:
 
 @torch.no_grad()
 def _logits(it: Specimen, model: Segmenter) -> torch.Tensor | None:
-    """Of all classes and queries without no-object, for a batch; None: the model has no queries."""
-    if not isinstance(model, AlignedQueries):
+    """Of all classes and slots without no-object, for a batch; None: the model has no slots."""
+    if not isinstance(model, ClassSlots):
         return None
     clip = it.clip()
-    return model.decode_queries(model.features(clip.frames, clip.sizes))[-1].logits[..., : len(model.classes)]
+    return model.answers(model.features(clip.frames, clip.sizes))[-1].logits[..., : len(model.classes)]

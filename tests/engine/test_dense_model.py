@@ -5,6 +5,7 @@ from pathlib import Path
 
 import dense_toy
 import pytest
+import slot_toys  # noqa: F401  # registers itself
 
 from cvis.engine.resolve import resolve
 from cvis.engine.run import run
@@ -12,7 +13,7 @@ from cvis.errors import UserError
 from cvis.segmenters import build_segmenter
 
 
-def dense_settings(stream, folder, learner: str, *overrides: str):
+def dense_settings(stream, folder, learner: str, *overrides: str, segmenter: str = "dense_toy"):
     small = (
         f"runtime.runs={folder}",
         "runtime.device=cpu",
@@ -25,12 +26,18 @@ def dense_settings(stream, folder, learner: str, *overrides: str):
         "schedule.joint.lr=0.02",
         "sampling.short_sides=[32]",
     )
-    return resolve(str(stream), learner, segmenter="dense_toy", schedule="tiny", overrides=[*small, *overrides])
+    return resolve(str(stream), learner, segmenter=segmenter, schedule="tiny", overrides=[*small, *overrides])
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Where learners share a model's step 0."""
+    return tmp_path_factory.mktemp("runs")
 
 
 @pytest.mark.parametrize("learner", ["finetune", "joint", "replay", "pseudo"])
-def test_a_dense_model_runs_a_whole_stream(stream, tmp_path, learner):
-    folder = run(dense_settings(stream, tmp_path, learner))
+def test_a_dense_model_runs_a_whole_stream(stream, runs, learner):
+    folder = run(dense_settings(stream, runs, learner))
     metrics = json.loads((folder / "metrics.json").read_text())
     assert len(metrics["steps"]) == (1 if learner == "joint" else 3)
     assert metrics["steps"][0]["mAP_seen"] > 20  # it learns: the classes are colours
@@ -42,10 +49,20 @@ def test_a_dense_model_runs_a_whole_stream(stream, tmp_path, learner):
 
 
 @pytest.mark.parametrize(
+    ("learner", "toy"),
+    [("mib", "column"), ("balconpas", "column"), ("mib", "sigmoid"), ("comformer", "sigmoid")],
+)
+def test_methods_that_look_back_at_pixels_keep_old_classes(stream, runs, learner, toy):
+    """Of which fine-tuning finds none in the end."""
+    folder = run(dense_settings(stream, runs, learner, segmenter=f"{toy}_toy"))
+    assert json.loads((folder / "metrics.json").read_text())["steps"][-1]["mAP_old"] > 20
+
+
+@pytest.mark.parametrize(
     ("learner", "missing"),
     [
-        *(("mib", "aligned_queries"), ("eclipse", "query_groups"), ("crisp", "query_groups")),
-        *(("combo", "aligned_queries"), ("comformer", "aligned_queries"), ("balconpas", "aligned_queries")),
+        *(("mib", "class_slots"), ("eclipse", "query_groups"), ("crisp", "query_groups")),
+        *(("combo", "aligned_queries"), ("comformer", "class_slots"), ("balconpas", "class_slots")),
     ],
 )
 def test_what_it_cannot_do_is_said_before_anything_is_trained(stream, tmp_path, learner, missing):

@@ -103,3 +103,14 @@ def pseudo_tracks(scores, columns, masks, annotated, no_object, min_score, min_o
         if track and len(compared) / len(whole[k]) > min_overlap:
             found[k] = track
     return found
+
+
+def focal_of_sigmoid(z: float, own: bool) -> float:
+    p = sigmoid(z)
+    return 0.25 * (1 - p) ** 2 * -math.log(p) if own else 0.75 * p**2 * -math.log(1 - p)
+
+
+def sigmoid_divergence(logits: list[float], old_logits: list[float]) -> float:
+    """Of the old classes: the BCE to the old model's probability, less what it costs the old model itself."""
+    pairs = zip(logits, old_logits, strict=False)
+    return sum(bce(z, sigmoid(old)) - bce(old, sigmoid(old)) for z, old in pairs)

@@ -145,7 +145,7 @@ class Few(ClipTracks):
 
 
 def test_a_pair_that_cannot_work_is_refused_with_the_missing_ability():
-    for name, missing in (("eclipse", "query_groups"), ("mib", "aligned_queries")):
+    for name, missing in (("eclipse", "query_groups"), ("combo", "aligned_queries")):
         with pytest.raises(UserError) as caught:
             build_learner({"type": name}, Few())
         message = f"learner '{name}' needs {missing} of the segmenter, which Few does not offer; it offers clip_tracks"
@@ -159,7 +159,9 @@ def test_every_learner_of_ours_says_what_it_needs():
     assert {name for name, abilities in needs.items() if not abilities} == {"finetune", "joint", "replay"}
     assert needs["pseudo"] == {"clip_tracks"}
     assert needs["crisp"] == needs["eclipse"] == {"query_groups"}
-    assert all("aligned_queries" in needs[name] for name in ("mib", "comformer", "combo", "balconpas"))
+    assert needs["combo"] == {"aligned_queries"}
+    assert needs["mib"] == {"class_slots"}
+    assert needs["comformer"] == needs["balconpas"] == {"class_slots", "clip_tracks"}
 
 
 def test_a_method_is_one_file_found_where_it_stands(tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ from mmengine.dist import get_dist_info
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from slot_toys import SigmoidToy
 from small_vistr import make_vistr
 from two_models import make_learner, make_segmenter
 
@@ -31,10 +32,17 @@ LEARNERS = {
     "comformer": {},
     "combo": {},
     "balconpas-memory": {},
+    "mib": {},  # of sigmoids
+    "dense-memory": dict(type="balconpas", tracks_per_class=2, min_overlap=0.0),
     "ctvis": dict(type="finetune"),
     "vistr": dict(type="finetune"),
 }
-SEGMENTERS = {"ctvis": lambda: make_segmenter(type="ctvis"), "vistr": lambda: make_vistr(())}
+SEGMENTERS = {
+    "mib": SigmoidToy,
+    "dense-memory": SigmoidToy,
+    "ctvis": lambda: make_segmenter(type="ctvis"),
+    "vistr": lambda: make_vistr(()),
+}
 """Of the learners that have another one than the others."""
 SIZES = (24, 32), (32, 40), (16, 48), (32, 32)
 CLASSES = {

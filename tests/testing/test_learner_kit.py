@@ -328,7 +328,7 @@ def test_what_cannot_be_built_is_the_users_mistake_and_no_failed_check():
     for learner, segmenter, says in (
         ("nothing", "dense_toy", "'nothing' does not exist"),
         (dict, "dense_toy", "is not a subclass"),
-        ("mib", "dense_toy", "needs aligned_queries"),
+        ("mib", "dense_toy", "needs class_slots"),
         (Heavy, "dense_toy", r"learner\.weight: has no default"),
     ):
         with pytest.raises(UserError, match=says):

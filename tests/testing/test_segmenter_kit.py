@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import dense_toy
 import pytest
+import slot_toys  # noqa: F401  # registers itself
 import torch
 from tiny import SMALL_MODEL
 from torch import nn
@@ -19,7 +20,9 @@ from cvis.testing.segmenter import CHECKS
 from cvis.testing.specimen import Specimen
 
 
-@pytest.mark.parametrize("segmenter", ["mask2former_tiny", "ctvis_tiny", "vistr_tiny", "dense_toy"])
+@pytest.mark.parametrize(
+    "segmenter", ["mask2former_tiny", "ctvis_tiny", "vistr_tiny", "dense_toy", "column_toy", "sigmoid_toy"]
+)
 def test_our_own_pass(segmenter):
     check_segmenter(segmenter)
 
@@ -168,6 +171,11 @@ class NewQueries(Query):
         self.groups[0].queries = nn.Parameter(torch.randn_like(self.groups[0].queries))
 
 
+class Transposed(Query):
+    def matching_costs(self, output, targets):
+        return [costs.T for costs in super().matching_costs(output, targets)]
+
+
 class Jealous(Query):
     def add_query_group(self, num_queries, step, own_mask_head=True, adapter_rank=0):
         self.groups[0].queries.data += 0.1
@@ -205,7 +213,8 @@ WRONG = [
     (WritesMaps, "shared features", r"changes the maps that it is given"),
     (OwnLoss, "class slots", r"does not call classify for every prediction layer"),
     (OneHead, "class slots", r"3 heads after two steps"),
-    (NewQueries, "aligned queries", r"other queries after add_classes"),
+    (NewQueries, "class slots", r"other features after add_classes"),
+    (Transposed, "aligned queries", r"matching_costs: has the shape \[\d+, 6\], not \[6, \d+\]"),
     (Jealous, "query groups", r"changes the answer of group 0"),
     (Rounded, "query groups", r"not to the last bit what decode_queries says"),
 ]

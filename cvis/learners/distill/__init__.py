@@ -6,9 +6,11 @@ from cvis.learners.distill.losses import (
     feature_distance,
     kl,
     mask_distillation,
+    slot_mean,
     softmax_focal,
     unbiased_cross_entropy,
     unbiased_distillation,
+    unbiased_focal,
     weighted_mean,
 )
 from cvis.learners.distill.pseudo_labels import pseudo_tracks, with_pseudo_labels
@@ -24,9 +26,11 @@ __all__ = [
     "kl",
     "mask_distillation",
     "pseudo_tracks",
+    "slot_mean",
     "softmax_focal",
     "unbiased_cross_entropy",
     "unbiased_distillation",
+    "unbiased_focal",
     "weighted_mean",
     "with_pseudo_labels",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -13,8 +13,8 @@ from cvis.learners.distill.teacher import OldView, Teacher
 from cvis.learners.settings import Weight
 from cvis.scenario import Task
 from cvis.segmenters import Segmenter
-from cvis.segmenters.contract import AlignedQueries, SharedFeatures
-from cvis.segmenters.outputs import Maps, Memory, Output, QueryOutput
+from cvis.segmenters.contract import AlignedQueries, ClassSlots, SharedFeatures
+from cvis.segmenters.outputs import Maps, Memory, SlotOutput
 from cvis.types import Clip
 
 
@@ -78,7 +78,7 @@ class TeacherLearner(Learner):
 
 
 class Distiller(TeacherLearner):
-    """Compares the queries of the model with those of the model of the step before, on every batch.
+    """Compares the slots of the model with those of the model of the step before, on every batch.
 
     A method defines :meth:`losses`; a new one is some 30 lines:
 
@@ -91,31 +91,32 @@ class Distiller(TeacherLearner):
                 return {**self.segmenter.criterion(new, clip.targets), "loss_kd": 10 * kept}
 
     Query i of the student and query i of the teacher are the same query, a step older: both start from the same
-    weights, and no step adds or drops queries. All distillation here rests on that.
+    weights, and no step adds or drops queries. All distillation here rests on that. A method that asks for nothing but
+    what locations and pixels have too says ``requires = (ClassSlots,)``, and ``ClipTracks`` for ``old.proposals``.
 
     Args:
         lr_mult: see :class:`TeacherLearner`.
     """
 
-    requires = (AlignedQueries,)
-    segmenter: AlignedQueries
+    requires: ClassVar[tuple[type[Segmenter], ...]] = (AlignedQueries,)
+    segmenter: ClassSlots
 
-    def losses(self, clip: Clip, new: Sequence[Output], old: OldView) -> dict[str, Tensor]:
+    def losses(self, clip: Clip, new: Sequence[Any], old: OldView) -> dict[str, Tensor]:
         """Named, weighted scalars of a step after the first.
 
         Args:
-            new: the student's prediction layers.
+            new: the student's prediction layers: ``Output``, of dense models ``SlotOutput``.
             old: the teacher's view of the same batch.
         """
         raise TypeError(f"{type(self).__name__} defines no losses(clip, new, old)")
 
-    def decode(self, segmenter: AlignedQueries, memory: Memory) -> list[QueryOutput]:
+    def decode(self, segmenter: Any, memory: Memory) -> Sequence[SlotOutput]:
         """All prediction layers of a segmenter, the student's or the teacher's, still without masks."""
-        return segmenter.decode_queries(memory)
+        return segmenter.answers(memory)
 
-    def new_view(self, maps: Maps | None) -> list[Output]:
+    def new_view(self, maps: Maps | None) -> Sequence[Any]:
         """The student's prediction layers."""
-        assert maps is not None  # models with aligned queries share their features
+        assert maps is not None  # models with slots share their features
         memory = self.segmenter.encode(maps)
         return self.segmenter.with_masks(memory, self.decode(self.segmenter, memory))
 
@@ -123,13 +124,14 @@ class Distiller(TeacherLearner):
     def old_view(self, clip: Clip, maps: Maps | None, teacher: Teacher) -> OldView:
         """The teacher's view of a batch."""
         segmenter, known = teacher.segmenter, teacher.maps(maps)
-        memory = segmenter.encode(segmenter.extract(clip.frames, clip.sizes) if known is None else known)
-        return OldView(segmenter, memory, tuple(self.decode(segmenter, memory)))
+        known = segmenter.extract(clip.frames, clip.sizes) if known is None else known
+        memory = segmenter.encode(known)
+        return OldView(segmenter, memory, tuple(self.decode(segmenter, memory)), known)
 
     def later_loss(self, clip: Clip, maps: Maps | None, teacher: Teacher) -> dict[str, Tensor]:
         new = self.new_view(maps)
         old = self.old_view(clip, maps, teacher)
-        if old.layers[-1].queries.shape != new[-1].queries.shape:
-            shapes = f"{tuple(old.layers[-1].queries.shape)} and {tuple(new[-1].queries.shape)}"
+        if old.layers[-1].features.shape != new[-1].features.shape:
+            shapes = f"{tuple(old.layers[-1].features.shape)} and {tuple(new[-1].features.shape)}"
             raise ValueError(f"teacher and student must have the same queries in the same order, not {shapes}")
         return self.losses(clip, new, old)

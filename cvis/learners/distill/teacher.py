@@ -6,14 +6,14 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import nn
 
 from cvis.segmenters import Segmenter
-from cvis.segmenters.contract import AlignedQueries
-from cvis.segmenters.outputs import Maps, Memory, Output, ProposedTracks, QueryOutput
+from cvis.segmenters.contract import AlignedQueries, ClassSlots, ClipTracks
+from cvis.segmenters.outputs import Maps, Memory, ProposedTracks
 from cvis.types import Clip
 
 Model = TypeVar("Model", bound=Segmenter)
@@ -23,9 +23,10 @@ Model = TypeVar("Model", bound=Segmenter)
 class OldView:
     """What the old model says of one batch. No gradients lead into it."""
 
-    segmenter: AlignedQueries
+    segmenter: ClassSlots
     memory: Memory
-    layers: tuple[QueryOutput, ...]  # all prediction layers, the last is the answer
+    layers: tuple[Any, ...]  # all prediction layers, a SlotOutput each, the last is the answer; queries without masks
+    maps: Maps | None = None  # what the memory was made of
 
     @property
     def classes(self) -> list[int]:
@@ -33,14 +34,17 @@ class OldView:
         return self.segmenter.classes
 
     @cached_property
-    def answer(self) -> Output:
-        """The last layer with its masks, which only some methods need."""
+    def answer(self) -> Any:
+        """The last layer with its masks, which only some methods need: an ``Output``, if slots are queries."""
         with torch.no_grad():
             return self.segmenter.with_masks(self.memory, self.layers[-1:])[0]
 
     def proposals(self, clip: Clip) -> list[ProposedTracks]:
         """The tracks that it proposes in each clip of the batch."""
-        return self.segmenter.proposals(self.answer, self.memory, clip.frames.shape[-2:])
+        if isinstance(self.segmenter, AlignedQueries):  # what it has said already
+            return self.segmenter.proposals(self.answer, self.memory, clip.frames.shape[-2:])
+        assert isinstance(self.segmenter, ClipTracks)  # methods that ask for proposals require it
+        return self.segmenter.clip_tracks(clip, self.maps)
 
 
 class Teacher(nn.Module, Generic[Model]):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from cvis.segmenters import background as no_object
 from cvis.segmenters.backbone import build_backbone
-from cvis.segmenters.contract import Classify, ClipTracks, QueryGroups, Refine
+from cvis.segmenters.contract import Classify, QueryGroups, Refine
 from cvis.segmenters.groups import QueryGroup
 from cvis.segmenters.heads import ClassHeads, mlp
 from cvis.segmenters.inputs import normalised, part, target_columns, target_masks
@@ -28,11 +28,11 @@ from cvis.segmenters.mask2former.points import pixel_centres
 from cvis.segmenters.openmmlab import quiet
 from cvis.segmenters.outputs import Answers, Maps, Memory, Output, ProposedTracks, QueryOutput, Residual, select_layers
 from cvis.segmenters.registry import SEGMENTERS
-from cvis.types import Clip, Targets, Track, Tracks, Video
+from cvis.types import Targets, Track, Tracks, Video
 
 
 @SEGMENTERS.register_module(name="mask2former")
-class Mask2Former(QueryGroups, ClipTracks):
+class Mask2Former(QueryGroups):
     """Mask2Former-VIS with query groups and growing class heads.
 
     Args:
@@ -198,10 +198,6 @@ class Mask2Former(QueryGroups, ClipTracks):
         base = self.group(0)
         return [base.queries, base.positions]
 
-    def losses(self, clip: Clip, maps: Maps | None = None) -> dict[str, Tensor]:
-        memory = self.encode(self.extract(clip.frames, clip.sizes) if maps is None else maps)
-        return self.criterion(self.decode(memory), clip.targets)
-
     def criterion(
         self,
         outputs: Sequence[Output],
@@ -239,12 +235,6 @@ class Mask2Former(QueryGroups, ClipTracks):
         points = pixel_centres(*output.masks.shape[-2:]).to(padded).expand(len(columns), -1, -1)
         costs = self._criterion.costs([output], columns, padded, points, soft_masks=self.soft_masks)[0]
         return [cost[:, : len(ids)] for cost, ids in zip(costs, columns, strict=True)]
-
-    @torch.no_grad()
-    def clip_tracks(self, clip: Clip, maps: Maps | None = None) -> list[ProposedTracks]:
-        memory = self.encode(self.extract(clip.frames, clip.sizes) if maps is None else maps)
-        answer = self.with_masks(memory, self.decode_queries(memory)[-1:])[0]
-        return self.proposals(answer, memory, clip.frames.shape[-2:])
 
     @torch.no_grad()
     def proposals(self, output: Output, memory: Memory, size: Sequence[int]) -> list[ProposedTracks]:
@@ -313,10 +303,6 @@ class Mask2Former(QueryGroups, ClipTracks):
 
     def map_channels(self) -> list[int]:
         return [self.class_heads.dim] * (self.pixel_decoder.num_outs + 1)
-
-    def grow(self, num_classes: int, init: str = "default", head: nn.Module | None = None) -> None:
-        """See :meth:`ClassHeads.add`."""
-        self.class_heads.add(num_classes, init, head)
 
     def renamed(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Of Mask2Former for images and for videos, of mmdet and detectron2, and of torchvision's ResNets."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from cvis.errors import UserError
 from cvis.segmenters import background as no_object
 from cvis.segmenters.backbone import build_backbone
-from cvis.segmenters.contract import AlignedQueries, Classify, ClipTracks, Refine
+from cvis.segmenters.contract import AlignedQueries, Classify, Refine
 from cvis.segmenters.heads import ClassHeads, mlp
 from cvis.segmenters.inputs import normalised, part, target_columns, target_masks
 from cvis.segmenters.mask2former.criterion import softmax_cross_entropy
@@ -25,11 +25,11 @@ from cvis.segmenters.vistr.outputs import BoxedOutput, BoxedQueries, ClipMaps, C
 from cvis.segmenters.vistr.position import position_code
 from cvis.segmenters.vistr.stitching import Stitcher
 from cvis.segmenters.vistr.transformer import Decoder, Encoder
-from cvis.types import Clip, Targets, Track, Tracks, Video
+from cvis.types import Targets, Track, Tracks, Video
 
 
 @SEGMENTERS.register_module(name="vistr")
-class VisTR(AlignedQueries, ClipTracks):
+class VisTR(AlignedQueries):
     """VisTR (Wang et al., CVPR 2021): DETR for clips of T frames, a query for each frame and instance.
 
     Query q = t * n + i is slot i in frame t, and a slot is one instance. Clips shorter than T show their frames again,
@@ -176,10 +176,6 @@ class VisTR(AlignedQueries, ClipTracks):
         """Their contents begin at zero; what is learned is where they look."""
         return [self.queries]
 
-    def losses(self, clip: Clip, maps: Maps | None = None) -> dict[str, Tensor]:
-        memory = self.encode(self.extract(clip.frames, clip.sizes) if maps is None else maps)
-        return self.criterion(self._with_masks(memory, self._decode(memory)), clip.targets)
-
     def criterion(
         self,
         outputs: Sequence[Output],
@@ -217,12 +213,6 @@ class VisTR(AlignedQueries, ClipTracks):
             of_all[:, target.masks.flatten(1).any(1)] = cost
             answers.append(of_all.repeat(self.num_frames, 1))
         return answers
-
-    @torch.no_grad()
-    def clip_tracks(self, clip: Clip, maps: Maps | None = None) -> list[ProposedTracks]:
-        memory = self.encode(self.extract(clip.frames, clip.sizes) if maps is None else maps)
-        answer = self._with_masks(memory, self._decode(memory)[-1:])[0]
-        return self.proposals(answer, memory, clip.frames.shape[-2:])
 
     @torch.no_grad()
     def proposals(self, output: Output, memory: Memory, size: Sequence[int]) -> list[ProposedTracks]:
@@ -287,10 +277,6 @@ class VisTR(AlignedQueries, ClipTracks):
 
     def map_channels(self) -> list[int]:
         return [self.class_heads.dim, *self.skips]
-
-    def grow(self, num_classes: int, init: str = "default", head: nn.Module | None = None) -> None:
-        """See :meth:`ClassHeads.add`."""
-        self.class_heads.add(num_classes, init, head)
 
     def renamed(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Of DETR, facebookresearch's and mmdet's, and of torchvision's ResNets."""
