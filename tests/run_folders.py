@@ -23,12 +23,13 @@ def write_run(
     FR: float | None = 5.0,
     steps: tuple[float, ...] = (40.0, 30.0, 10.0),
     scenario: str = "synthetic-20-4",
+    segmenter: str = "mask2former_tiny",
     protocol: dict[str, Any] | None = None,
     groups: Any = None,
     **extra: Any,
 ) -> Path:
     """One finished run; ``steps`` are its mAP_seen, and each step learns one class. Returns the run's folder."""
-    folder = root / scenario / "mask2former_tiny" / learner / f"seed{seed}"
+    folder = root / scenario / segmenter / learner / f"seed{seed}"
     folder.mkdir(parents=True)
     groups = [[i] for i in range(len(steps))] if groups is None else groups
     step_metrics = [
@@ -42,7 +43,7 @@ def write_run(
         "schema": 1,
         "scenario": scenario,
         "learner": learner,
-        "segmenter": "mask2former_tiny",
+        "segmenter": segmenter,
         "seed": seed,
         "protocol": {**PROTOCOL, **(protocol or {})},
         "classes": {str(i): f"class {i}" for i in range(len(steps))},

@@ -64,6 +64,11 @@ def or_files(names: Callable[[], list[str]], suffix: str) -> Callable[[str], lis
     return complete
 
 
+def listed(names: Callable[[], list[str]]) -> Callable[[str], list[str]]:
+    """For shell completion: these names behind the last comma."""
+    return lambda incomplete: [incomplete[: incomplete.rfind(",") + 1] + name for name in names()]
+
+
 def refuse_unknown(kind: str, name: str | None, names: Callable[[], list[str]]) -> None:
     """Refuse a name before anything heavy is imported; a path of a file, and what is imported already, passes.
 

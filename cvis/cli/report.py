@@ -38,8 +38,18 @@ def report(
 
     store = load_runs(runs)
     demand(store, bool(store.runs), runs)
-    options = Options(title or TITLE, 0 if no_videos else videos, data, with_published)
+    undefined = _undefined({run.learner for run in store.runs}, {run.segmenter for run in store.runs})
+    options = Options(title or TITLE, 0 if no_videos else videos, data, with_published, undefined)
     with status("reading") as tell:
         path = write_page(store, out, options, tell)
     typer.echo(path)
     finish(store, strict)
+
+
+def _undefined(learners: set[str], segmenters: set[str]) -> dict[tuple[str, str], str]:
+    """Of several segmenters, which pairs cannot be; only these need the classes, and with them torch."""
+    if len(segmenters) < 2:
+        return {}
+    from cvis.engine.matrix import undefined
+
+    return undefined(sorted(learners), sorted(segmenters))

@@ -39,17 +39,28 @@ def show_status(cells: Sequence[Cell], as_json: bool) -> None:
 
 
 def watch(cells: Sequence[Cell]) -> None:
-    """Show how far cells are until none is left to do; elsewhere than on a terminal a line whenever that changes."""
+    """Show how far cells are until none is left to do; elsewhere than on a terminal a line whenever that changes.
+
+    What waits for a cell that failed is not left to do: the next attempt of it is another command.
+    """
     from cvis.executors.status import status_of
 
+    shown = [cell for cell in cells if not cell.stops_early]
+    first = {cell.name: cell for cell in cells if cell.stops_early}
     said = ""
-    with live(cells) as tell:
+    with live(shown) as tell:
         while True:
-            states = [status_of(cell) for cell in cells]
+            states = [status_of(cell) for cell in shown]
             if (now := counts(states)) != said and not sys.stderr.isatty():
                 tell(now)
             said = now
-            if all(state.state in ("done", "failed") for state in states):
+            left = [state.cell for state in states if state.state not in ("done", "failed")]
+            failed = {
+                name for name in {cell.after for cell in left if cell.after} if status_of(first[name]).state == "failed"
+            }
+            if all(cell.after in failed for cell in left):
+                for cell in left:
+                    tell(f"{cell.name}: not begun: it needs {cell.after}")
                 return
             time.sleep(LOOK_S)
 
@@ -99,11 +110,10 @@ def entry(state: Status) -> Entry:
 
 
 def plain(state: Status) -> dict[str, Any]:
-    row, seed = state.cell.name.split("/")[:2]
     return {
         "run": state.cell.name,
-        "row": row,
-        "seed": int(seed.removeprefix("seed")),
+        "row": state.cell.row,
+        "seed": int(state.cell.folder.name.removeprefix("seed")),
         "folder": str(state.cell.folder),
         "state": state.state,
         "done": state.state == "done",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -75,6 +75,12 @@ def refuse_unbuildable(planned: Iterable[Planned]) -> None:
     Raises:
         UserError: a learner that cannot be built, say for want of a text encoder's weights; names the row.
     """
+    for row, error in unbuildable(planned):
+        raise UserError(f"row {row}: {error}") from error
+
+
+def unbuildable(planned: Iterable[Planned]) -> Iterator[tuple[str, UserError]]:
+    """Rows that cannot be built, and why; of those that are alike the first."""
     seen: list[tuple[Any, Any]] = []
     for item in planned:
         parts = item.config.learner, item.config.segmenter
@@ -84,7 +90,7 @@ def refuse_unbuildable(planned: Iterable[Planned]) -> None:
         try:
             build_learner(parts[0], build_segmenter(parts[1]))
         except UserError as error:
-            raise UserError(f"row {item.row}: {error}") from error
+            yield item.row, error
 
 
 def _seeded(planned: Planned, seed: int) -> Planned:

@@ -186,7 +186,8 @@ def clip_sampling(config: Config) -> ClipSampling:
     sampling = config.sampling
     values = {**sampling.model_dump(exclude={"images"}), "short_sides": tuple(sampling.short_sides)}
     if sampling.crop is not None:
-        values["crop"] = Crop(sampling.crop.probability, tuple(sampling.crop.short_sides), tuple(sampling.crop.sides))
+        least, most = sampling.crop.sides
+        values["crop"] = Crop(sampling.crop.probability, tuple(sampling.crop.short_sides), (least, most))
     return ClipSampling(**values, skip_unreadable=config.runtime.on_bad_frame == "skip")
 
 

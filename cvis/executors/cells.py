@@ -38,6 +38,11 @@ class Cell:
         return self.folder.parents[3] / "logs" / f"{'-'.join(self.folder.parts[-4:])}.log"
 
     @property
+    def row(self) -> str:
+        """What it is a seed of."""
+        return self.name.removesuffix("/step0").rpartition("/")[0]
+
+    @property
     def stops_early(self) -> bool:
         return self.name.endswith("/step0")
 

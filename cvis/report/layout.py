@@ -13,6 +13,7 @@ from cvis.runs.protocol import describe
 
 if TYPE_CHECKING:
     from cvis.evaluation.bootstrap import Interval
+    from cvis.report.matrix import MatrixRow
 
 LEGEND = (
     "Mean ± sample standard deviation over seeds, x100. Best in bold, second underlined, by the means as printed: "
@@ -57,7 +58,7 @@ def number(statistic: Statistic, n: int = 0) -> Cell:
     return Cell(text, rank=statistic.rank)
 
 
-def name(row: Row) -> str:
+def name(row: Row | MatrixRow) -> str:
     return f"{row.name} (upper bound)" if row.upper_bound else row.name
 
 

@@ -74,6 +74,7 @@ def test_the_commands_are_these():
         "visualize",
         "compare",
         "sweep",
+        "matrix",
         "explain",
         "scenario show",
         "scenario make",
@@ -128,6 +129,7 @@ def test_every_option_of_an_example_exists(path):
         *(
             "compare",
             "sweep",
+            "matrix",
             "score",
             "doctor",
             "scenario show",

@@ -206,7 +206,7 @@ def test_dry_run_lists_what_is_done_and_runs_nothing(engine, tmp_path):
             ["crisp_parts", "--set", "learner.text_encoder.pretrained=none.pt"],  # of the third row
             "row crisp-isc-pi-ic: learner.text_encoder.pretrained: 'none.pt': neither a file nor a tag",
         ),
-        (["crisp_parts", "--set", "runtime.runs=x"], "runtime.runs: 'x': the runs of a sweep lie together; use --runs"),
+        (["crisp_parts", "--set", "runtime.runs=x"], "runtime.runs: 'x': the runs of a table lie together; use --runs"),
         (["crisp_table7", "--preset", "x"], "preset: 'x' does not exist; choose one of comformer_paper, crisp_code, "),
     ],
 )

@@ -60,7 +60,16 @@ def test_cells_are_watched_until_none_is_left(toy, capsys):
         ["2", "done,", "1", "failed,", "1", "waiting"],
     ]
     watch(cells)
-    assert capsys.readouterr().err.splitlines() == ["2 done, 1 failed"]
+    assert capsys.readouterr().err.splitlines() == ["1 done, 1 failed"]
+
+
+def test_watching_ends_where_a_cell_waits_for_one_that_failed(toy, capsys):
+    first = toy("a/seed0/step0", "--fail")
+    cells = [first, toy("a/seed0", after=first.name), toy("b/seed0", after=first.name), toy("c/seed0")]
+    run(cells)
+    watch(cells)
+    said = ["1 done, 1 failed, 1 waiting", "b/seed0: not begun: it needs a/seed0/step0"]
+    assert capsys.readouterr().err.splitlines() == said
 
 
 def test_who_only_looks_keeps_nobody_out(toy):

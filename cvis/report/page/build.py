@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from markupsafe import Markup
@@ -13,10 +14,11 @@ from cvis import __version__
 from cvis.atomic import write_text
 from cvis.errors import UserError
 from cvis.evaluation.measures import MEASURES, METRICS
+from cvis.report.matrix import Pair
 from cvis.report.page.facts import environments, protocol_facts, read_record, run_table, settings, stream
 from cvis.report.page.render import check_place, render
-from cvis.report.page.results import class_option, result_tables, step_options
-from cvis.report.page.values import Fact, Facts, Figure, Option, Page, Panel
+from cvis.report.page.results import class_option, matrix_options, result_tables, step_options
+from cvis.report.page.values import Fact, Facts, Figure, Models, Option, Page, Panel
 from cvis.report.page.videos import BUDGET, make_videos
 from cvis.report.plots.output import inline_svg
 from cvis.report.plots.plot import plots, runs_of
@@ -40,6 +42,7 @@ class Options:
     videos: int = 2  # test videos per stream; 0: none
     data: Path | None = None  # the folder of the data set, if it is not where the runs found it
     with_published: bool = False
+    undefined: Mapping[Pair, str] = field(default_factory=dict)  # pairs that cannot be run, and why
 
 
 def write_page(store: Store, folder: Path, options: Options, report: Report = lambda text: None) -> Path:
@@ -67,9 +70,22 @@ def build(store: Store, options: Options, report: Report = lambda text: None) ->
         summary=_summary(store, groups),
         version=__version__,
         panels=tuple(panels),
+        models=tuple(_models(name, store, options.undefined) for name in _with_several(groups)),
         left_out=tuple((str(item.path), item.reason) for item in store.left_out),
         glossary=tuple(Fact(MEASURES[name].heading, MEASURES[name].meaning) for name in METRICS),
     )
+
+
+def _with_several(groups: Sequence[Group]) -> list[str]:
+    """Streams that more than one segmenter was run on."""
+    counts = Counter(group.scenario for group in groups)
+    return [scenario for scenario, count in counts.items() if count > 1]
+
+
+def _models(scenario: str, store: Store, undefined: Mapping[Pair, str]) -> Models:
+    runs = [run for run in store.runs if run.scenario == scenario]
+    id = f"models-{_slug(scenario)}"
+    return Models(id, scenario, matrix_options(runs, undefined, id), _figures("models", entries(runs), f"{id}-figures"))
 
 
 def _telling(group: Group) -> tuple[int, int]:
@@ -146,11 +162,15 @@ def _names(groups: Sequence[Group]) -> list[tuple[str, str]]:
     for group in groups:
         alone = scenarios.count(group.scenario) == 1
         name = group.scenario if alone else f"{group.scenario} · {group.segmenter}"
-        id = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "stream"
+        id = _slug(name)
         while id in names:
             id += "-2"
         names[id] = name
     return list(names.items())
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "stream"
 
 
 def _summary(store: Store, groups: Sequence[Group]) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from math import isnan
 
-from cvis.evaluation.measures import MEASURES, STEP_METRICS
+from cvis.evaluation.measures import COLUMNS, MEASURES, STEP_METRICS
 from cvis.report.class_views import class_by_step, class_forgetting
 from cvis.report.layout import random_note
+from cvis.report.matrix import Pair, matrices
+from cvis.report.matrix_tables import MatrixTables
 from cvis.report.page.values import Option
 from cvis.report.published import PublishedTable, with_published
 from cvis.report.rows import Block, Group, Row
@@ -49,6 +52,21 @@ def step_options(runs: Sequence[RunResult], published: Sequence[PublishedTable],
             for j, block in enumerate(group.blocks)
         )
         options.append(Option(name, MEASURES[metric].title or metric, tables))
+    return tuple(options)
+
+
+def matrix_options(runs: Sequence[RunResult], undefined: Mapping[Pair, str], prefix: str) -> tuple[Option, ...]:
+    """For every metric of the result table that any run has, learners x segmenters; all runs of one stream."""
+    options = []
+    for metric in COLUMNS:
+        found = MatrixTables(matrices(runs, metric), undefined)
+        values = (matrix.value(row, name) for matrix in found.matrices for row in matrix.rows for name in row.cells)
+        if any(value is not None and value.mean is not None for value in values):
+            id = f"{prefix}-{metric}"
+            title = MEASURES[metric].title or metric
+            tables = (table for i, matrix in enumerate(found.matrices) for table in found.tables(matrix, f"{id}-{i}"))
+            titled = (replace(table, title=table.title or f"{title} on {runs[0].scenario}") for table in tables)
+            options.append(Option(id, title, tuple(titled)))
     return tuple(options)
 
 

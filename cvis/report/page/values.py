@@ -97,10 +97,25 @@ class Panel:
 
 
 @dataclass(frozen=True)
+class Models:
+    """One stream with all its segmenters side by side: for each metric a matrix of learners and segmenters."""
+
+    id: str
+    scenario: str
+    options: tuple[Option, ...]
+    figures: tuple[Figure, ...]
+
+    @property
+    def title(self) -> str:
+        return f"{self.scenario} · all models"
+
+
+@dataclass(frozen=True)
 class Page:
     title: str
     summary: str
     version: str
     panels: tuple[Panel, ...]
+    models: tuple[Models, ...]
     left_out: tuple[tuple[str, str], ...]  # path, reason
     glossary: tuple[Fact, ...]

@@ -114,11 +114,12 @@ def write_plots(
     if out.suffix and not is_file and not out.exists():
         check_format(out)
     rows = entries(runs)
-    together = [("", rows)] if is_file else _by_stream(rows)  # streams share the one figure of a file
     drawings = [
         (folder, drawing)
-        for folder, those in together
-        for plot in chosen
+        for across in (False, True)
+        for folder, those in ([("", rows)] if is_file and not across else _by_stream(rows, across))
+        for plot in chosen  # streams share the one figure of a file, but for a matrix of learners
+        if (plot.section == "models") is across
         for drawing in _drawings(plot, those, metrics, runs)
     ]
     if is_file and len(drawings) != 1:
@@ -134,8 +135,9 @@ def write_plots(
         for path in [out] if is_file else [out / f"{folder}{drawing.name}.{end}" for end in dict.fromkeys(formats)]:
             save(figure, path)
             files.append(path)
-    if skipped and not files:
-        raise UserError("nothing to draw: " + next(iter(skipped.values())))
+    if not files:
+        kinds_said = ", ".join(plot.name for plot in chosen)
+        raise UserError("nothing to draw: " + next(iter(skipped.values()), f"these runs have nothing for {kinds_said}"))
     return Written(tuple(files), skipped)
 
 
@@ -153,11 +155,12 @@ def _checked(kinds: Sequence[str], metrics: Sequence[str], formats: Sequence[str
     return chosen
 
 
-def _by_stream(rows: Sequence[Entry]) -> Iterator[tuple[str, list[Entry]]]:
-    """A folder for each stream and segmenter, and its rows."""
-    for place in dict.fromkeys((row.scenario, row.segmenter) for row in rows):
+def _by_stream(rows: Sequence[Entry], across: bool) -> Iterator[tuple[str, list[Entry]]]:
+    """A folder for each stream and segmenter, or ``across`` these for each stream, and its rows."""
+    places = [(row.scenario,) if across else (row.scenario, row.segmenter) for row in rows]
+    for place in dict.fromkeys(places):
         folder = "".join(f"{file_name(part)}/" for part in place)
-        yield folder, [row for row in rows if (row.scenario, row.segmenter) == place]
+        yield folder, [row for row, its in zip(rows, places, strict=True) if its == place]
 
 
 def _drawings(plot: Plot, rows: Sequence[Entry], asked: Sequence[str], runs: Sequence[RunResult]) -> Iterator[Drawing]:

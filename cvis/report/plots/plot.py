@@ -42,7 +42,8 @@ class Plot:
             of a set.
         metrics: of which a user may choose; empty where there is no choice.
         default: those drawn where nothing was chosen.
-        section: of the result page. ``queries`` asks for the drawings row by row.
+        section: of the result page. ``queries`` asks for the drawings row by row, ``models`` with those of all
+            segmenters of a stream, here as everywhere.
     """
 
     name: str
@@ -50,7 +51,7 @@ class Plot:
     drawings: Callable[[Sequence[Entry], Sequence[str], Sequence[RunResult]], Iterable[Drawing]]
     metrics: tuple[str, ...] = ()
     default: tuple[str, ...] = ()
-    section: Literal["", "results", "steps", "queries"] = ""
+    section: Literal["", "results", "steps", "queries", "models"] = ""
 
 
 def plots() -> dict[str, Plot]:

@@ -1,43 +1,36 @@
-"""The feature pyramid (Lin et al., CVPR 2017), and the mask branch that reads its fine levels."""
+"""The feature pyramid with levels above it, and the mask branch that reads its fine levels."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cvis.segmenters.crossvis.layers import block, enlarged, norm_of
+from cvis.segmenters.fpn import FPN
 
 
-class Pyramid(nn.Module):
-    """A level for each of the backbone's, then ``extra`` coarser ones: each a convolution of stride 2 of the last.
+class Pyramid(FPN):
+    """With ``extra`` levels above the backbone's (P6 and P7), each a convolution of stride 2 of the one before.
 
     Args:
-        in_channels: of the backbone's levels, fine to coarse.
-        dim: channels of every level of the pyramid.
-        extra: levels above the backbone's (P6 and P7).
+        in_channels, dim: of :class:`~cvis.segmenters.fpn.FPN`.
     """
 
     def __init__(self, in_channels: Sequence[int], dim: int, extra: int) -> None:
-        super().__init__()
-        self.laterals = nn.ModuleList(nn.Conv2d(channels, dim, 1) for channels in in_channels)
-        self.outputs = nn.ModuleList(nn.Conv2d(dim, dim, 3, padding=1) for _ in in_channels)
+        super().__init__(in_channels, dim)
         self.extras = nn.ModuleList(nn.Conv2d(dim, dim, 3, stride=2, padding=1) for _ in range(extra))
-        for conv in (*self.laterals, *self.outputs, *self.extras):
-            nn.init.kaiming_uniform_(conv.weight, a=1)
-            nn.init.zeros_(conv.bias)
+        for conv in self.extras:
+            nn.init.kaiming_uniform_(conv.get_parameter("weight"), a=1)
+            nn.init.zeros_(conv.get_parameter("bias"))
 
-    def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
-        """[F, C_i, h_i, w_i] -> [F, D, h_i, w_i], fine to coarse."""
-        merged = [lateral(level) for lateral, level in zip(self.laterals, maps, strict=True)]
-        for coarse, fine in itertools.pairwise(range(len(merged) - 1, -1, -1)):
-            merged[fine] = merged[fine] + F.interpolate(merged[coarse], merged[fine].shape[-2:])
-        levels = [output(level) for output, level in zip(self.outputs, merged, strict=True)]
+    def forward(self, levels: Sequence[Tensor]) -> list[Tensor]:
+        """[F, C_i, h_i, w_i] -> [F, dim, h_i, w_i], fine to coarse."""
+        answers = super().forward(levels)
         for index, extra in enumerate(self.extras):
-            levels.append(extra(F.relu(levels[-1]) if index else levels[-1]))
-        return levels
+            answers.append(extra(F.relu(answers[-1]) if index else answers[-1]))
+        return answers
 
 
 class MaskBranch(nn.Module):
