@@ -218,6 +218,7 @@ def test_wrong_settings_are_one_line():
     for keys, said in (
         (dict(sizes_of_interest=(32, 64)), r"segmenter\.sizes_of_interest: \(32, 64\): the head has 4 levels"),
         (dict(mask_branch=dict(norm="LN")), r"segmenter\.mask_branch\.norm: 'LN'"),
+        (dict(num_identities=2), r"segmenter\.num_identities: 2: must be at least 3"),
         (dict(test=dict(sure=3)), r"segmenter\.test\.sure: 3"),
         (dict(test=dict(top_k=0)), r"segmenter\.test\.top_k: 0"),
     ):

@@ -28,9 +28,9 @@ class Criterion:
         class_weight: of sum focal / P, over all locations and classes.
         box_weight: of sum c (1 - GIoU) / sum c, c the centreness of a positive location.
         centre_weight: of sum BCE(centreness) / P.
-        dice_weight: of the masks.
+        dice_weight: of the masks (equation 8).
         cross_weight: of crossover learning, the mean of both directions (equations 6 and 7).
-        identity_weight: of sum focal / P over all identities (equations 11 to 14).
+        identity_weight: of :func:`identity_loss`.
         centre_radius: see :func:`assign`.
         centre: of an object: of its ``mask`` (released code, as CondInst) or of its ``box`` (as FCOS).
         max_masks: of more positive locations than that, in the whole batch, about so many have their masks trained.
@@ -155,9 +155,7 @@ def identity_loss(embeddings: Tensor, identity: Tensor, classifier: nn.Linear) -
     """
     many = classifier.out_features
     if len(identity) and int(identity.amax()) >= many:
-        said = (
-            f"segmenter.num_identities: {many}: too few, one of the training set's tracks has number {identity.amax()}"
-        )
+        said = f"segmenter.num_identities: {many}: too few: a track of the training set has number {identity.amax()}"
         raise UserError(f"{said}; give at least the tracks of the largest step, of the whole stream for joint")
     known = identity >= 0
     scaled = math.sqrt(2) * math.log(many - 1) * F.normalize(embeddings[known], dim=-1)

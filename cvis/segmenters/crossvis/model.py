@@ -96,6 +96,10 @@ class CrossVIS(ClassSlots, ClipTracks):
         if len(sizes_of_interest) != len(self.strides) - skip:
             said = f"segmenter.sizes_of_interest: {tuple(sizes_of_interest)}"
             raise UserError(f"{said}: the head has {len(self.strides) - skip} levels; give each its size")
+        if num_identities < 3:
+            raise UserError(
+                f"segmenter.num_identities: {num_identities}: must be at least 3; give all tracks of a step"
+            )
         self.skip, self.sizes_of_interest = skip, sizes_of_interest
         self.mask_factor, self.feature_gradient = mask_factor, feature_gradient
         self.size_divisor = size_divisor
@@ -167,6 +171,8 @@ class CrossVIS(ClassSlots, ClipTracks):
             UserError: a target of a class that has no column here: the data leaked it; or more identities than N.
         """
         (output,) = outputs
+        if isinstance(classify, Sequence):
+            (classify,) = classify
         columns, masks = target_columns(targets, self.classes), target_masks(targets, self.size_divisor)
         with torch.autocast(output.logits.device.type, enabled=False):
             shown = seen(targets, columns, masks, self._criterion.centre == "mask")
