@@ -2,9 +2,9 @@
 
     python benchmarks/overfit.py --segmenter ctvis_tiny
 
-Trains on clips of the first videos of synthetic-20-4's step 0, which it then predicts. Masks of queries weigh as much
-as in Mask2Former (2, 5, 5), for mAP asks for an IoU of up to 0.95; all else is the segmenter's and the tiny schedule's
-own.
+Trains on clips of the first videos of synthetic-20-4's step 0, which it then predicts. Masks weigh as much as in
+Mask2Former (2, 5, 5), for mAP asks for an IoU of up to 0.95, but in models without queries, whose losses are others;
+all else is the segmenter's and the tiny schedule's own.
 """
 
 from __future__ import annotations

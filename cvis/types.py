@@ -87,6 +87,7 @@ class Targets:
 
     category_ids: Tensor  # [N] int64, data-set ids (or NO_OBJECT)
     masks: Tensor  # [N, T, H, W] bool; all False in frames where the instance is absent
+    identities: Tensor | None = None  # [N] int64, which of its training set's tracks each is, from 0; -1: of none
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,5 +109,8 @@ class Clip:
         return self._each(lambda tensor: tensor.pin_memory())
 
     def _each(self, move: Callable[[Tensor], Tensor]) -> Clip:
-        targets = tuple(Targets(move(t.category_ids), move(t.masks)) for t in self.targets)
+        targets = tuple(
+            Targets(move(t.category_ids), move(t.masks), None if t.identities is None else move(t.identities))
+            for t in self.targets
+        )
         return Clip(move(self.frames), move(self.sizes), targets, self.names, self.skipped)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import cv2
@@ -73,6 +74,7 @@ class Sample:
     masks: Tensor  # [N, T, H, W] bool
     name: str  # "<video name>[<frame>,<frame>]"
     skipped: tuple[str, ...] = ()  # why those before it were not shown: a line for each
+    identities: Tensor | None = None  # [N] int64, see Targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class Source:
     video: Video
     tracks: tuple[Track, ...]  # without crowds
     shown: tuple[int, ...]  # the possible reference frames
+    first: int = 0  # identity of the first track; the others follow it
 
 
 class ClipDataset(Dataset[Sample]):
@@ -108,7 +111,9 @@ class ClipDataset(Dataset[Sample]):
     def __init__(self, videos: VideoSet, sampling: ClipSampling) -> None:
         self.sampling = sampling
         candidates = (_source(video, videos.tracks[video.id]) for video in videos.videos)
-        self._sources = tuple(source for source in candidates if source.shown)
+        sources = [source for source in candidates if source.shown]
+        firsts = accumulate((len(source.tracks) for source in sources), initial=0)
+        self._sources = tuple(replace(source, first=first) for source, first in zip(sources, firsts, strict=False))
         if not self._sources:
             what = f"none of the {len(videos)} videos has a visible track to learn from"
             raise UserError(f"training data: {what}; choose other classes or another split")
@@ -139,13 +144,14 @@ class ClipDataset(Dataset[Sample]):
         times = _draw_times(rng, source.shown, len(video), how)
         view = draw_view(rng, video.height, video.width, how.short_sides, how.max_size, how.flip, how.crop)
         frames = view.frames(read_frames([video.frames[t] for t in times], video.height, video.width))
-        targets = _targets(source.tracks, times, view)
+        targets = _targets(source, times, view)
         return Sample(
             frames=torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2))),
             category_ids=targets.category_ids,
             masks=targets.masks,
             name=f"{video.name}[{','.join(map(str, times))}]",
             skipped=skipped,
+            identities=targets.identities,
         )
 
 
@@ -167,14 +173,14 @@ def _draw_times(rng: np.random.Generator, shown: Sequence[int], length: int, how
     return sorted([reference, *map(int, others), *again])
 
 
-def _targets(tracks: Sequence[Track], times: Sequence[int], view: View) -> Targets:
+def _targets(source: Source, times: Sequence[int], view: View) -> Targets:
     """The tracks that are visible in the clip, after augmentation, in at least one frame.
 
     A category is its track's own, whichever frames were drawn. ``NO_OBJECT`` tracks stand for an instance
     that must not be found: their masks are empty, and they count as visible where they are annotated.
     """
-    category_ids, masks = [], []
-    for track in tracks:
+    category_ids, masks, identities = [], [], []
+    for identity, track in enumerate(source.tracks, source.first):
         rles = [track.segmentations[t] for t in times]
         present = [k for k, rle in enumerate(rles) if rle is not None]
         if not present:
@@ -187,8 +193,10 @@ def _targets(tracks: Sequence[Track], times: Sequence[int], view: View) -> Targe
                 continue
         category_ids.append(track.category_id)
         masks.append(mask)
+        identities.append(identity)
     stacked = np.stack(masks) if masks else np.zeros((0, len(times), view.height, view.width), bool)
-    return Targets(torch.tensor(category_ids, dtype=torch.int64), torch.from_numpy(stacked))
+    ids, numbers = (torch.tensor(values, dtype=torch.int64) for values in (category_ids, identities))
+    return Targets(ids, torch.from_numpy(stacked), numbers)
 
 
 def collate(samples: Sequence[Sample]) -> Clip:
@@ -198,7 +206,7 @@ def collate(samples: Sequence[Sample]) -> Clip:
     return Clip(
         frames=torch.stack([_pad(sample.frames, height, width) for sample in samples]),
         sizes=sizes,
-        targets=tuple(Targets(s.category_ids, _pad(s.masks, height, width)) for s in samples),
+        targets=tuple(Targets(s.category_ids, _pad(s.masks, height, width), s.identities) for s in samples),
         names=tuple(sample.name for sample in samples),
         skipped=tuple(reason for sample in samples for reason in sample.skipped),
     )
@@ -206,7 +214,7 @@ def collate(samples: Sequence[Sample]) -> Clip:
 
 def padded(clip: Clip, height: int, width: int) -> Clip:
     """The batch with so many more zeros at the right and bottom."""
-    targets = tuple(Targets(t.category_ids, _pad(t.masks, height, width)) for t in clip.targets)
+    targets = tuple(replace(t, masks=_pad(t.masks, height, width)) for t in clip.targets)
     return replace(clip, frames=_pad(clip.frames, height, width), targets=targets)
 
 

@@ -55,12 +55,14 @@ class Segmenter(nn.Module, ABC):
         window: how many frames of a video :meth:`predict` takes at a time, if it takes less memory with fewer of them;
             where memory runs out, evaluation halves it for that video.
         new_weights: prefixes of weights that a checkpoint need not hold, or may hold for nothing: of other classes.
+        of_step: prefixes of weights that begin anew with every step, as what tells the tracks of its videos apart.
         static_graph: see :class:`~cvis.learners.base.Learner`.
         variants: learners that need a reading of their own with this model; tables call them so.
         switched_off: abilities that a model lacks as it is set up, and the setting that would give it each.
     """
 
     new_weights: ClassVar[tuple[str, ...]] = ()
+    of_step: ClassVar[tuple[str, ...]] = ()
     variants: ClassVar[tuple[str, ...]] = ()
     switched_off: Mapping[type[Segmenter], str] = {}
     window: int | None = None

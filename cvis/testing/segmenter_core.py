@@ -42,7 +42,8 @@ def growing(it: Specimen) -> None:
     It is called between two steps; what it changes is forgotten without having been trained away.
     """
     model = it.build().eval()
-    before = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    state = model.state_dict().items()
+    before = {name: value.detach().clone() for name, value in state if not name.startswith(model.of_step)}
     logits = _logits(it, model)
     it.grow(model, 1)
     wanted = [*it.classes[0], *it.classes[1]]

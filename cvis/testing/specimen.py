@@ -76,7 +76,8 @@ class Specimen:
         targets = []
         for target in batch.targets:
             rows = torch.isin(target.category_ids, torch.tensor(list(kept), dtype=torch.int64))
-            targets.append(Targets(target.category_ids[rows], target.masks[rows]))
+            assert target.identities is not None  # they come from a ClipDataset
+            targets.append(Targets(target.category_ids[rows], target.masks[rows], target.identities[rows]))
         return replace(batch, targets=tuple(targets))
 
     def total(self, model: Segmenter, clip: Clip, what: str, **maps: Any) -> Tensor:

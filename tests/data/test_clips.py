@@ -14,6 +14,8 @@ from cvis.data.frames import Crop, View, resized
 from cvis.data.sampler import ClipSampler
 from cvis.data.videoset import VideoSet
 from cvis.errors import UserError
+from cvis.learners.distill import with_pseudo_labels
+from cvis.segmenters.outputs import ProposedTracks
 from cvis.types import NO_OBJECT, Category, Track, Video
 
 PLAIN = ClipSampling(num_frames=2, frame_range=3, short_sides=(40,), flip=0.0)
@@ -216,6 +218,28 @@ def test_labels_come_from_the_track_and_absent_tracks_are_left_out(tmp_path):
             assert mask.flatten(1).any(1).tolist() == seen  # all False where absent
         kinds.add(tuple(expected))
     assert kinds == {(9,), (4,), (9, 4)}
+
+
+def test_identities_count_the_tracks_that_are_targets(tmp_path):
+    """Through the videos that are shown, without crowds; a batch keeps them, and what is no track of the set has -1."""
+    (a, masks), (b, _), (c, _) = (write_video(tmp_path, number, 4) for number in (1, 2, 3))
+    late = [None, None, None, masks[3]]
+    videos = video_set(
+        (a, [track(11, 1, 4, masks), track(12, 1, 4, masks, iscrowd=True), track(13, 1, 9, late)]),
+        (b, []),
+        (c, [track(14, 3, 9, masks), track(15, 3, 4, masks)]),
+    )
+    dataset = ClipDataset(videos, PLAIN)
+    assert len(dataset) == 2
+    shown = [dataset[0, seed].identities.tolist() for seed in range(20)]
+    assert {tuple(found) for found in shown} == {(0,), (0, 1)}
+    assert dataset[1, 0].identities.tolist() == [2, 3]
+    batch = collate([dataset[0, 0], dataset[1, 0]]).to("cpu")
+    assert [target.identities.tolist() for target in batch.targets] == [shown[0], [2, 3]]
+    whole = torch.ones(1, 2, *batch.frames.shape[-2:])
+    proposed = [ProposedTracks(torch.tensor([[0.9]]), whole), ProposedTracks(torch.zeros(0, 1), whole[:0])]
+    labelled = with_pseudo_labels(batch, proposed, [4])
+    assert [target.identities.tolist() for target in labelled.targets] == [[*shown[0], -1], [2, 3]]
 
 
 def test_the_reference_frame_shows_a_track(tmp_path):

@@ -14,6 +14,7 @@ from mmengine.dist import get_dist_info
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from slot_toys import SigmoidToy
+from small_crossvis import make_crossvis
 from small_pyramid import make_pyramid
 from small_vistr import make_vistr
 from two_models import make_learner, make_segmenter
@@ -37,6 +38,7 @@ LEARNERS = {
     "dense-memory": dict(type="balconpas", tracks_per_class=2, min_overlap=0.0),
     "ctvis": dict(type="finetune"),
     "vistr": dict(type="finetune"),
+    "crossvis": dict(type="finetune"),
     "st_pyramid": dict(type="finetune"),
 }
 SEGMENTERS = {
@@ -44,6 +46,7 @@ SEGMENTERS = {
     "dense-memory": SigmoidToy,
     "ctvis": lambda: make_segmenter(type="ctvis"),
     "vistr": lambda: make_vistr(()),
+    "crossvis": lambda: make_crossvis((), criterion=dict(max_masks=9)),
     "st_pyramid": lambda: make_pyramid(()),
 }
 """Of the learners that have another one than the others."""
@@ -64,7 +67,8 @@ def samples(classes) -> list[Sample]:
         masks = torch.zeros(len(ids), 2, height, width, dtype=torch.bool)
         for index in range(len(ids)):
             masks[index, :, 1 + 8 * index : 7 + 8 * index, 4:20] = True
-        made.append(Sample(frames, torch.tensor(ids, dtype=torch.int64), masks, "a clip"))
+        identities = torch.arange(len(made), len(made) + len(ids))
+        made.append(Sample(frames, torch.tensor(ids, dtype=torch.int64), masks, "a clip", identities=identities))
     return made
 
 

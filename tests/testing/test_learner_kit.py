@@ -55,6 +55,11 @@ def test_learners_that_ask_for_little_pass_with_a_dense_model(learner):
     check_learner(learner, segmenter="dense_toy")
 
 
+def test_locations_are_distilled_and_replayed():
+    """Pseudo-labels, a memory and two models side by side, on a detector: what most can go wrong with one."""
+    check_learner("balconpas", segmenter="crossvis_tiny", settings=SETTINGS["balconpas"])
+
+
 class Vector(FineTune):
     def loss(self, clip):
         return {"loss_pixel": torch.stack([*super().loss(clip).values()] * 2)}

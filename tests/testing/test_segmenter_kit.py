@@ -20,10 +20,10 @@ from cvis.testing.segmenter import CHECKS
 from cvis.testing.specimen import Specimen
 
 
-@pytest.mark.parametrize(
-    "segmenter",
-    ["mask2former_tiny", "ctvis_tiny", "vistr_tiny", "st_pyramid_tiny", "dense_toy", "column_toy", "sigmoid_toy"],
-)
+OURS = "mask2former_tiny", "ctvis_tiny", "vistr_tiny", "crossvis_tiny", "st_pyramid_tiny"
+
+
+@pytest.mark.parametrize("segmenter", [*OURS, "dense_toy", "column_toy", "sigmoid_toy"])
 def test_our_own_pass(segmenter):
     check_segmenter(segmenter)
 

@@ -81,7 +81,8 @@ def with_pseudo_labels(
     for target, proposed, size in zip(clip.targets, proposals, clip.sizes.tolist(), strict=True):
         tracks = pseudo_tracks(*proposed, _annotated(target, *size), min_score, min_overlap, area)
         ids = target.category_ids.new_tensor([classes[column] for column in tracks.columns.tolist()])
-        targets.append(Targets(torch.cat([target.category_ids, ids]), torch.cat([target.masks, tracks.masks])))
+        known = None if target.identities is None else torch.cat([target.identities, torch.full_like(ids, -1)])
+        targets.append(Targets(torch.cat([target.category_ids, ids]), torch.cat([target.masks, tracks.masks]), known))
     return replace(clip, targets=tuple(targets))
 
 
