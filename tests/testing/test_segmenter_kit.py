@@ -19,7 +19,6 @@ from cvis.testing.check import named, outcome, title
 from cvis.testing.segmenter import CHECKS
 from cvis.testing.specimen import Specimen
 
-
 OURS = "mask2former_tiny", "ctvis_tiny", "vistr_tiny", "crossvis_tiny", "st_pyramid_tiny"
 
 
