@@ -1,6 +1,7 @@
 """CrossVIS as a segmenter: mmdet's CondInst with the same weights, checkpoints by name, videos of any length."""
 
 import re
+import weakref
 
 import numpy as np
 import pytest
@@ -168,7 +169,17 @@ def test_windows_of_a_video_are_no_part_of_the_answer(crossvis, video):
     model = crossvis(test=dict(short_side=32, window=9, top_k=1000))
     whole = model.predict(nine)
     model.window = 2
+    answers, kept = model.answers, []
+
+    def watched(memory):
+        assert sum(answer() is not None for answer in kept) <= 1  # of all windows before only the last one may live
+        found = answers(memory)
+        kept.append(weakref.ref(found[0]))
+        return found
+
+    model.answers = watched
     again = model.predict(nine)
+    assert len(kept) == 5
     assert [len(masks) for masks in whole.segmentations] == [9] * len(whole)
     assert whole.category_ids == again.category_ids
     assert whole.scores == pytest.approx(again.scores, abs=1e-5)
