@@ -64,7 +64,7 @@ SMALLER = {  # a shipped model can be so small that a check of it takes seconds
     "crossvis_tiny": ("segmenter.num_identities=40", "segmenter.test.short_side=32"),
     "st_pyramid_tiny": (
         "segmenter.dim=16",
-        "segmenter.pyramid.widths=[16,16,16,16]",
+        "segmenter.pyramid.widths=[16,16,16]",
         "segmenter.clustering.most=3",
         "segmenter.num_frames=3",
         "sampling.num_frames=3",

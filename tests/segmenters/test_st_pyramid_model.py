@@ -145,6 +145,7 @@ def test_wrong_settings_are_refused():
     for keys, says in (
         (dict(embedding_mode="xyz"), r"segmenter\.embedding_mode: 'xyz': unknown; use xyff or ffff"),
         (dict(output_stride=3), r"segmenter\.output_stride: 3: must divide the size_divisor, 8"),
+        (dict(pyramid=dict(widths=(8, 8), squeezes=(1, 0), norm="GN")), r"pyramid\.widths: 2 scales for 3 levels"),
         (dict(test=dict(overlap=4)), r"segmenter\.test\.overlap: 4: must be at least 0 and less than the 4"),
         (dict(clustering=dict(heat=1)), r"segmenter\.clustering: .*its keys are min_heat, min_probability, most"),
     ):

@@ -110,6 +110,9 @@ class STPyramid(ClassSlots, ClipTracks):
         self.backbone = build_backbone(backbone)
         self.neck = FPN(in_channels, dim)
         self.pyramid = part("pyramid", SpaceTimePyramid, pyramid, dim)
+        if len(self.pyramid.encoders) != len(in_channels):
+            what = f"segmenter.pyramid.widths: {len(self.pyramid.encoders)} scales for {len(in_channels)} levels"
+            raise UserError(f"{what}; give a width and a number of squeezes for each of segmenter.in_channels")
         width = self.pyramid.width
         self.head = nn.Linear(width, sum(EMBEDDINGS[embedding_mode]) + 1)  # a 1x1x1 convolution
         self.class_heads = ClassHeads(width, class_head, "column" if background_channel else "sigmoid")
