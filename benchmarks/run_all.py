@@ -1,0 +1,154 @@
+"""Every ratio that is promised of cvis's speed and memory, measured in one go on this machine; `make bench` runs it.
+
+    python benchmarks/run_all.py                       # writes benchmarks/RESULTS.md; some ten minutes of two idle cores
+    python benchmarks/run_all.py --only attention_speed check_speed --out some.md
+    python benchmarks/run_all.py --long                # a video of 3,600 frames too
+
+Each benchmark is a process of its own with one thread, one after the other. One that fails has a row that says so with
+the last line of what it said; the others go on, and the exit code is then 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shlex
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from processes import Failed, python
+from ratios import Ratio
+
+from cvis.atomic import write_text
+
+HERE = Path(__file__).parent
+RUN = "runs/synthetic-20-2/mask2former_tiny/eclipse/seed0"
+ENVIRONMENT = """
+import json, torch
+from cvis.engine.environment import describe_environment
+print(json.dumps(describe_environment(torch.device("cpu"))))
+"""
+NOT_HERE = """
+Not in this table, because they compare with code of an earlier version: the first opening of an annotation file, and
+`cvis score` and `cvis data check`, against what they took before. [What it costs](../docs/performance.md) has them.
+"""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """The words of a command behind ``python``; it prints what :func:`ratios.tell` does, unless it only prepares."""
+
+    command: str
+    prepares: bool = False
+
+    @property
+    def name(self) -> str:
+        """The script's, as --only takes it."""
+        return Path(self.command.split()[0]).stem
+
+
+def benchmarks(long: bool = False) -> list[Benchmark]:
+    """All, with settings small enough for ten minutes together; they run in one empty folder.
+
+    Args:
+        long: a video of 3,600 frames too, which takes a quarter of an hour more.
+    """
+    eclipse = "-m cvis run synthetic-20-2 --learner eclipse --device cpu --evaluate one-pass"
+    short = "schedule.incremental.iterations=2 --set runtime.loggers=[]"
+    return [
+        Benchmark("distillation_cost.py --rounds 3 --methods eclipse crisp mib comformer balconpas pseudo"),
+        Benchmark("video_speed.py --frames 10 --repeats 2"),
+        Benchmark("video_speed.py --frames 30 --repeats 1"),
+        Benchmark("frame_speed.py"),
+        Benchmark("attention_speed.py"),
+        Benchmark(f"{eclipse} --set {short}", prepares=True),
+        Benchmark(f"one_pass.py {RUN} --videos 12"),
+        Benchmark(f"long_video.py {RUN} --frames 36 360{' 3600' * long}"),
+        Benchmark("evaluator_speed.py --size val_10 --repeats 2"),
+        Benchmark("index_speed.py"),
+        Benchmark("check_speed.py"),
+    ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=HERE / "RESULTS.md")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="some of the benchmarks: the names of their files")
+    parser.add_argument("--long", action="store_true", help="a video of 3,600 frames too")
+    options = parser.parse_args()
+    asked = [b for b in benchmarks(options.long) if b.prepares or not options.only or b.name in options.only]
+    return run_all(asked, options.out)
+
+
+def run_all(asked: Sequence[Benchmark], out: Path) -> int:
+    """Run the benchmarks, write ``out``; 1 if one of them failed, else 0."""
+    busy = os.getloadavg()[0]
+    lines, failed = ["| benchmark | ratio | mean (least to greatest) | at most | |", "|---|---|---|---|---|"], 0
+    with tempfile.TemporaryDirectory() as folder:
+        for benchmark in asked:
+            begun = time.monotonic()
+            try:
+                ratios = measured(benchmark, Path(folder))
+            except Failed as error:
+                failed = 1
+                lines.append(f"| {benchmark.name} | **failed**: {cell(str(error))} | | | |")
+            else:
+                lines += [f"| {benchmark.name} | {cell(r.what)} | {r.spread} | {aim(r)} | {r.verdict} |" for r in ratios]
+            print(f"{time.monotonic() - begun:6.0f} s  {benchmark.command}", file=sys.stderr, flush=True)
+    commands = "\n".join(f"    python {benchmark.command}" for benchmark in asked)
+    table = "\n".join(lines)
+    write_text(out, f"# Ratios of one run\n\n{machine(busy)}\n\n{table}\n{NOT_HERE}\n## The commands\n\n{commands}\n")
+    return failed
+
+
+def measured(benchmark: Benchmark, folder: Path) -> list[Ratio]:
+    """What a benchmark says, run in ``folder``.
+
+    Raises:
+        Failed: it ended otherwise than well, or said nothing that can be read.
+    """
+    words = shlex.split(benchmark.command)
+    script = [] if words[0].startswith("-") else [str(HERE / words.pop(0))]
+    said = python([*script, *words, *([] if benchmark.prepares else ["--json"])], folder).last_line
+    try:
+        return [] if benchmark.prepares else [Ratio(**ratio) for ratio in json.loads(said)["ratios"]]
+    except (ValueError, LookupError, TypeError) as error:
+        raise Failed(f"its last line has no ratios: {said}") from error
+
+
+def aim(ratio: Ratio) -> str:
+    return "" if ratio.aim is None else f"{ratio.aim:.2f}"
+
+
+def cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def machine(busy: float) -> str:
+    """Processor, threads, versions and commit: what a reader needs to judge a difference; this process stays small,
+    because Linux counts the memory of who starts a process in that process's peak.
+    """
+    found = json.loads(python(["-c", ENVIRONMENT]).last_line)
+    cpuinfo = Path("/proc/cpuinfo")
+    model = re.search(r"^model name\s*: (.+)$", cpuinfo.read_text() if cpuinfo.exists() else "", re.MULTILINE)
+    versions = ", ".join(f"{name} {version}" for name, version in found["packages"].items())
+    git = found["git"] or {"commit": "unknown", "modified": False}
+    facts = {
+        "processor": f"{model[1] if model else found['platform']}, {os.cpu_count()} cores, {found['threads']} thread used",
+        "load before": f"{busy:.1f} processes",
+        "system": f"{found['platform']}, Python {found['python']}",
+        "versions": f"cvis {found['cvis']}, {versions}",
+        "commit": git["commit"] + " and changes" * git["modified"],
+        "command": f"`python benchmarks/run_all.py {shlex.join(sys.argv[1:])}`".replace(" `", "`"),
+    }
+    return "\n".join(f"- {name}: {fact}" for name, fact in facts.items())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
