@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python benchmarks/attention_speed.py
 
-One layer's attention of R50 size on the three levels of a frame of 352 x 640, in processor time; the two ways take turns,
-and must be equal to 1e-5.
+One layer's attention of R50 size on the three levels of a frame of 352 x 640, in processor time; the two ways take
+turns, and must be equal to 1e-5.
 """
 
 from __future__ import annotations

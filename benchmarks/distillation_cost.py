@@ -141,7 +141,8 @@ def report(times: dict[str, list[float]], options: argparse.Namespace) -> None:
     seconds = {name: statistics.median(own) for name, own in times.items()}
     if not options.json:
         height, width = SIZES[options.size]
-        print(f"{device}: {options.segmenter}, {options.clips} clips x 2 frames x {height}x{width}, {options.rounds} turns")
+        clips = f"{options.clips} clips x 2 frames x {height}x{width}"
+        print(f"{device}: {options.segmenter}, {clips}, {options.rounds} turns")
         print("median seconds:", ", ".join(f"{name} {median:.3f}" for name, median in seconds.items()))
     tell(ratios, options.json, **vars(options), device_name=device, median_s=seconds)
 

@@ -1,11 +1,11 @@
-"""Our CTVIS's detector of a frame beside mmdet's Mask2FormerHead: R50 size, equal weights, the same maps of one backbone.
+"""Our CTVIS's detector of a frame beside mmdet's Mask2FormerHead: R50 size, equal weights, maps of one backbone.
 
     OMP_NUM_THREADS=1 python benchmarks/frame_speed.py
 
 Processor time of two passes, of pixel decoder and decoder together. In the first, under inference mode, each side gives
 what it gives to predict: mmdet's head the classes and masks of all layers, ours those of the last. In the second
-both give all layers, which are summed, and gradients of it go back to every weight. The sides take turns; the first turn
-does not count. Logits of classes and masks must agree to 1e-3.
+both give all layers, which are summed, and gradients of it go back to every weight. The sides take turns; the first
+turn does not count. Logits of classes and masks must agree to 1e-3.
 """
 
 from __future__ import annotations

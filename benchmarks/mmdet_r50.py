@@ -14,9 +14,9 @@ from cvis.segmenters.init import load_state
 from cvis.segmenters.openmmlab import MMDET_MODELS, quiet
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "segmenters"))
-import mmdet  # noqa: E402  # after cvis has put its stand-in for mmcv's operators in place
-from mmdet_twin import copy_class_head, nowhere  # noqa: E402
-from mmengine.config import Config  # noqa: E402
+import mmdet  # after cvis has put its stand-in for mmcv's operators in place
+from mmdet_twin import copy_class_head, nowhere
+from mmengine.config import Config
 
 CLASSES = 40
 

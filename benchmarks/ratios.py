@@ -1,4 +1,4 @@
-"""What a benchmark found, in the one form that `make bench` reads: ratios, each of every turn, and what it should be."""
+"""What a benchmark found, in the one form that `make bench` reads: ratios, of every turn, and what they should be."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """Every ratio that is promised of cvis's speed and memory, measured in one go on this machine; `make bench` runs it.
 
-    python benchmarks/run_all.py                       # writes benchmarks/RESULTS.md; some ten minutes of two idle cores
-    python benchmarks/run_all.py --only attention_speed check_speed --out some.md
-    python benchmarks/run_all.py --long                # a video of 3,600 frames too
+    python benchmarks/run_all.py            # writes benchmarks/RESULTS.md; some ten minutes of two idle cores
+    python benchmarks/run_all.py --long     # a video of 3,600 frames too
 
 Each benchmark is a process of its own with one thread, one after the other. One that fails has a row that says so with
 the last line of what it said; the others go on, and the exit code is then 1.
@@ -22,8 +21,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from processes import Failed, python
 from ratios import Ratio
+from timed_process import Failed, python
 
 from cvis.atomic import write_text
 
@@ -49,8 +48,7 @@ class Benchmark:
 
     @property
     def name(self) -> str:
-        """The script's, as --only takes it."""
-        return Path(self.command.split()[0]).stem
+        return Path(self.command.removeprefix("-m ").split()[0]).stem
 
 
 def benchmarks(long: bool = False) -> list[Benchmark]:
@@ -79,16 +77,14 @@ def benchmarks(long: bool = False) -> list[Benchmark]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=HERE / "RESULTS.md")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="some of the benchmarks: the names of their files")
     parser.add_argument("--long", action="store_true", help="a video of 3,600 frames too")
     options = parser.parse_args()
-    asked = [b for b in benchmarks(options.long) if b.prepares or not options.only or b.name in options.only]
-    return run_all(asked, options.out)
+    return run_all(benchmarks(options.long), options.out)
 
 
 def run_all(asked: Sequence[Benchmark], out: Path) -> int:
     """Run the benchmarks, write ``out``; 1 if one of them failed, else 0."""
-    busy = os.getloadavg()[0]
+    head = machine()  # first, since the load shall be the machine's own
     lines, failed = ["| benchmark | ratio | mean (least to greatest) | at most | |", "|---|---|---|---|---|"], 0
     with tempfile.TemporaryDirectory() as folder:
         for benchmark in asked:
@@ -99,11 +95,11 @@ def run_all(asked: Sequence[Benchmark], out: Path) -> int:
                 failed = 1
                 lines.append(f"| {benchmark.name} | **failed**: {cell(str(error))} | | | |")
             else:
-                lines += [f"| {benchmark.name} | {cell(r.what)} | {r.spread} | {aim(r)} | {r.verdict} |" for r in ratios]
+                lines += [row(benchmark.name, ratio) for ratio in ratios]
             print(f"{time.monotonic() - begun:6.0f} s  {benchmark.command}", file=sys.stderr, flush=True)
     commands = "\n".join(f"    python {benchmark.command}" for benchmark in asked)
     table = "\n".join(lines)
-    write_text(out, f"# Ratios of one run\n\n{machine(busy)}\n\n{table}\n{NOT_HERE}\n## The commands\n\n{commands}\n")
+    write_text(out, f"# Ratios of one run\n\n{head}\n\n{table}\n{NOT_HERE}\n## The commands\n\n{commands}\n")
     return failed
 
 
@@ -122,15 +118,16 @@ def measured(benchmark: Benchmark, folder: Path) -> list[Ratio]:
         raise Failed(f"its last line has no ratios: {said}") from error
 
 
-def aim(ratio: Ratio) -> str:
-    return "" if ratio.aim is None else f"{ratio.aim:.2f}"
+def row(name: str, ratio: Ratio) -> str:
+    aim = "" if ratio.aim is None else f"{ratio.aim:.2f}"
+    return f"| {name} | {cell(ratio.what)} | {ratio.spread} | {aim} | {ratio.verdict} |"
 
 
 def cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def machine(busy: float) -> str:
+def machine() -> str:
     """Processor, threads, versions and commit: what a reader needs to judge a difference; this process stays small,
     because Linux counts the memory of who starts a process in that process's peak.
     """
@@ -140,12 +137,12 @@ def machine(busy: float) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in found["packages"].items())
     git = found["git"] or {"commit": "unknown", "modified": False}
     facts = {
-        "processor": f"{model[1] if model else found['platform']}, {os.cpu_count()} cores, {found['threads']} thread used",
-        "load before": f"{busy:.1f} processes",
+        "processor": f"{model[1] if model else 'unknown'}, {os.cpu_count()} cores, {found['threads']} thread used",
+        "load before": f"{os.getloadavg()[0]:.1f} processes",
         "system": f"{found['platform']}, Python {found['python']}",
         "versions": f"cvis {found['cvis']}, {versions}",
         "commit": git["commit"] + " and changes" * git["modified"],
-        "command": f"`python benchmarks/run_all.py {shlex.join(sys.argv[1:])}`".replace(" `", "`"),
+        "command": f"`{shlex.join(['python', 'benchmarks/run_all.py', *sys.argv[1:]])}`",
     }
     return "\n".join(f"- {name}: {fact}" for name, fact in facts.items())
 

@@ -2,10 +2,10 @@
 
     OMP_NUM_THREADS=1 python benchmarks/video_speed.py --frames 10 30
 
-From files of 360 x 640 pixels to the run-length code of ten tracks: processor time of the second prediction of a process
-(the first, of one frame, loads what is loaded once), and the peak memory of that process. Each side is a process of its
-own, the sides take turns. The ten tracks must be equal: the classes, the scores to 1e-4, and all but one in a thousand of
-the pixels, since a mask logit near zero may be rounded to either side.
+From files of 360 x 640 pixels to the run-length code of ten tracks: processor time of the second prediction of a
+process (the first, of one frame, loads what is loaded once), and the peak memory of that process. Each side is a
+process of its own, the sides take turns. The ten tracks must be equal: the classes, the scores to 1e-4, and all but one in
+a thousand of the pixels, since a mask logit near zero may be rounded to either side.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
-from processes import python
 from ratios import Ratio, tell
+from timed_process import python
 
 HEIGHT, WIDTH = 360, 640
 AIMS = {30: (0.55, 0.25)}  # of time and of memory, by the number of frames
@@ -53,18 +53,20 @@ def main() -> int:
             time_aim, memory_aim = AIMS.get(length, (None, None))
             for what, key, aim in (("time", "seconds", time_aim), ("peak memory", "peak", memory_aim)):
                 values = [ours[key] / theirs[key] for theirs, ours in zip(runs["theirs"], runs["ours"], strict=True)]
-                ratios.append(Ratio(f"{what} of a video of {length} frames, of mmdet's Mask2FormerVideo's", values, aim))
+                ratios.append(Ratio(f"{what} of {length} frames, of mmdet's Mask2FormerVideo's", values, aim))
     tell(ratios, options.json)
     return 0
 
 
-def write_frames(folder: Path, count: int) -> None:
-    """Smooth noise that moves."""
+def write_frames(folder: Path, count: int, size: tuple[int, int] = (HEIGHT, WIDTH)) -> None:
+    """Smooth noise that moves to and fro."""
+    height, width = size
     rng = np.random.default_rng(0)
     picture = Image.fromarray(rng.integers(0, 256, (12, 24, 3), dtype=np.uint8))
-    whole = picture.resize((WIDTH + 8 * count, HEIGHT), Image.Resampling.BICUBIC)
+    whole = picture.resize((2 * width, height), Image.Resampling.BICUBIC)
     for t in range(count):
-        whole.crop((8 * t, 0, 8 * t + WIDTH, HEIGHT)).save(folder / f"{t:03d}.png")
+        left = width - abs(8 * t % (2 * width) - width)
+        whole.crop((left, 0, left + width, height)).save(folder / f"{t:04d}.png")
 
 
 def frames_in(folder: Path) -> tuple[Path, ...]:

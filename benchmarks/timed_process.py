@@ -21,7 +21,7 @@ class Failed(SystemExit):
 
 @dataclass(frozen=True)
 class Done:
-    """What a process printed and took: seconds by the clock and of a processor, and its largest resident memory in MB."""
+    """What a process printed and took: seconds by the clock and of a processor, and its peak of resident memory."""
 
     output: str
     wall: float
