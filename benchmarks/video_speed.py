@@ -4,8 +4,8 @@
 
 From files of 360 x 640 pixels to the run-length code of ten tracks: processor time of the second prediction of a
 process (the first, of one frame, loads what is loaded once), and the peak memory of that process. Each side is a
-process of its own, the sides take turns. The ten tracks must be equal: the classes, the scores to 1e-4, and all but one in
-a thousand of the pixels, since a mask logit near zero may be rounded to either side.
+process of its own, the sides take turns. The ten tracks must be equal: the classes, the scores to 1e-4, and all but one
+in a thousand of the pixels, since a mask logit near zero may be rounded to either side.
 """
 
 from __future__ import annotations
