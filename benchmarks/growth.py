@@ -184,11 +184,15 @@ def table(found: dict[Axis, list[Point]]) -> str:
     lines = ["| | of | time, times the first | memory, MB | grows at last as n to the |", "|---|---|---|---|---|"]
     for axis, points in found.items():
         first = points[0].seconds
-        times = ", ".join(f"{point.seconds / first:.2g}" for point in points)
+        times = ", ".join(f"{rounded(point.seconds / first)}" for point in points)
         memory = ", ".join(f"{point.peak_mb:.0f}" for point in points)
         counts = ", ".join(map(str, axis.points))
         lines.append(f"| {axis.name}: {counts} | {axis.measured} | {times} | {memory} | {exponent(axis, points):.1f} |")
     return "\n".join(lines) + "\n"
+
+
+def rounded(ratio: float) -> str:
+    return f"{ratio:.1f}" if ratio < 10 else f"{ratio:.0f}"
 
 
 def exponent(axis: Axis, points: list[Point]) -> float:

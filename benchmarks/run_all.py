@@ -26,7 +26,7 @@ from timed_process import Failed, python
 
 from cvis.atomic import write_text
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).resolve().parents[1]
 RUN = "runs/synthetic-20-2/mask2former_tiny/eclipse/seed0"
 ENVIRONMENT = """
 import json, torch
@@ -60,23 +60,23 @@ def benchmarks(long: bool = False) -> list[Benchmark]:
     eclipse = "-m cvis run synthetic-20-2 --learner eclipse --device cpu --evaluate one-pass"
     short = "schedule.incremental.iterations=2 --set runtime.loggers=[]"
     return [
-        Benchmark("distillation_cost.py --rounds 3 --methods eclipse crisp mib comformer balconpas pseudo"),
-        Benchmark("video_speed.py --frames 10 --repeats 2"),
-        Benchmark("video_speed.py --frames 30 --repeats 1"),
-        Benchmark("frame_speed.py"),
-        Benchmark("attention_speed.py"),
+        Benchmark("benchmarks/distillation_cost.py --rounds 3 --methods eclipse crisp mib comformer balconpas pseudo"),
+        Benchmark("benchmarks/video_speed.py --frames 10 --repeats 2"),
+        Benchmark("benchmarks/video_speed.py --frames 30 --repeats 1"),
+        Benchmark("benchmarks/frame_speed.py"),
+        Benchmark("benchmarks/attention_speed.py"),
         Benchmark(f"{eclipse} --set {short}", prepares=True),
-        Benchmark(f"one_pass.py {RUN} --videos 12"),
-        Benchmark(f"long_video.py {RUN} --frames 36 360{' 3600' * long}"),
-        Benchmark("evaluator_speed.py --size val_10 --repeats 2"),
-        Benchmark("index_speed.py"),
-        Benchmark("check_speed.py"),
+        Benchmark(f"benchmarks/one_pass.py {RUN} --videos 12"),
+        Benchmark(f"benchmarks/long_video.py {RUN} --frames 36 360{' 3600' * long}"),
+        Benchmark("benchmarks/evaluator_speed.py --size val_10 --repeats 2"),
+        Benchmark("benchmarks/index_speed.py"),
+        Benchmark("benchmarks/check_speed.py"),
     ]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=HERE / "RESULTS.md")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "RESULTS.md")
     parser.add_argument("--long", action="store_true", help="a video of 3,600 frames too")
     options = parser.parse_args()
     return run_all(benchmarks(options.long), options.out)
@@ -110,7 +110,7 @@ def measured(benchmark: Benchmark, folder: Path) -> list[Ratio]:
         Failed: it ended otherwise than well, or said nothing that can be read.
     """
     words = shlex.split(benchmark.command)
-    script = [] if words[0].startswith("-") else [str(HERE / words.pop(0))]
+    script = [] if words[0].startswith("-") else [str(ROOT / words.pop(0))]
     said = python([*script, *words, *([] if benchmark.prepares else ["--json"])], folder).last_line
     try:
         return [] if benchmark.prepares else [Ratio(**ratio) for ratio in json.loads(said)["ratios"]]
