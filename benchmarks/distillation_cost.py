@@ -7,7 +7,7 @@
 Each method stands in its second step, on the same random weights, and does whole iterations: forward, backward,
 optimiser step. The methods take turns, iteration by iteration, so that whatever else the machine does meets all alike;
 the first turn does not count. On a CPU the time is the process's own, on a GPU the clock's between two
-synchronisations. A ratio is the median over the turns of (method / fine-tuning in that turn).
+synchronisations. A ratio is of a method and of fine-tuning in the same turn.
 
 The teacher's class logits are shifted so that it sees objects in a tenth of its queries: one that sees none has no
 pseudo-labels to make, one that sees them everywhere makes more than any trained one. Text encoders have their full size

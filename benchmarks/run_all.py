@@ -60,7 +60,9 @@ def benchmarks(long: bool = False) -> list[Benchmark]:
     eclipse = "-m cvis run synthetic-20-2 --learner eclipse --device cpu --evaluate one-pass"
     short = "schedule.incremental.iterations=2 --set runtime.loggers=[]"
     return [
-        Benchmark("benchmarks/distillation_cost.py --rounds 3 --methods eclipse crisp mib comformer balconpas pseudo"),
+        Benchmark(
+            "benchmarks/distillation_cost.py --rounds 3 --methods eclipse crisp mib comformer combo balconpas pseudo"
+        ),
         Benchmark("benchmarks/video_speed.py --frames 10 --repeats 2"),
         Benchmark("benchmarks/video_speed.py --frames 30 --repeats 1"),
         Benchmark("benchmarks/frame_speed.py"),
