@@ -58,11 +58,10 @@ def benchmarks(long: bool = False) -> list[Benchmark]:
         long: a video of 3,600 frames too, which takes a quarter of an hour more.
     """
     eclipse = "-m cvis run synthetic-20-2 --learner eclipse --device cpu --evaluate one-pass"
+    methods = "eclipse crisp mib comformer combo balconpas pseudo"
     short = "schedule.incremental.iterations=2 --set runtime.loggers=[]"
     return [
-        Benchmark(
-            "benchmarks/distillation_cost.py --rounds 3 --methods eclipse crisp mib comformer combo balconpas pseudo"
-        ),
+        Benchmark(f"benchmarks/distillation_cost.py --rounds 3 --methods {methods}"),
         Benchmark("benchmarks/video_speed.py --frames 10 --repeats 2"),
         Benchmark("benchmarks/video_speed.py --frames 30 --repeats 1"),
         Benchmark("benchmarks/frame_speed.py"),
