@@ -55,16 +55,16 @@ def benchmarks(long: bool = False) -> list[Benchmark]:
     """All, with settings small enough for ten minutes together; they run in one empty folder.
 
     Args:
-        long: a video of 3,600 frames too, which takes a quarter of an hour more.
+        long: a video of 3,600 frames too, which takes a minute or two more.
     """
     eclipse = "-m cvis run synthetic-20-2 --learner eclipse --device cpu --evaluate one-pass"
     methods = "eclipse crisp mib comformer combo balconpas pseudo"
     short = "schedule.incremental.iterations=2 --set runtime.loggers=[]"
     return [
-        Benchmark(f"benchmarks/distillation_cost.py --rounds 3 --methods {methods}"),
+        Benchmark(f"benchmarks/distillation_cost.py --rounds 2 --methods {methods}"),
         Benchmark("benchmarks/video_speed.py --frames 10 --repeats 2"),
         Benchmark("benchmarks/video_speed.py --frames 30 --repeats 1"),
-        Benchmark("benchmarks/frame_speed.py"),
+        Benchmark("benchmarks/frame_speed.py --rounds 2"),
         Benchmark("benchmarks/attention_speed.py"),
         Benchmark(f"{eclipse} --set {short}", prepares=True),
         Benchmark(f"benchmarks/one_pass.py {RUN} --videos 12"),
