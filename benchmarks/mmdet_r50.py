@@ -47,6 +47,9 @@ def built(config: str, things: int | None = None) -> nn.Module:
     for parameter in theirs.parameters():
         if parameter.dim() == 2:
             nn.init.normal_(parameter, std=0.05)
+    for module in theirs.modules():
+        if isinstance(module, nn.Embedding):
+            module.reset_parameters()  # queries that are not all alike
     return theirs.eval()
 
 
