@@ -19,7 +19,7 @@ DONE := $(VENV)/.done
 # Of data sets that are not here: CVIS_DATA=/data make leaderboard BUNDLES='leaderboard/results/*.zip'
 BUNDLES ?= leaderboard/results/synthetic-*.zip
 
-.PHONY: help setup demo test lint docs leaderboard clean
+.PHONY: help setup demo test lint docs leaderboard bench clean
 
 help:
 	@echo "make setup   make $(VENV) and install cvis with the tested versions of constraints.txt"
@@ -28,6 +28,7 @@ help:
 	@echo "make lint    set-up, then ruff and mypy"
 	@echo "make docs    set-up, then the documentation: $(SITE)/index.html (needs Python >= 3.11)"
 	@echo "make leaderboard   set-up, then score its bundles again, and see that its page is theirs"
+	@echo "make bench   set-up, then every ratio of speed and memory that is promised: benchmarks/RESULTS.md (on an idle machine)"
 	@echo "make clean   remove $(VENV), $(RUNS) and the caches of the tools"
 
 setup: $(DONE)
@@ -72,6 +73,9 @@ docs: $(DONE)
 leaderboard: $(DONE)
 	$(BIN)/cvis verify $(BUNDLES) --strict
 	$(BIN)/cvis compare leaderboard/results --update leaderboard/README.md --check
+
+bench: $(DONE)
+	$(BIN)/python benchmarks/run_all.py $(BENCH_ARGS)
 
 clean:
 	rm -rf $(VENV) $(RUNS) $(SITE) .pytest_cache .ruff_cache .mypy_cache .hypothesis

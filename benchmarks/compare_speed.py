@@ -40,11 +40,11 @@ def seconds(folder: str, arguments: list[str]) -> float:
     return time.perf_counter() - begun
 
 
-def write_runs(root: Path, count: int) -> None:
-    """Folders as `cvis run` leaves them, of 11 steps with 40 classes each; several scenarios."""
+def write_runs(root: Path, count: int, learners: int = LEARNERS) -> None:
+    """Folders as `cvis run` leaves them, of 11 steps with 40 classes each; as many scenarios as these learners need."""
     rng = random.Random(0)
     for number in range(count):
-        scenario, rest = divmod(number, LEARNERS * SEEDS)
+        scenario, rest = divmod(number, learners * SEEDS)
         learner, seed = divmod(rest, SEEDS)
         folder = root / f"scenario{scenario}" / "mask2former_r50" / f"learner{learner}" / f"seed{seed}"
         steps = [_step(rng, step) for step in range(STEPS)]

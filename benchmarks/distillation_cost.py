@@ -1,43 +1,46 @@
-"""What a teacher costs: training iterations of the distilling methods against fine-tuning's, in one run.
+"""What a method costs: its training iterations against fine-tuning's, in one run; with a teacher, or mostly frozen.
 
     OMP_NUM_THREADS=1 python benchmarks/distillation_cost.py
+    OMP_NUM_THREADS=1 python benchmarks/distillation_cost.py --methods eclipse crisp
     python benchmarks/distillation_cost.py --device cuda --bf16 --size paper --clips 16 --rounds 20
 
 Each method stands in its second step, on the same random weights, and does whole iterations: forward, backward,
 optimiser step. The methods take turns, iteration by iteration, so that whatever else the machine does meets all alike;
 the first turn does not count. On a CPU the time is the process's own, on a GPU the clock's between two
-synchronisations. A ratio is the median over the turns of (method / fine-tuning in that turn).
+synchronisations. A ratio is of a method and of fine-tuning in the same turn.
 
 The teacher's class logits are shifted so that it sees objects in a tenth of its queries: one that sees none has no
-pseudo-labels to make, one that sees them everywhere makes more than any trained one.
+pseudo-labels to make, one that sees them everywhere makes more than any trained one. Text encoders have their full size
+and random weights.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from contextlib import nullcontext
 
 import torch
-from mmengine.config import Config
+from ratios import Ratio, tell
 from torch import nn
 
 from cvis.data.videoset import VideoSet
-from cvis.files import shipped
+from cvis.engine.resolve import resolve
 from cvis.learners import Learner
 from cvis.learners.registry import build_learner
 from cvis.scenario import Task
 from cvis.segmenters import build_segmenter
 from cvis.segmenters.background import split
-from cvis.types import Clip, Targets
+from cvis.types import Category, Clip, Targets
 
-METHODS = ("finetune", "mib", "comformer", "combo", "balconpas", "pseudo")
+TEACHERS = ("mib", "comformer", "combo", "balconpas", "pseudo")
+PROMPTS = ("eclipse", "crisp")
 SIZES = {"small": (160, 256), "paper": (360, 640)}
 BASE, NEW = tuple(range(1, 21)), (21, 22, 23, 24)
-EMPTY = VideoSet((), (), {}, "")
-LIMIT = 1.40
+EMPTY = VideoSet(tuple(Category(c, f"class {c}") for c in (*BASE, *NEW)), (), {}, "")
+OVERRIDES = {"crisp": ["learner.text_encoder.pretrained=random"]}
+AIMS = {**dict.fromkeys(TEACHERS, 1.15), **dict.fromkeys(PROMPTS, 0.25)}
 
 
 def main() -> None:
@@ -47,7 +50,7 @@ def main() -> None:
     parser.add_argument("--size", default="small", choices=SIZES, help="; ".join(f"{k}: {v}" for k, v in SIZES.items()))
     parser.add_argument("--clips", type=int, default=2, help="batch size; clips of two frames")
     parser.add_argument("--rounds", type=int, default=5, help="turns that count")
-    parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
+    parser.add_argument("--methods", nargs="+", default=TEACHERS, choices=(*TEACHERS, *PROMPTS))
     parser.add_argument("--all-learn", action="store_true", help="train the backbone too (protocol.freeze=none)")
     parser.add_argument("--bf16", action="store_true")
     parser.add_argument("--json", action="store_true")
@@ -94,9 +97,9 @@ class Iteration:
 def make_learner(name: str, options: argparse.Namespace, clip: Clip) -> Learner:
     """A learner at the beginning of its second step."""
     torch.manual_seed(0)
-    file = shipped("configs") / "segmenters" / f"{options.segmenter}.py"
-    segmenter = build_segmenter(Config.fromfile(file).to_dict()["segmenter"])
-    learner = build_learner({"type": name}, segmenter)
+    config = resolve("ytvis2019-20-4", name, options.segmenter, overrides=OVERRIDES.get(name, ()))
+    segmenter = build_segmenter(config.segmenter)
+    learner = build_learner(config.learner, segmenter)
     learner.begin_task(Task(0, BASE, (), EMPTY, 0))
     learner.to(options.device).eval().end_task(Task(0, BASE, (), EMPTY, 0))
     see_objects(learner, clip)
@@ -128,29 +131,20 @@ def make_clip(clips: int, height: int, width: int) -> Clip:
 
 
 def report(times: dict[str, list[float]], options: argparse.Namespace) -> None:
-    ratios = {name: [a / b for a, b in zip(own, times["finetune"], strict=True)] for name, own in times.items()}
-    rows = {
-        name: {
-            "ratio": statistics.median(ratios[name]),
-            "ratio_min": min(ratios[name]),
-            "ratio_max": max(ratios[name]),
-            "median_s": statistics.median(own),
-            "min_s": min(own),
-        }
+    what = "a training iteration of {}, of finetune's"
+    ratios = [
+        Ratio(what.format(name), [a / b for a, b in zip(own, times["finetune"], strict=True)], AIMS[name])
         for name, own in times.items()
-    }
+        if name != "finetune"
+    ]
     device = torch.cuda.get_device_name() if options.device == "cuda" else f"CPU, {torch.get_num_threads()} thread(s)"
-    if options.json:
-        print(json.dumps({**vars(options), "device": device, "limit": LIMIT, "methods": rows}, indent=1))
-        return
-    height, width = SIZES[options.size]
-    print(f"{device}: {options.segmenter}, {options.clips} clips x 2 frames x {height}x{width}, {options.rounds} turns")
-    print(f"{'method':<10} {'ratio':>6} {'(min - max)':>14} {'median s':>9} {'min s':>7}")
-    for name, row in rows.items():
-        spread = f"{row['ratio_min']:.2f} - {row['ratio_max']:.2f}"
-        print(f"{name:<10} {row['ratio']:6.2f} {spread:>14} {row['median_s']:9.3f} {row['min_s']:7.3f}")
-    over = [name for name, row in rows.items() if row["ratio"] > LIMIT]
-    print(f"above {LIMIT:.2f}: {', '.join(over) or 'none'}")
+    seconds = {name: statistics.median(own) for name, own in times.items()}
+    if not options.json:
+        height, width = SIZES[options.size]
+        clips = f"{options.clips} clips x 2 frames x {height}x{width}"
+        print(f"{device}: {options.segmenter}, {clips}, {options.rounds} turns")
+        print("median seconds:", ", ".join(f"{name} {median:.3f}" for name, median in seconds.items()))
+    tell(ratios, options.json, **vars(options), device_name=device, median_s=seconds)
 
 
 if __name__ == "__main__":

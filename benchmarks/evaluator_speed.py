@@ -14,6 +14,7 @@ memory    from parsed results in memory to the twelve numbers: loading or conver
 fallback  the same with CVIS_KERNEL=pycocotools
 files     from two JSON files to the twelve numbers; our parse of the ground truth is cached; imports excluded
 process   the same with the imports: what a short run of a fresh process gains
+score     the whole of a process, as the shell starts it: `cvis score`, against python with the official evaluator
 peak      the largest resident memory of that process; the goal is for 100 predictions a video
 steps     eleven class-incremental steps (20, 22, ... 40 classes), each scored for its seen, base and new classes;
           results in memory. The official way loads them once a step and evaluates once for each distinct subset
@@ -26,18 +27,29 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import median
+
+from ratios import Ratio, tell
+from timed_process import Done, python
+
+Pairs = list[tuple[list[float], list[float]]]  # of every turn, the official way's and ours: by the clock, by CPU time
 
 SIZES = {"small": (12, 10), "val_10": (302, 10), "val_100": (302, 100), "steps": (302, 10)}  # videos, predictions
-GOALS = {"memory": 8, "fallback": 3, "files": 5, "process": 4, "peak": 4, "steps": 10}
+GOALS = {"memory": 8, "fallback": 3, "files": 5, "process": 4, "score": 4, "peak": 4, "steps": 10}
+IN_WORDS = {
+    "memory": "results in memory to the twelve numbers",
+    "fallback": "the same without the compiled kernel",
+    "files": "from two files, imports excluded",
+    "process": "the same with the imports",
+    "score": "`cvis score`, the whole process",
+    "peak": "peak memory of a process",
+    "steps": "eleven steps, each for three sets of classes",
+}
 BASE, INCREMENT, CLASSES = 20, 2, 40
 
 
@@ -150,13 +162,24 @@ def _relabelled(entries: list[dict], seen: tuple[int, ...]) -> list[dict]:
 WORKERS: dict[str, Callable[[Path, Path], dict]] = {
     worker.__name__: worker for worker in (official_whole, our_files, our_memory, official_steps, our_steps)
 }
+COMMAND = "cvis score"
 SIDES = {  # name of a run: worker, environment
     "official_whole": ("official_whole", {}),
     "our_files": ("our_files", {}),
     "our_memory": ("our_memory", {}),
     "our_fallback": ("our_memory", {"CVIS_KERNEL": "pycocotools"}),
+    "our_score": (COMMAND, {}),
 }
 STEPS = {"official_steps": ("official_steps", {}), "our_steps": ("our_steps", {})}
+MEASURED = {  # what is compared: runs of the official way and of ours, and what is taken of both
+    "memory": ("official_whole", "our_memory", "memory"),
+    "fallback": ("official_whole", "our_fallback", "memory"),
+    "files": ("official_whole", "our_files", "files"),
+    "process": ("official_whole", "our_files", "process"),
+    "score": ("official_whole", "our_score", "score"),
+    "peak": ("official_whole", "our_files", "peak"),
+    "steps": ("official_steps", "our_steps", "steps"),
+}
 
 
 def work(name: str, folder: Path) -> None:
@@ -164,38 +187,41 @@ def work(name: str, folder: Path) -> None:
     print(json.dumps(WORKERS[name](folder / "instances.json", folder / "results.json")))
 
 
-def start(arguments: list[str], folder: Path, **environment: str) -> str:
-    """Run this script again; it must be a small process, as Linux passes a parent's peak memory on to it."""
-    own = {"CVIS_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1", **environment}
-    command = [sys.executable, __file__, *arguments, "--keep", str(folder)]
-    return subprocess.run(command, env={**os.environ, **own}, check=True, stdout=subprocess.PIPE, text=True).stdout
+def start(arguments: Sequence[str], folder: Path, **environment: str) -> Done:
+    """Run a process with the caches in ``folder``."""
+    return python(arguments, CVIS_CACHE=str(folder / "cache"), **environment)
 
 
-def compare(size: str, folder: Path, repeats: int, seed: int) -> dict:
-    """The ratios of one size, and whether all numbers are equal."""
+def run(worker: str, folder: Path, environment: dict[str, str]) -> dict:
+    """What one side measured, and as ``score`` what the whole of its process took."""
+    if worker == COMMAND:
+        files = ("--ann", str(folder / "instances.json"), "--pred", str(folder / "results.json"))
+        done = start(["-m", "cvis", "score", *files, "--json"], folder, **environment)
+        found = {"numbers": list(json.loads(done.output).values())}
+    else:
+        done = start([__file__, "--worker", worker, "--keep", str(folder)], folder, **environment)
+        found = json.loads(done.last_line)
+    return {**found, "score": [done.wall, done.processor]}
+
+
+def compare(size: str, folder: Path, repeats: int, seed: int) -> tuple[bool, dict[str, Pairs]]:
+    """Whether all numbers are equal, and of everything compared the values of both sides in every turn."""
     sides = STEPS if size == "steps" else SIDES
-    start(["--generate", size, "--seed", str(seed)], folder)
-    for name in sides:  # compiles kernels and parses the ground truth
+    start([__file__, "--generate", size, "--seed", str(seed), "--keep", str(folder)], folder)
+    for name, (worker, environment) in sides.items():  # compiles kernels and parses the ground truth
         if name.startswith("our"):
-            start(["--worker", sides[name][0]], folder, **sides[name][1])
+            run(worker, folder, environment)
     runs: dict[str, list[dict]] = {name: [] for name in sides}
     for _ in range(repeats):
         for name, (worker, environment) in sides.items():
-            runs[name].append(json.loads(start(["--worker", worker], folder, **environment)))
+            runs[name].append(run(worker, folder, environment))
     equal = all(run["numbers"] == own[0]["numbers"] for own in zip(*runs.values(), strict=True) for run in own)
-
-    def medians(name: str, what: str) -> list[float]:
-        return [statistics.median(values) for values in zip(*(run[what] for run in runs[name]), strict=True)]
-
-    def ratio(official: str, ours: str, what: str) -> list[float]:
-        return [a / b for a, b in zip(medians(official, what), medians(ours, what), strict=True)]
-
-    if size == "steps":
-        return {"equal": equal, "steps": ratio("official_steps", "our_steps", "steps")}
-    fallback = ratio("official_whole", "our_fallback", "memory")
-    memory = ratio("official_whole", "our_memory", "memory")
-    others = {what: ratio("official_whole", "our_files", what) for what in ("files", "process", "peak")}
-    return {"equal": equal, "memory": memory, "fallback": fallback, **others}
+    pairs = {
+        what: [(a[key], b[key]) for a, b in zip(runs[official], runs[ours], strict=True)]
+        for what, (official, ours, key) in MEASURED.items()
+        if official in runs
+    }
+    return equal, pairs
 
 
 def generate(size: str, folder: Path, seed: int) -> None:
@@ -204,18 +230,28 @@ def generate(size: str, folder: Path, seed: int) -> None:
     write(folder, *SIZES[size], seed=seed)
 
 
-def show(ratios: dict[str, dict]) -> None:
+def goal_of(what: str, size: str) -> int | None:
+    return None if what == "peak" and size != "val_100" else GOALS[what]
+
+
+def show(size: str, pairs: dict[str, Pairs]) -> None:
     print(f"{'size':8} {'what':9} {'official / ours':>15} {'by CPU time':>12} {'goal':>6}")
-    for size, own in ratios.items():
-        for what, goal in GOALS.items():
-            if what in own:
-                shown, cpu = f"{own[what][0]:.1f}", "".join(f"{ratio:.1f}" for ratio in own[what][1:])
-                goal = "" if what == "peak" and size != "val_100" else goal or ""
-                print(f"{size:8} {what:9} {shown:>15} {cpu:>12} {goal:>6}")
-        print(f"{size:8} the numbers are {'equal' if own['equal'] else 'NOT EQUAL'}")
+    for what, turns in pairs.items():
+        sides = [[median(values) for values in zip(*side, strict=True)] for side in zip(*turns, strict=True)]
+        by_clock, *by_cpu = [f"{a / b:.1f}" for a, b in zip(*sides, strict=True)]
+        print(f"{size:8} {what:9} {by_clock:>15} {''.join(by_cpu):>12} {goal_of(what, size) or '':>6}")
 
 
-def main() -> int:
+def ratio(size: str, what: str, turns: Pairs) -> Ratio:
+    """By the clock, ours of the official way's."""
+    goal = goal_of(what, size)
+    values = [ours[0] / official[0] for official, ours in turns]
+    videos, predictions = SIZES[size]
+    said = f"{IN_WORDS[what]}, {videos} videos of {predictions} predictions, of the official way's"
+    return Ratio(said, values, None if goal is None else 1 / goal)
+
+
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", nargs="+", choices=SIZES, default=["val_10"], help="what to run (default: val_10)")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each side (default: 3)")
@@ -227,19 +263,24 @@ def main() -> int:
     options = parser.parse_args()
     if options.worker:
         work(options.worker, options.keep)
-        return 0
+        return
     if options.generate:
         generate(options.generate, options.keep, options.seed)
-        return 0
-    ratios = {}
+        return
+    ratios: list[Ratio] = []
     for size in options.size:
         with tempfile.TemporaryDirectory() as scratch:
             folder = options.keep / size if options.keep else Path(scratch)
             folder.mkdir(parents=True, exist_ok=True)
-            ratios[size] = compare(size, folder, options.repeats, options.seed)
-    print(json.dumps(ratios)) if options.json else show(ratios)
-    return 0 if all(own["equal"] for own in ratios.values()) else 1
+            equal, pairs = compare(size, folder, options.repeats, options.seed)
+        if not equal:
+            raise SystemExit(f"{size}: the numbers are NOT EQUAL")
+        ratios += [ratio(size, what, turns) for what, turns in pairs.items()]
+        if not options.json:
+            show(size, pairs)
+    if options.json:
+        tell(ratios, as_json=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

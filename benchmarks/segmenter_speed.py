@@ -54,7 +54,11 @@ def main() -> None:
     passes = {name: measure(work, options) for name, work in (("forward", forward), ("training", training_pass))}
     report = {**vars(options), "device": name_of(options.device)}
     if options.device == "cuda":
-        report.update(passes)
+        rates = {
+            "images_per_s": 2 * options.clips / passes["forward"]["median_s"],
+            "iterations_per_s": 1 / passes["training"]["median_s"],
+        }
+        report.update(passes, **rates)  # what protocol_cost.py asks for
     else:
         report["training / forward"] = passes["training"]["median_s"] / passes["forward"]["median_s"]
     print(json.dumps(report, indent=1))

@@ -37,8 +37,10 @@ if [ "$device" = cuda ]; then
   # stop here rather than let every part say so
   "$python" -c 'import sys, torch; sys.exit(None if torch.cuda.is_available() else "torch sees no CUDA device")'
   try "speed in fp32" "$python" benchmarks/segmenter_speed.py --device cuda
-  try "speed in bf16" "$python" benchmarks/segmenter_speed.py --device cuda --bf16
-  try "cost of a teacher" "$python" benchmarks/distillation_cost.py --device cuda --bf16 --size paper --clips 8
+  # whose images_per_s and iterations_per_s benchmarks/protocol_cost.py makes hours of
+  try "speed in bf16" "$python" benchmarks/segmenter_speed.py --device cuda --bf16 --clips 16
+  try "cost of a method" "$python" benchmarks/distillation_cost.py --device cuda --bf16 --size paper --clips 8 \
+    --methods eclipse crisp mib comformer combo balconpas pseudo
 else
   try speed "$python" benchmarks/segmenter_speed.py --device cpu --segmenter mask2former_tiny --size 64 96 \
     --clips 2 --rounds 2

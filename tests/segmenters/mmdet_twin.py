@@ -87,16 +87,16 @@ def theirs_and_ours(frames: int, dtype=torch.float64):
     report = load_state(ours, theirs.state_dict(), path=nowhere())
     assert all(key.startswith("class_heads.") for key in report.missing)
     assert report.unexpected == ()
-    _copy_class_head(theirs, ours)
+    copy_class_head(theirs.track_head, ours)
     return theirs.to(dtype).train(), ours.to(dtype).train()
 
 
-def _copy_class_head(theirs, ours):
-    """mmdet's one linear head, row by row, into our heads of two steps and of no-object."""
+def copy_class_head(theirs, ours):
+    """The one linear layer of mmdet's head, row by row, into our heads of every step and of no-object."""
     heads = [*ours.class_heads.steps, ours.class_heads.no_object]
     rows = [head.out_features for head in heads]
     for name in ("weight", "bias"):
-        parts = getattr(theirs.track_head.cls_embed, name).data.split(rows)
+        parts = getattr(theirs.cls_embed, name).data.split(rows)
         for head, part in zip(heads, parts, strict=True):
             getattr(head, name).data.copy_(part)
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from mmdet_twin import CHANNELS, CLASSES, OURS, head_config, nowhere
+from mmdet_twin import CHANNELS, CLASSES, OURS, copy_class_head, head_config, nowhere
 from PIL import Image
 from pycocotools import mask as rle_tools
 
@@ -76,11 +76,7 @@ def test_the_detector_of_a_frame_is_mmdets_for_images():
     state |= {f"backbone.{key}": value for key, value in ours.backbone.state_dict().items()}
     report = load_state(ours, state, nowhere())
     assert all(key.startswith(("class_heads.", "decoder.embedding_head.")) for key in report.missing)
-    for head, part in zip(
-        (*ours.class_heads.steps, ours.class_heads.no_object), (slice(0, -1), slice(-1, None)), strict=True
-    ):
-        head.weight.data.copy_(theirs.cls_embed.weight[part])
-        head.bias.data.copy_(theirs.cls_embed.bias[part])
+    copy_class_head(theirs, ours)
     sides = [(16, 24), (8, 12), (4, 6), (2, 3)]
     maps = [torch.randn(6, width, *side, dtype=torch.float64) for width, side in zip(CHANNELS, sides, strict=True)]
     classes, masks = theirs(maps, None)
