@@ -96,7 +96,7 @@ def test_bad_overrides_are_named(override, message):
         (dict(learner="finetuna"), "learner: 'finetuna' does not exist; did you mean 'finetune'"),
         (dict(learner="nowhere.py:Mine"), "nowhere.py: no such file"),
         (dict(learner="finetune", segmenter="yolo"), "segmenter: 'yolo' does not exist; choose one of "),
-        (dict(learner="finetune", schedule="long"), "schedule: 'long' does not exist; choose one of crossvis, ctvis, default"),
+        (dict(learner="finetune", schedule="long"), "schedule: 'long' does not exist; choose one of crossvis, ctvis"),
     ],
 )
 def test_unknown_parts_are_named(arguments, message):
