@@ -111,6 +111,7 @@ def run(config: Config, command: str | None = None, stop_after: int | None = Non
     device = select_device(config.runtime.device, config.runtime.launcher)
     join_processes(config.runtime.launcher, device)
     share_of(config.schedule.batch_size, get_world_size())  # likewise
+    clip_sampling(config)  # likewise
     amp = use_amp(config.runtime.amp, device)
     values = config.model_dump(mode="json")
     scenario = scenario_of(values)

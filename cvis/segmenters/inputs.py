@@ -1,4 +1,4 @@
-"""What every model makes of its configuration, of frames and of targets before anything is learned."""
+"""What every model makes of its configuration and of targets before anything is learned."""
 
 from __future__ import annotations
 
@@ -29,24 +29,9 @@ def part(name: str, make: Callable, config: dict | None, *arguments: Any, **give
     return make(*arguments, **given, **config)
 
 
-def normalised(frames: Tensor, sizes: Tensor | None, mean: Tensor, std: Tensor, divisor: int) -> Tensor:
-    """(frame - mean) / std, zero outside ``sizes``, and zero-padded to the size divisor: float [B, T, 3, H, W].
-
-    Args:
-        frames: uint8 RGB [B, T, 3, H, W].
-        sizes: [B, 2], height and width before padding; None: all of it is image.
-        mean, std: [3, 1, 1].
-    """
-    images = (frames - mean) / std
-    for index, (height, width) in enumerate([] if sizes is None else sizes.tolist()):
-        images[index, ..., height:, :] = 0
-        images[index, ..., width:] = 0
-    return _padded(images, divisor)
-
-
 def target_masks(targets: Sequence[Targets], divisor: int) -> list[Tensor]:
-    """The masks of each clip, padded as :func:`normalised` pads its frames."""
-    return [_padded(target.masks, divisor) for target in targets]
+    """The masks of each clip, padded as its frames are."""
+    return [padded(target.masks, divisor) for target in targets]
 
 
 def target_columns(targets: Sequence[Targets], classes: Sequence[int]) -> list[Tensor]:
@@ -70,7 +55,8 @@ def target_columns(targets: Sequence[Targets], classes: Sequence[int]) -> list[T
     return columns
 
 
-def _padded(images: Tensor, divisor: int) -> Tensor:
+def padded(images: Tensor, divisor: int) -> Tensor:
+    """Images or masks [..., H, W] with zeros at the right and bottom, up to multiples of ``divisor``."""
     height, width = images.shape[-2:]
     pad = (0, -width % divisor, 0, -height % divisor)
     return F.pad(images, pad) if any(pad) else images

@@ -1,56 +1,18 @@
 import dataclasses
-import pickle
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
-from pycocotools import mask as coco_mask
+from moving_block import PLAIN, track, video_set, write_video
 
-from cvis.data.clips import ClipDataset, ClipSampling, collate, make_loader
+from cvis.data.clips import ClipDataset, ClipSampling, collate
 from cvis.data.frames import Crop, View, resized
-from cvis.data.sampler import ClipSampler
-from cvis.data.videoset import VideoSet
 from cvis.errors import UserError
 from cvis.learners.distill import with_pseudo_labels
 from cvis.segmenters.outputs import ProposedTracks
-from cvis.types import NO_OBJECT, Category, Track, Video
-
-PLAIN = ClipSampling(num_frames=2, frame_range=3, short_sides=(40,), flip=0.0)
-
-
-def write_video(folder, video_id: int, length: int, height: int = 40, width: int = 56):
-    """Frame t is a dark ground of grey level t with one bright block that moves; returns its masks too."""
-    paths, masks = [], []
-    for t in range(length):
-        mask = np.zeros((height, width), np.uint8)
-        mask[5 + t : 17 + t, 3 + 2 * t : 23 + 2 * t] = 1
-        image = np.where(mask[..., None] > 0, 250, t).astype(np.uint8).repeat(3, axis=2)
-        path = folder / f"{video_id}_{t:05d}.png"
-        Image.fromarray(image).save(path)
-        paths.append(path)
-        masks.append(mask)
-    return Video(video_id, f"v{video_id}", height, width, tuple(paths)), masks
-
-
-def track(track_id: int, video_id: int, category_id: int, masks, iscrowd: bool = False) -> Track:
-    rles = tuple(None if m is None else coco_mask.encode(np.asfortranarray(m)) for m in masks)
-    areas = tuple(0.0 if m is None else float(m.sum()) for m in masks)
-    return Track(track_id, video_id, category_id, rles, areas, iscrowd)
-
-
-def video_set(*videos_and_tracks) -> VideoSet:
-    videos = tuple(video for video, _ in videos_and_tracks)
-    tracks = {video.id: tuple(track_list) for video, track_list in videos_and_tracks}
-    return VideoSet((Category(4, "cat"), Category(9, "dog")), videos, tracks, "0" * 64)
-
-
-@pytest.fixture
-def block(tmp_path) -> VideoSet:
-    video, masks = write_video(tmp_path, 1, 10)
-    return video_set((video, [track(1, 1, 4, masks)]))
+from cvis.types import NO_OBJECT
 
 
 def times_of(sample) -> list[int]:
@@ -306,28 +268,6 @@ def test_videos_without_targets_never_enter(tmp_path):
         ClipDataset(video_set(*others), PLAIN)
 
 
-def test_collate_pads_at_the_right_and_bottom(block):
-    samples = [ClipDataset(block, dataclasses.replace(PLAIN, short_sides=(s,)))[0, 1] for s in (40, 20)]
-    tall = dataclasses.replace(
-        samples[1],
-        frames=torch.full((2, 3, 45, 20), 7, dtype=torch.uint8),
-        masks=torch.ones((2, 2, 45, 20), dtype=torch.bool),
-        category_ids=torch.tensor([9, NO_OBJECT]),
-    )
-    clip = collate([samples[0], tall])
-    assert clip.frames.shape == (2, 2, 3, 45, 56)
-    assert clip.sizes.tolist() == [[40, 56], [45, 20]]
-    assert torch.equal(clip.frames[0, ..., :40, :], samples[0].frames)
-    assert torch.equal(clip.frames[1, ..., :20], tall.frames)
-    assert clip.frames[0, ..., 40:, :].max() == 0
-    assert clip.frames[1, ..., 20:].max() == 0
-    assert [t.masks.shape for t in clip.targets] == [(1, 2, 45, 56), (2, 2, 45, 56)]
-    assert clip.targets[1].masks.sum() == 2 * 2 * 45 * 20
-    assert torch.equal(clip.targets[0].masks[..., :40, :], samples[0].masks)
-    assert clip.names == (samples[0].name, tall.name)
-    assert clip.targets[1].category_ids.tolist() == [9, NO_OBJECT]
-
-
 @pytest.mark.parametrize(
     ("field", "value"),
     [("num_frames", 0), ("frame_range", 0), ("short_sides", ()), ("max_size", 0), ("flip", 1.5)],
@@ -338,31 +278,3 @@ def test_sampling_names_the_bad_field(field, value):
     for field, value in (("probability", 2.0), ("short_sides", ()), ("sides", (600, 384))):
         with pytest.raises(UserError, match=f"clip sampling: crop.{field}: "):
             Crop(**{field: value})
-
-
-def test_the_number_of_workers_changes_nothing(tmp_path):
-    sets = []
-    for video_id in (1, 2, 3):
-        video, masks = write_video(tmp_path, video_id, 6)
-        sets.append((video, [track(video_id, video_id, 4, masks)]))
-    how = dataclasses.replace(PLAIN, short_sides=(30, 40), flip=0.5)
-    state = torch.get_rng_state()
-    dataset = ClipDataset(video_set(*sets), how)
-    alone, helped = (list(make_loader(dataset, ClipSampler(3, 2, 4, 5), workers)) for workers in (0, 2))
-    assert torch.equal(torch.get_rng_state(), state)
-    assert len(alone) == len(helped) == 4
-    for a, b in zip(alone, helped, strict=True):
-        assert a.names == b.names
-        assert torch.equal(a.frames, b.frames)
-        assert all(torch.equal(x.masks, y.masks) for x, y in zip(a.targets, b.targets, strict=True))
-
-
-def test_the_sampler_must_count_the_same_videos(block):
-    with pytest.raises(ValueError, match="counts 2 videos, the clips come from 1"):
-        make_loader(ClipDataset(block, PLAIN), ClipSampler(2, 2, 4, 0))
-
-
-def test_values_travel_between_processes(block):
-    clip = collate([ClipDataset(block, PLAIN)[0, 1]])
-    copy = pickle.loads(pickle.dumps(clip))
-    assert torch.equal(copy.frames, clip.frames)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from cvis.errors import UserError
 from cvis.segmenters.backbone import build_backbone
+from cvis.segmenters.background import Background
 from cvis.segmenters.contract import Classify, ClassSlots, ClipTracks
 from cvis.segmenters.crossvis.assignment import seen
 from cvis.segmenters.crossvis.checkpoint_names import renamed
@@ -21,15 +23,16 @@ from cvis.segmenters.crossvis.masks import count_parameters, dynamic_masks
 from cvis.segmenters.crossvis.outputs import Grid, Locations
 from cvis.segmenters.crossvis.pyramid import MaskBranch, Pyramid
 from cvis.segmenters.crossvis.tracker import Tracker
+from cvis.segmenters.framewise import Framewise
 from cvis.segmenters.heads import ClassHeads
-from cvis.segmenters.inputs import normalised, part, target_columns, target_masks
+from cvis.segmenters.inputs import part, target_columns, target_masks
 from cvis.segmenters.outputs import Maps, Memory, ProposedTracks
 from cvis.segmenters.registry import SEGMENTERS
 from cvis.types import Clip, Targets, Tracks, Video
 
 
 @SEGMENTERS.register_module(name="crossvis")
-class CrossVIS(ClassSlots, ClipTracks):
+class CrossVIS(Framewise, ClassSlots, ClipTracks):
     """CrossVIS (arXiv 2104.05970): CondInst on every frame, crossover learning between frames, an online tracker.
 
     Every location of a feature pyramid says which classes it sees, where, by which filters its mask is found, and how
@@ -62,11 +65,9 @@ class CrossVIS(ClassSlots, ClipTracks):
         - The batch norm of the mask branch keeps the statistics of its checkpoint.
     """
 
-    mean: Tensor
-    std: Tensor
     new_weights = ("class_heads.", "head.identity_tower.", "head.embedding.", "identities.")
     of_step = ("identities.",)
-    background = "sigmoid"
+    background: ClassVar[Background] = "sigmoid"
     variants = ("mib", "comformer", "balconpas")
     static_graph = True
 
@@ -102,10 +103,8 @@ class CrossVIS(ClassSlots, ClipTracks):
             )
         self.skip, self.sizes_of_interest = skip, sizes_of_interest
         self.mask_factor, self.feature_gradient = mask_factor, feature_gradient
-        self.size_divisor = size_divisor
         self.weights = dict(weights or {})
-        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+        self.set_input(mean, std, size_divisor)
         self.backbone = build_backbone(backbone)
         self.pyramid = Pyramid(in_channels, dim, extra)
         self.mask_branch = part("mask_branch", MaskBranch, mask_branch, dim)
@@ -124,18 +123,6 @@ class CrossVIS(ClassSlots, ClipTracks):
     def window(self, frames: int | None) -> None:
         assert frames is not None
         self.inference = replace(self.inference, window=frames)
-
-    def extract(self, frames: Tensor, sizes: Tensor | None = None) -> Maps:
-        """Normalise, pad, and run the backbone frame by frame.
-
-        Args:
-            frames: uint8 RGB [B, T, 3, H, W].
-            sizes: [B, 2], height and width before the clip was padded; None: all of it is image.
-        """
-        images = normalised(frames, sizes, self.mean, self.std, self.size_divisor).flatten(0, 1)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.backbone_frozen):
-            levels = self.backbone(images)
-        return Maps(tuple(levels), frames.shape[1], (images.shape[-2], images.shape[-1]))
 
     def encode(self, maps: Maps) -> Memory:
         """The pyramid and the mask branch, frame by frame."""

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from cvis.segmenters import background as no_object
 from cvis.segmenters.backbone import build_backbone
 from cvis.segmenters.contract import Classify, QueryGroups, Refine
+from cvis.segmenters.framewise import Framewise
 from cvis.segmenters.groups import QueryGroup
 from cvis.segmenters.heads import ClassHeads, mlp
-from cvis.segmenters.inputs import normalised, part, target_columns, target_masks
+from cvis.segmenters.inputs import part, target_columns, target_masks
 from cvis.segmenters.mask2former import long
 from cvis.segmenters.mask2former.checkpoint_names import renamed
 from cvis.segmenters.mask2former.criterion import Criterion, pad_tracks, softmax_cross_entropy
@@ -32,7 +33,7 @@ from cvis.types import Targets, Track, Tracks, Video
 
 
 @SEGMENTERS.register_module(name="mask2former")
-class Mask2Former(QueryGroups):
+class Mask2Former(Framewise, QueryGroups):
     """Mask2Former-VIS with query groups and growing class heads.
 
     Args:
@@ -60,8 +61,6 @@ class Mask2Former(QueryGroups):
           the queries read does so too, from files in the folder for temporary ones ($TMPDIR).
     """
 
-    mean: Tensor
-    std: Tensor
     new_weights: ClassVar[tuple[str, ...]] = ("class_heads.", "loss_cls.")
     static_graph = True
     decoder_type: ClassVar[type[Decoder]] = Decoder
@@ -88,10 +87,8 @@ class Mask2Former(QueryGroups):
         channels_last: bool = False,
     ) -> None:
         super().__init__()
-        self.size_divisor = size_divisor
         self.weights = dict(weights or {})
-        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+        self.set_input(mean, std, size_divisor)
         self.backbone = build_backbone(backbone)
         sizes = dict(dim=dim, levels=levels)
         self.pixel_decoder = part("pixel_decoder", PixelDecoder, pixel_decoder, in_channels, strides, **sizes)
@@ -102,9 +99,9 @@ class Mask2Former(QueryGroups):
         self.inference = part("test", self.inference_type, test)
         with quiet():
             self.pixel_decoder.init_weights()
-        self._memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         for kernel in (parameter for parameter in self.parameters() if parameter.dim() == 4):
-            kernel.data = kernel.data.contiguous(memory_format=self._memory_format)
+            kernel.data = kernel.data.contiguous(memory_format=self.memory_format)
 
     @property
     def window(self) -> int | None:
@@ -116,18 +113,6 @@ class Mask2Former(QueryGroups):
         assert frames is not None  # nobody halves what is None
         self.inference = replace(self.inference, window=frames)
 
-    def extract(self, frames: Tensor, sizes: Tensor | None = None) -> Maps:
-        """Normalise, pad, and run the backbone frame by frame.
-
-        Args:
-            frames: uint8 RGB [B, T, 3, H, W].
-            sizes: [B, 2], height and width before the clip was padded; None: all of it is image.
-        """
-        images = self.normalise(frames, sizes).flatten(0, 1)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.backbone_frozen):
-            levels = self.backbone(images.contiguous(memory_format=self._memory_format))
-        return Maps(tuple(levels), frames.shape[1], (images.shape[-2], images.shape[-1]))
-
     def encode(self, maps: Maps) -> Memory:
         """Run the pixel decoder frame by frame."""
         mask_features, levels = self.pixel_decoder(maps.levels)
@@ -136,10 +121,6 @@ class Mask2Former(QueryGroups):
             mask_features.unflatten(0, (-1, maps.length)),
             maps.size,
         )
-
-    def normalise(self, frames: Tensor, sizes: Tensor | None = None) -> Tensor:
-        """(frame - mean) / std, zero outside ``sizes``, and zero-padded to the size divisor: float [B, T, 3, H, W]."""
-        return normalised(frames, sizes, self.mean, self.std, self.size_divisor)
 
     def decode_queries(
         self, memory: Memory, group: int = 0, residual: Residual | None = None, *, refine: Refine | None = None

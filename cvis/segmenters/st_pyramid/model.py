@@ -13,8 +13,9 @@ from cvis.segmenters.backbone import build_backbone
 from cvis.segmenters.background import class_probabilities
 from cvis.segmenters.contract import Classify, ClassSlots, ClipTracks
 from cvis.segmenters.fpn import FPN
+from cvis.segmenters.framewise import Framewise
 from cvis.segmenters.heads import ClassHeads
-from cvis.segmenters.inputs import normalised, part, target_columns, target_masks
+from cvis.segmenters.inputs import part, target_columns, target_masks
 from cvis.segmenters.mask2former.criterion import softmax_cross_entropy
 from cvis.segmenters.mask2former.decoder import resize
 from cvis.segmenters.outputs import Maps, Memory, ProposedTracks
@@ -39,7 +40,7 @@ MASK_RCNN_NAMES = (
 
 
 @SEGMENTERS.register_module(name="st_pyramid")
-class STPyramid(ClassSlots, ClipTracks):
+class STPyramid(Framewise, ClassSlots, ClipTracks):
     """Space-time pyramid with attention: no queries and no proposals, a pixel's embedding says whose it is.
 
     Backbone and feature pyramid frame by frame, then a pyramid in space and time with CBAM at each scale, one map of a
@@ -69,8 +70,6 @@ class STPyramid(ClassSlots, ClipTracks):
         weights: URLs of known initial weights by name, see :func:`load_init`.
     """
 
-    mean: Tensor
-    std: Tensor
     new_weights = ("class_heads.", "head.", "neck.", "pyramid.")
     variants = ("comformer", "balconpas")
     static_graph = True
@@ -102,11 +101,10 @@ class STPyramid(ClassSlots, ClipTracks):
             what = f"segmenter.output_stride: {output_stride}: must divide the size_divisor, {size_divisor}"
             raise UserError(f"{what}; use 1 or a power of two")
         self.embedding_mode, self.coordinate_unit = embedding_mode, coordinate_unit
-        self.num_frames, self.output_stride, self.size_divisor = num_frames, output_stride, size_divisor
+        self.num_frames, self.output_stride = num_frames, output_stride
         self.background_channel = background_channel
         self.weights = dict(weights or {})
-        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+        self.set_input(mean, std, size_divisor)
         self.backbone = build_backbone(backbone)
         self.neck = FPN(in_channels, dim)
         self.pyramid = part("pyramid", SpaceTimePyramid, pyramid, dim)
@@ -123,18 +121,6 @@ class STPyramid(ClassSlots, ClipTracks):
         self.clustering = part("clustering", Clustering, clustering)
         self.inference = part("test", Inference, test)
         self.inference.shared(num_frames)  # refuses an overlap that does not fit
-
-    def extract(self, frames: Tensor, sizes: Tensor | None = None) -> Maps:
-        """Normalise, pad, and run the backbone frame by frame.
-
-        Args:
-            frames: uint8 RGB [B, T, 3, H, W].
-            sizes: [B, 2], height and width before the clip was padded; None: all of it is image.
-        """
-        images = normalised(frames, sizes, self.mean, self.std, self.size_divisor).flatten(0, 1)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.backbone_frozen):
-            levels = self.backbone(images)
-        return Maps(tuple(levels), frames.shape[1], (images.shape[-2], images.shape[-1]))
 
     def encode(self, maps: Maps) -> Memory:
         """Both pyramids; ``mask_features`` is the one map that they end in."""

@@ -11,8 +11,9 @@ from cvis.errors import UserError
 from cvis.segmenters import background as no_object
 from cvis.segmenters.backbone import build_backbone
 from cvis.segmenters.contract import AlignedQueries, Classify, Refine
+from cvis.segmenters.framewise import Framewise
 from cvis.segmenters.heads import ClassHeads, mlp
-from cvis.segmenters.inputs import normalised, part, target_columns, target_masks
+from cvis.segmenters.inputs import part, target_columns, target_masks
 from cvis.segmenters.mask2former.criterion import softmax_cross_entropy
 from cvis.segmenters.mask2former.decoder import resize
 from cvis.segmenters.outputs import Answers, Maps, Memory, Output, ProposedTracks, QueryOutput
@@ -29,7 +30,7 @@ from cvis.types import Targets, Track, Tracks, Video
 
 
 @SEGMENTERS.register_module(name="vistr")
-class VisTR(AlignedQueries):
+class VisTR(Framewise, AlignedQueries):
     """VisTR (Wang et al., CVPR 2021): DETR for clips of T frames, a query for each frame and instance.
 
     Query q = t * n + i is slot i in frame t, and a slot is one instance. Clips shorter than T show their frames again,
@@ -53,8 +54,6 @@ class VisTR(AlignedQueries):
         weights: URLs of known initial weights by name, see :func:`load_init`.
     """
 
-    mean: Tensor
-    std: Tensor
     undecayed = ("queries",)  # embeddings: the optimiser applies no weight decay
     new_weights = ("class_heads.", "queries", "input_proj.", "encoder.", "decoder.", "box_head.", "mask_head.")
     """All but the backbone: DETR's weights fit as far as names and shapes do."""
@@ -85,10 +84,8 @@ class VisTR(AlignedQueries):
         if dim % 6:
             raise UserError(f"segmenter.dim: {dim}: must be a multiple of 6: sine and cosine of z, y and x")
         self.num_frames, self.num_slots = num_frames, num_slots
-        self.size_divisor = size_divisor
         self.weights = dict(weights or {})
-        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+        self.set_input(mean, std, size_divisor)
         self.backbone = build_backbone(backbone)
         self.input_proj = nn.Conv2d(in_channels[-1], dim, 1)
         self.encoder = part("encoder", Encoder, encoder, dim)
@@ -103,11 +100,7 @@ class VisTR(AlignedQueries):
         self.inference.shared(num_frames)  # refuses an overlap that does not fit
 
     def extract(self, frames: Tensor, sizes: Tensor | None = None) -> ClipMaps:
-        """Normalise, pad, and run the backbone frame by frame.
-
-        Args:
-            frames: uint8 RGB [B, t, 3, H, W], t at most T.
-            sizes: [B, 2], height and width before the clip was padded; None: all of it is image.
+        """As of any framewise model, with the sizes; clips have at most T frames.
 
         Raises:
             UserError: more frames than T.
@@ -116,12 +109,10 @@ class VisTR(AlignedQueries):
         if length > self.num_frames:
             what = f"clip: frames: {length}: this model takes at most {self.num_frames}"
             raise UserError(f"{what}; set sampling.num_frames, or segmenter.num_frames, to the other's value")
-        images = normalised(frames, sizes, self.mean, self.std, self.size_divisor).flatten(0, 1)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.backbone_frozen):
-            levels = self.backbone(images)
+        maps = super().extract(frames, sizes)
         if sizes is None:
             sizes = torch.tensor([size] * batch, device=frames.device)
-        return ClipMaps(tuple(levels), length, (images.shape[-2], images.shape[-1]), sizes)
+        return ClipMaps(maps.levels, maps.length, maps.size, sizes)
 
     def encode(self, maps: Maps) -> ClipMemory:
         """Project the coarsest maps, and let every token of T frames see every other."""
