@@ -64,7 +64,10 @@ def run(
     ] = None,
     init: Annotated[
         str | None,
-        typer.Option(help="random, imagenet, coco, a checkpoint, or a run's folder: its last step, or RUN/step0."),
+        typer.Option(
+            help="random, imagenet, coco, a checkpoint, or a run's folder: its last step, or RUN/step0; "
+            "backbone:PATH takes the backbone alone, of another segmenter too."
+        ),
     ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     workers: Annotated[

@@ -47,7 +47,7 @@ def list_(
 ) -> None:
     """List segmenters, or describe one.
 
-    Of one: what it offers to learners, and its parameters with their values. Our own are configurations of a type;
+    Of one: what it offers to learners, how many weights it has, and its parameters with their values. Our own are configurations of a type;
     types of installed packages are built with their defaults. One that does not load is listed with its reason. The
     word `list` can be left out.
     """
@@ -102,7 +102,19 @@ def _one(name: str) -> dict[str, Any]:
     described = _described(name, file)
     if described["error"]:
         raise UserError(f"segmenter: {name}: {described['error']}")
-    return described
+    return {**described, "weights": _count_weights(name)}
+
+
+def _count_weights(name: str) -> int | None:
+    """Of the model without class heads; None of a type that cannot be built with its defaults."""
+    from cvis.engine.resolve import read_files
+    from cvis.segmenters import build_segmenter
+
+    try:
+        model = build_segmenter(read_files("synthetic-20-4", "finetune", name)[0]["segmenter"])
+    except UserError:
+        return None
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def _show(described: dict[str, Any]) -> None:
@@ -113,6 +125,8 @@ def _show(described: dict[str, Any]) -> None:
     typer.echo(inspect.getdoc(SEGMENTERS.find(described["type"])) or "It says nothing of itself.")
     typer.echo(f"\nOffers to learners: {', '.join(described['capabilities']) or 'nothing beside the core'}.")
     typer.echo(f"Takes the learners: {', '.join(described['learners'])}.")
+    if described["weights"] is not None:
+        typer.echo(f"Weights: {described['weights'] / 1e6:.2f} million, before it has classes.")
     if described["parameters"]:
         rows: list[list[str | Cell]] = [
             [f"segmenter.{key}", str(value)] for key, value in described["parameters"].items()

@@ -33,7 +33,7 @@ from cvis.engine.environment import (
     use_amp,
 )
 from cvis.engine.images import add_images
-from cvis.engine.initial import describe_init, init_identity, load_initial
+from cvis.engine.initial import describe_init, init_identity, load_initial, refuse_later_classes
 from cvis.engine.launch import join_processes
 from cvis.engine.progress import Work
 from cvis.engine.score import Trained, mark, number, score
@@ -131,6 +131,7 @@ def _run(
     stop_after: int | None,
 ) -> Path:
     stream = find_learner(config.learner["type"]).stream(scenario)
+    refuse_later_classes(config.protocol.init, scenario)
     images = {}
     if config.sampling.images is not None:
         stream, images["images_sha256"] = add_images(stream, config.sampling.images)

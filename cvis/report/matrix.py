@@ -1,8 +1,9 @@
 """Learner x segmenter: the result tables of one stream side by side, a column for each segmenter.
 
 A column is a block of a result table, whole, with its ranks. Two columns stand in one matrix only if their protocols
-agree but for what belongs to a model: its settings, its schedule and its sampling. Where runs changed these too, they
-are with those of other segmenters that changed the same keys to the same values.
+agree but for what belongs to a model: its settings, its schedule and its sampling, and whether its backbone begins with
+random weights or with those of another model's step 0, which has seen the same videos and began with random weights.
+Where runs changed these too, they are with those of other segmenters that changed the same keys to the same values.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 from cvis.evaluation.ranks import RankCorrelation, rank_correlation
 from cvis.report.rows import Block, Row, Statistic
 from cvis.report.table import comparison
-from cvis.runs.protocol import Differences, differences, flat, signature
+from cvis.runs.protocol import BACKBONE, SHIPPED, Differences, differences, flat, signature
 from cvis.runs.result import RunResult
 
 Pair = tuple[str, str]
@@ -59,7 +60,8 @@ class Matrix:
 
     Attributes:
         differs: protocol keys in which it differs from the first matrix of the stream.
-        trained: segmenter -> in which keys its schedule and its sampling differ from the first column's, if in any.
+        trained: segmenter -> in which keys its initial weights, its schedule and its sampling differ from the first
+            column's, if in any.
     """
 
     scenario: str
@@ -157,11 +159,13 @@ def _condition(block: Block) -> Hashable:
 
 def _shared(block: Block) -> dict[str, Any]:
     shared = {key: value for key, value in block.protocol.items() if key not in OF_MODEL}
+    if str(shared.get("init")).startswith(BACKBONE + SHIPPED):
+        shared["init"] = "random"
     return {**shared, SCALE: flat(block.protocol).get(SCALE)}
 
 
 def _training(block: Block) -> dict[str, Any]:
-    return {key: block.protocol.get(key) or {} for key in OF_MODEL[1:]}
+    return {"init": block.protocol.get("init"), **{key: block.protocol.get(key) or {} for key in OF_MODEL[1:]}}
 
 
 def _is_of_model(key: str) -> bool:

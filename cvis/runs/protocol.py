@@ -14,6 +14,8 @@ from typing import Any
 Differences = dict[str, tuple[Any, Any]]
 """Key -> (value here, value there)."""
 
+BACKBONE, SHIPPED = "backbone:", "shipped/"
+"""In the name of initial weights: of another model's backbone alone; of a step 0 that comes with cvis."""
 HASH = re.compile(r"[0-9a-f]{40,}")
 YOUNGER = {"optimizer": "adamw", "momentum": 0.9}
 """Keys of the schedule that older files lack, with what was fixed then: their rows stand beside new ones."""

@@ -57,8 +57,6 @@ SMALLER = {  # a shipped model can be so small that a check of it takes seconds
     "vistr_tiny": (
         "segmenter.encoder.layers=1",
         "segmenter.decoder.layers=2",
-        "segmenter.num_frames=3",
-        "sampling.num_frames=3",
         "segmenter.test.short_side=32",
     ),
     "crossvis_tiny": ("segmenter.num_identities=40", "segmenter.test.short_side=32"),

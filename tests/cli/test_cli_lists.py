@@ -13,7 +13,7 @@ from cvis.cli import app, doctor, segmenters
 from cvis.errors import UserError
 from cvis.files import shipped
 from cvis.learners.registry import LearnerInfo
-from cvis.segmenters import Segmenter
+from cvis.segmenters import Segmenter, build_segmenter
 
 
 def call(*arguments):
@@ -143,8 +143,11 @@ def test_segmenters_of_a_name_says_what_it_is_what_it_offers_and_what_can_be_set
     said = call("segmenters", "mask2former_tiny").stdout
     assert "Offers to learners: clip_tracks, shared_features" in said
     assert ["segmenter.num_queries", "10"] in [line.split() for line in said.splitlines()]
+    assert "Weights: 0.75 million, before it has classes." in said
     content = json.loads(call("segmenters", "--json", "mask2former_tiny").stdout)
     assert (content["type"], content["package"], content["parameters"]["num_queries"]) == ("mask2former", "cvis", 10)
+    model = build_segmenter(resolve("synthetic-20-4", "finetune").segmenter)
+    assert content["weights"] == sum(parameter.numel() for parameter in model.parameters())
     result = call("segmenters", "mask2former-tiny")
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert "did you mean 'mask2former_tiny'?" in result.stderr

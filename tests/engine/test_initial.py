@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from cvis.engine import checkpoint
-from cvis.engine.initial import init_identity, load_initial
+from cvis.engine.initial import init_identity, load_initial, refuse_later_classes
 from cvis.errors import UserError
 from cvis.runs.open import open_run
+from cvis.scenario import load_scenario
 from cvis.segmenters import build_segmenter
 
 
@@ -28,6 +29,49 @@ def test_a_run_or_one_of_its_steps_is_where_step_0_begins(finished):
     )
     assert len(init_identity(str(finished))) == 64
     assert init_identity("random") == "random"
+
+
+def test_another_model_may_begin_with_the_backbone_alone(finished):
+    config = open_run(finished).config["segmenter"]
+    widths = config["backbone"]["widths"]
+    shallow = {"type": "ConvBackbone", "widths": widths[:3], "skip": 1}
+    vistr = {"type": "vistr", "backbone": shallow, "in_channels": widths[1:3], "strides": (4, 8), "dim": 12}
+    vistr |= {"mask_head": {"heads": 1, "widths": (8, 8)}, "num_frames": 1, "encoder": {"heads": 1}}
+    model = build_segmenter({**vistr, "decoder": {"heads": 1}})
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    report = load_initial(model, f"backbone:{finished / 'step0'}")
+    state = checkpoint.overlay([finished / "step0" / "model.pth"])
+    for name, value in model.state_dict().items():
+        expected = state[f"segmenter.{name}"] if name.startswith("backbone.") else before[name]
+        assert torch.equal(value, expected), name
+    assert report.source == f"backbone:{finished / 'step0'}"
+    assert {name.partition(".")[0] for name in report.matched} == {"backbone"}
+    assert any(name.startswith("backbone.stages.3") for name in report.unexpected)  # a level that it does not have
+    whole = init_identity(str(finished / "step0"))
+    assert report.sha256 == whole
+    assert init_identity(report.source) == f"backbone:{whole}"  # other weights
+
+
+def test_a_backbone_must_be_in_the_file_and_fit(tmp_path, finished):
+    config = open_run(finished).config["segmenter"]
+    config["backbone"] = {**config["backbone"], "widths": (8, *config["backbone"]["widths"][1:])}
+    torch.save({"heads.weight": torch.ones(1)}, tmp_path / "heads.pth")
+    for init, message in (
+        (f"backbone:{tmp_path / 'heads.pth'}", "no key fits this segmenter"),
+        ("backbone:shipped/0000", "model.pth: cannot be read"),
+        ("backbone:shipped/cde46c50cf6f40fb", "backbone.stages.0.0.weight: shape"),
+    ):
+        with pytest.raises(UserError, match=message):
+            load_initial(build_segmenter(config), init)
+
+
+def test_a_shipped_model_brings_no_class_of_a_later_step():
+    init = "backbone:shipped/cde46c50cf6f40fb"
+    refuse_later_classes(init, load_scenario("synthetic-20-2"))
+    for name in ("synthetic-10-10", "synthetic-confusable-20-4"):
+        with pytest.raises(UserError, match=f"has learned 1. classes that step 0 of {name} does not have"):
+            refuse_later_classes(init, load_scenario(name))
+        refuse_later_classes("random", load_scenario(name))
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path, finished):

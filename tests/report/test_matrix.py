@@ -70,6 +70,16 @@ def test_rows_of_one_learner_are_one_line_whatever_the_model_trains_with(runs):
     assert bound.differs == {"schedule.base.iterations": (10, 5)}
 
 
+def test_a_backbone_of_a_shipped_step_0_stands_beside_random_weights_and_is_said(tmp_path):
+    own = "backbone:shipped/cde46c50cf6f40fb"
+    for segmenter, init in ((TINY, "random"), (OTHER, own), ("ctvis_tiny", "coco")):
+        write_row(tmp_path, "a", mAP=1.0, segmenter=segmenter, protocol={"init": init})
+    matrix, outside = made(tmp_path)
+    assert matrix.segmenters == (TINY, OTHER)
+    assert outside.segmenters == ("ctvis_tiny",)  # which has seen other videos
+    assert texts(MatrixTables([matrix]))[1].notes == (f"vistr_tiny trains with init = '{own}', not 'random'.",)
+
+
 def test_columns_are_correlated_by_the_learners_that_both_have_but_bounds(runs):
     (matrix, _) = made(runs)
     ((here, there, found),) = matrix.correlations()
