@@ -11,7 +11,8 @@ synchronisations. A ratio is of a method and of fine-tuning in the same turn.
 
 The teacher's class logits are shifted so that it sees objects in a tenth of its queries: one that sees none has no
 pseudo-labels to make, one that sees them everywhere makes more than any trained one. Text encoders have their full size
-and random weights.
+and random weights. A method with ``-views`` behind its name finds the features of its clip in the cache, as it does in
+every epoch after the first ones with ``schedule.incremental.views`` and ``--cache-features ram``.
 """
 
 from __future__ import annotations
@@ -32,15 +33,18 @@ from cvis.learners.registry import build_learner
 from cvis.scenario import Task
 from cvis.segmenters import build_segmenter
 from cvis.segmenters.background import split
+from cvis.segmenters.feature_cache import GB, FeatureCache
 from cvis.types import Category, Clip, Targets
 
 TEACHERS = ("mib", "comformer", "combo", "balconpas", "pseudo")
 PROMPTS = ("eclipse", "crisp")
+VIEWS = "-views"
+CACHED = tuple(name + VIEWS for name in PROMPTS)
 SIZES = {"small": (160, 256), "paper": (360, 640)}
 BASE, NEW = tuple(range(1, 21)), (21, 22, 23, 24)
 EMPTY = VideoSet(tuple(Category(c, f"class {c}") for c in (*BASE, *NEW)), (), {}, "")
 OVERRIDES = {"crisp": ["learner.text_encoder.pretrained=random"]}
-AIMS = {**dict.fromkeys(TEACHERS, 1.15), **dict.fromkeys(PROMPTS, 0.25)}
+AIMS = {**dict.fromkeys(TEACHERS, 1.15), **dict.fromkeys((*PROMPTS, *CACHED), 0.25)}
 
 
 def main() -> None:
@@ -50,7 +54,7 @@ def main() -> None:
     parser.add_argument("--size", default="small", choices=SIZES, help="; ".join(f"{k}: {v}" for k, v in SIZES.items()))
     parser.add_argument("--clips", type=int, default=2, help="batch size; clips of two frames")
     parser.add_argument("--rounds", type=int, default=5, help="turns that count")
-    parser.add_argument("--methods", nargs="+", default=TEACHERS, choices=(*TEACHERS, *PROMPTS))
+    parser.add_argument("--methods", nargs="+", default=TEACHERS, choices=(*TEACHERS, *PROMPTS, *CACHED))
     parser.add_argument("--all-learn", action="store_true", help="train the backbone too (protocol.freeze=none)")
     parser.add_argument("--bf16", action="store_true")
     parser.add_argument("--json", action="store_true")
@@ -97,8 +101,11 @@ class Iteration:
 def make_learner(name: str, options: argparse.Namespace, clip: Clip) -> Learner:
     """A learner at the beginning of its second step."""
     torch.manual_seed(0)
+    cached, name = name.endswith(VIEWS), name.removesuffix(VIEWS)
     config = resolve("ytvis2019-20-4", name, options.segmenter, overrides=OVERRIDES.get(name, ()))
     segmenter = build_segmenter(config.segmenter)
+    if cached:
+        segmenter.feature_cache = FeatureCache(GB, about="")
     learner = build_learner(config.learner, segmenter)
     learner.begin_task(Task(0, BASE, (), EMPTY, 0))
     learner.to(options.device).eval().end_task(Task(0, BASE, (), EMPTY, 0))

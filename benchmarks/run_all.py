@@ -58,7 +58,7 @@ def benchmarks(long: bool = False) -> list[Benchmark]:
         long: a video of 3,600 frames too, which takes a minute or two more.
     """
     eclipse = "-m cvis run synthetic-20-2 --learner eclipse --device cpu --evaluate one-pass"
-    methods = "eclipse crisp mib comformer combo balconpas pseudo"
+    methods = "eclipse crisp eclipse-views crisp-views mib comformer combo balconpas pseudo"
     short = "schedule.incremental.iterations=2 --set runtime.loggers=[]"
     return [
         Benchmark(f"benchmarks/distillation_cost.py --rounds 2 --methods {methods}"),

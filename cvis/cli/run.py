@@ -89,6 +89,13 @@ def run(
             "Default: each-step."
         ),
     ] = None,
+    cache_features: Annotated[
+        str | None,
+        typer.Option(
+            help="ram or disk: keep what a frozen model says of frames, by what they show (eclipse, crisp, anchor); of "
+            "training clips too, if they return (schedule.incremental.views); disk: for later runs. Default: off."
+        ),
+    ] = None,
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="The same bits again; on a GPU as far as torch can (it warns).")
     ] = False,
@@ -140,6 +147,7 @@ def run(
         "runtime.launcher": launcher,
         "runtime.on_bad_frame": on_bad_frame,
         "runtime.evaluate": evaluate,
+        "runtime.cache_features": cache_features,
         "runtime.deterministic": deterministic or None,
         "runtime.loggers": loggers_of(loggers),
     }

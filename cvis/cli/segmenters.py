@@ -47,9 +47,9 @@ def list_(
 ) -> None:
     """List segmenters, or describe one.
 
-    Of one: what it offers to learners, how many weights it has, and its parameters with their values. Our own are configurations of a type;
-    types of installed packages are built with their defaults. One that does not load is listed with its reason. The
-    word `list` can be left out.
+    Of one: what it offers to learners, how many weights it has, and its parameters with their values. Our own are
+    configurations of a type; types of installed packages are built with their defaults. One that does not load is
+    listed with its reason. The word `list` can be left out.
     """
     if name is not None:
         described = _one(name)

@@ -41,6 +41,7 @@ class ClipSampler(Sampler[list[tuple[int, int]]]):
         start: first iteration to yield.
         rank: this process; it gets the places after those of the ranks before it, as many as each of them.
         world_size: number of processes.
+        views: a video shows one of so many clips, in turn from epoch to epoch; None: each time another one.
 
     Raises:
         UserError: ``batch_size`` is not a positive multiple of ``world_size``.
@@ -56,6 +57,7 @@ class ClipSampler(Sampler[list[tuple[int, int]]]):
         start: int = 0,
         rank: int = 0,
         world_size: int = 1,
+        views: int | None = None,
     ) -> None:
         if num_videos < 1 or not 0 <= rank < world_size or not 0 <= start <= iterations:
             place = f"num_videos={num_videos}, rank={rank}/{world_size}, start={start}/{iterations}"
@@ -67,6 +69,7 @@ class ClipSampler(Sampler[list[tuple[int, int]]]):
         self.seed = seed
         self.start = start
         self.rank = rank
+        self.views = views
 
     def __len__(self) -> int:
         return self.iterations - self.start
@@ -79,7 +82,8 @@ class ClipSampler(Sampler[list[tuple[int, int]]]):
     def _key(self, position: int) -> tuple[int, int]:
         epoch, place = divmod(position, self.num_videos)
         index = _permutation(self.num_videos, self.seed, epoch)[place]
-        sequence = np.random.SeedSequence([self.seed, _SAMPLES, position])
+        drawn = position if self.views is None else epoch % self.views * self.num_videos + index
+        sequence = np.random.SeedSequence([self.seed, _SAMPLES, drawn])
         return index, int(sequence.generate_state(1, np.uint64)[0])
 
 

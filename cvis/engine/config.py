@@ -16,7 +16,8 @@ from cvis.scenario.spec import SplitName
 from cvis.scenario.visibility import OtherClassPolicy, Visibility
 
 MAY_DIFFER = (
-    "data", "runs", "workers", "checkpoint_every", "loggers", "on_bad_frame", "shipped_step0", "launcher", "evaluate"
+    "data", "runs", "workers", "checkpoint_every", "loggers", "on_bad_frame", "shipped_step0", "launcher", "evaluate",
+    "cache_gb",
 )  # fmt: skip
 """Runtime keys that may differ between a run and its resumption: they change no result, or are told with it. How many
 processes a launcher starts is no key, and may not differ."""
@@ -96,12 +97,18 @@ class Phase(JointPhase):
     iterations: Count
 
 
+class LaterPhase(Phase):
+    """How every step after step 0 is trained."""
+
+    views: Count | None = None  # a video shows so many fixed clips in turn. None: every clip is drawn anew
+
+
 class Schedule(Part):
     """How long and how fast is learned."""
 
     batch_size: Count = 16  # clips, over all GPUs
     base: Phase = Phase(iterations=1500, lr=1e-4, policy="multistep")  # step 0
-    incremental: Phase = Phase(iterations=600, lr=1e-4, policy="multistep")  # every later step
+    incremental: LaterPhase = LaterPhase(iterations=600, lr=1e-4, policy="multistep")  # every later step
     joint: JointPhase = JointPhase(iterations=None, lr=1e-4, policy="multistep")
     milestones: Annotated[list[Fraction], Field(strict=False)] = [2 / 3]  # of a step's iterations; lr x 0.1 (multistep)
     optimizer: Literal["adamw", "sgd"] = "adamw"
@@ -134,6 +141,10 @@ class Runtime(Part):
     checkpoint_every: Count = 200  # iterations between checkpoints inside a step
     on_bad_frame: Literal["error", "skip"] = "error"  # in training; skip: another clip in its place, counted in results
     evaluate: Literal["each-step", "one-pass", "auto"] = "each-step"  # auto: one-pass for learners that can
+    cache_features: Literal["off", "ram", "disk"] = (
+        "off"  # of frozen models, by what they are shown; disk: for all runs
+    )
+    cache_gb: Positive = 4.0  # of each process in RAM, or of all runs on disk
     deterministic: bool = False  # only algorithms that give the same bits again, where torch has one
     shipped_step0: bool = True  # take a step-0 model that comes with cvis, where one of the same recipe does
     launcher: Literal["none", "pytorch", "slurm"] = "none"  # pytorch: torchrun
@@ -178,7 +189,9 @@ def fingerprint(values: Mapping[str, Any]) -> dict[str, Any]:
     relevant = {key: value for key, value in values.items() if key != "scenario"}  # the stream's checksum is compared
     runtime = {**Runtime().model_dump(), **values["runtime"]}  # of younger keys the defaults, here and below
     relevant["runtime"] = {k: v for k, v in runtime.items() if k not in MAY_DIFFER}
-    relevant["schedule"] = {**Schedule().model_dump(), **values.get("schedule", {})}
+    relevant["runtime"]["cache_features"] = runtime["cache_features"] != "off"  # where it lies changes nothing
+    schedule = {**Schedule().model_dump(), **values.get("schedule", {})}
+    relevant["schedule"] = {**schedule, "incremental": {"views": None, **schedule["incremental"]}}
     relevant["sampling"] = {**Sampling().model_dump(), **values.get("sampling", {})}
     for part in ("learner", "segmenter"):  # the same file may be named from another folder
         relevant[part] = {**values[part], "type": short_name(values[part].get("type", ""))}

@@ -32,6 +32,7 @@ from cvis.engine.environment import (
     select_device,
     use_amp,
 )
+from cvis.engine.features import cache_features, tell_cache
 from cvis.engine.images import add_images
 from cvis.engine.initial import describe_init, init_identity, load_initial, refuse_later_classes
 from cvis.engine.launch import join_processes
@@ -171,6 +172,7 @@ def _run(
     if last < len(stream) - 1:
         logger.info("stopped after step %d of %d, as asked", last, len(stream) - 1)
         return folder
+    tell_cache(this.learner.segmenter)
     if get_rank() == 0:
         keep_queries(this)
     writer.write_run(summary(this, steps))
@@ -197,6 +199,7 @@ def _rebuild(
     init_report = load_initial(segmenter, config.protocol.init)
     if init_report.matched:
         logger.info("initial weights: %s", init_report)
+    cache_features(segmenter, config)
     learner = build_learner(config.learner, segmenter).to(device)
     learner.sampling = clip_sampling(config)
     visualizer = build_visualizer(config.runtime.loggers, writer.folder.path)

@@ -210,6 +210,7 @@ def training_clips(
         start=start,
         rank=rank,
         world_size=world_size,
+        views=None if task.is_base else config.schedule.incremental.views,
     )
     workers = count_workers(config.runtime.workers, device, config.runtime.launcher)
     return iter(make_loader(clips, sampler, workers, pin_memory=device.type == "cuda"))

@@ -130,6 +130,7 @@ class Eclipse(Learner):
             return
         self.segmenter.freeze_backbone()
         self.requires_grad_(False)
+        self.segmenter.features_frozen = True
         self.segmenter.add_classes(task.new_classes, init="no_object")
         group = self.segmenter.add_query_group(self.num_prompts, task.index, self.own_mask_head, self.adapter_rank)
         self._initialise(group, task)

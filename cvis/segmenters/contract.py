@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from cvis.errors import UserError
 from cvis.segmenters.background import Background
+from cvis.segmenters.feature_cache import FeatureCache
 from cvis.segmenters.groups import QueryGroup
 from cvis.segmenters.heads import ClassHeads
 from cvis.segmenters.outputs import Answers, Maps, Memory, Output, ProposedTracks, QueryOutput, Residual, SlotOutput
@@ -143,7 +144,18 @@ class ClipTracks(Segmenter):
 
 
 class SharedFeatures(Segmenter):
-    """The part before the heads can be run by itself, so that a model and its frozen copy run it once."""
+    """The part before the heads can be run by itself, so that a model and its frozen copy run it once.
+
+    Attributes:
+        feature_parts: names of the modules that :meth:`extract` and :meth:`encode` consist of, of a model whose memory
+            is a :class:`~cvis.segmenters.outputs.Memory`, and each of whose clips is for itself: theirs can be cached.
+        features_frozen: they will not change any more; a learner says so.
+        feature_cache: where to look for them then.
+    """
+
+    feature_parts: ClassVar[tuple[str, ...]] = ()
+    features_frozen: bool = False
+    feature_cache: FeatureCache | None = None
 
     @abstractmethod
     def extract(self, frames: Tensor, sizes: Tensor | None = None) -> Maps:
@@ -155,6 +167,8 @@ class SharedFeatures(Segmenter):
 
     def features(self, frames: Tensor, sizes: Tensor | None = None) -> Memory:
         """Backbone and pixel decoder: :meth:`extract` and :meth:`encode`."""
+        if self.feature_cache is not None and self.features_frozen and self.feature_parts:
+            return self.feature_cache.features(self, frames, sizes)
         return self.encode(self.extract(frames, sizes))
 
     def memory_of(self, clip: Clip, maps: Maps | None) -> Memory:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from cvis import __version__
 from cvis.cli import app, doctor, segmenters
+from cvis.engine.resolve import resolve
 from cvis.errors import UserError
 from cvis.files import shipped
 from cvis.learners.registry import LearnerInfo
@@ -118,7 +119,6 @@ def test_segmenters_of_installed_packages_are_listed_and_found(monkeypatch):
     """As learners are: a type by its entry point, built with its defaults, and a broken one with its reason."""
     import dense_toy
 
-    from cvis.engine.resolve import resolve
     from cvis.segmenters import SEGMENTERS
 
     points = [

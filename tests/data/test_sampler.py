@@ -46,6 +46,19 @@ def test_epochs_and_seeds_differ():
     assert order(0) != order(1)
 
 
+@given(**walks, views=st.integers(1, 4))
+def test_with_views_a_video_shows_so_many_clips_in_turn(num_videos, batch_size, iterations, seed, views):
+    keys = [key for batch in ClipSampler(num_videos, batch_size, iterations, seed, views=views) for key in batch]
+    free = [key for batch in ClipSampler(num_videos, batch_size, iterations, seed) for key in batch]
+    assert [index for index, _ in keys] == [index for index, _ in free]
+    round_ = views * num_videos
+    for epoch, first in enumerate(range(0, len(keys), num_videos)):
+        for key in keys[first : first + num_videos]:
+            before = keys[max(0, (epoch - views) * num_videos) : first]
+            assert (key in before) == (epoch >= views)  # the clip of so many epochs ago, and none of those between
+    assert len(set(keys)) == min(len(keys), round_)
+
+
 @settings(max_examples=30)
 @given(st.integers(1, 20), st.integers(1, 3), st.integers(1, 4), st.integers(0, 9))
 def test_processes_share_each_global_batch(num_videos, each, world_size, seed):

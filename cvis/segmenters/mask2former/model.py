@@ -63,6 +63,7 @@ class Mask2Former(Framewise, QueryGroups):
 
     new_weights: ClassVar[tuple[str, ...]] = ("class_heads.", "loss_cls.")
     static_graph = True
+    feature_parts = ("backbone", "pixel_decoder")
     decoder_type: ClassVar[type[Decoder]] = Decoder
     criterion_type: ClassVar[type[Criterion]] = Criterion
     inference_type: ClassVar[type[Inference]] = Inference
