@@ -28,10 +28,13 @@ def cache_features(segmenter: Segmenter, config: Config) -> None:
     segmenter.feature_cache = FeatureCache(round(runtime.cache_gb * GB), about, folder)
 
 
+def cache_of(segmenter: Segmenter) -> FeatureCache | None:
+    return segmenter.feature_cache if isinstance(segmenter, SharedFeatures) else None
+
+
 def tell_cache(segmenter: Segmenter) -> None:
     """What the cache was good for."""
-    cache = segmenter.feature_cache if isinstance(segmenter, SharedFeatures) else None
-    if cache is None:
+    if (cache := cache_of(segmenter)) is None:
         return
     if cache.hits + cache.misses:
         logger.info("feature cache: %d clips found, %d made", cache.hits, cache.misses)

@@ -32,7 +32,7 @@ from cvis.engine.environment import (
     select_device,
     use_amp,
 )
-from cvis.engine.features import cache_features, tell_cache
+from cvis.engine.features import cache_features, cache_of, tell_cache
 from cvis.engine.images import add_images
 from cvis.engine.initial import describe_init, init_identity, load_initial, refuse_later_classes
 from cvis.engine.launch import join_processes
@@ -234,6 +234,8 @@ def _train(this: Run, task: Task, finished: list[dict[str, Any]]) -> Trained:
     if this.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(this.device)
     begin_task(this.learner, task, this.config, this.device)
+    if (cache := cache_of(this.learner.segmenter)) is not None:
+        cache.begin_step()
     train_s, skipped = _learn(this, task, folder, this.whole.training(task.index, finished))
     end_task(this.learner, task, this.config)
     state = checkpoint.snapshot(this.learner.state_dict())

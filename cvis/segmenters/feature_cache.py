@@ -28,10 +28,11 @@ logger = logging.getLogger("cvis")
 
 
 class FeatureCache:
-    """Memories of single clips, in RAM or on disk, up to a limit; what comes later is made anew each time.
+    """Memories of single clips, in RAM or on disk, up to a limit; what finds no room is made anew each time.
 
-    What came first stays: training and tests come round to every clip in turn, and dropping the oldest would drop each
-    shortly before it is asked for.
+    Training and tests come round to every clip in turn, and dropping the oldest would drop each shortly before it is
+    asked for. So in RAM only what the current step has not asked for makes room, the oldest first: the training clips
+    of the step before, then the test's. On disk, which several runs may share, nothing does.
 
     Args:
         limit: bytes.
@@ -45,10 +46,17 @@ class FeatureCache:
     def __init__(self, limit: int, about: str, folder: Path | None = None) -> None:
         self.limit, self.about, self.folder = limit, about, folder
         self.hits = self.misses = 0
-        self._kept: dict[str, Memory] = {}
+        self._kept: dict[str, Memory] = {}  # by when it was asked for last
+        self._asked: dict[str, int] = {}  # in which step that was
+        self._step = 0
         self._size = 0 if folder is None else sum(file.stat().st_size for file in folder.rglob("*.pt"))
         self._full = False
         self._weights: str | None = None
+
+    def begin_step(self) -> None:
+        """What was asked for until now may be dropped."""
+        self._step += 1
+        self._full = False
 
     def features(self, model: SharedFeatures, frames: Tensor, sizes: Tensor | None) -> Memory:
         """What ``model.encode(model.extract(frames, sizes))`` says, each clip by itself.
@@ -89,7 +97,8 @@ class FeatureCache:
 
     def _find(self, key: str, device: torch.device) -> Memory | None:
         if self.folder is None:
-            memory = self._kept.get(key)
+            if (memory := self._kept.pop(key, None)) is not None:
+                self._kept[key], self._asked[key] = memory, self._step
         elif (file := self._file(self.folder, key)).is_file():
             memory = _read(file)
         else:
@@ -100,24 +109,30 @@ class FeatureCache:
         return Memory(tuple(levels), features[0], memory.size)
 
     def _keep(self, key: str, memory: Memory) -> None:
-        tensors = [*memory.levels, memory.mask_features]
-        size = sum(tensor.nbytes for tensor in tensors)
+        kept = Memory(tuple(level.cpu() for level in memory.levels), memory.mask_features.cpu(), memory.size)
+        size = _bytes(kept)
+        while self._size + size > self.limit and (old := next(iter(self._kept), None)) is not None:
+            if self._asked[old] == self._step:
+                break
+            self._size -= _bytes(self._kept.pop(old))
         if self._size + size > self.limit:
             if not self._full:
                 logger.info("feature cache: full at %.1f GB (runtime.cache_gb); the rest is made anew", self._size / GB)
             self._full = True
             return
         self._size += size
-        levels = tuple(level.cpu() for level in memory.levels)
-        kept = Memory(levels, memory.mask_features.cpu(), memory.size)
         if self.folder is None:
-            self._kept[key] = kept
+            self._kept[key], self._asked[key] = kept, self._step
         else:
             with atomic_path(self._file(self.folder, key)) as temporary:
                 torch.save([list(kept.levels), kept.mask_features, list(kept.size)], temporary)
 
     def _file(self, folder: Path, key: str) -> Path:
         return folder / str(self._weights)[:16] / f"{key}.pt"
+
+
+def _bytes(memory: Memory) -> int:
+    return sum(tensor.nbytes for tensor in (*memory.levels, memory.mask_features))
 
 
 def _read(file: Path) -> Memory:

@@ -87,6 +87,23 @@ def test_a_full_cache_keeps_what_it_has_and_the_rest_is_made_anew(model, tmp_pat
         assert (after.hits, after.misses, len(list(tmp_path.rglob("*.pt")))) == (1, 1, 1)  # counted from the start
 
 
+def test_in_ram_a_step_makes_room_among_what_only_earlier_steps_asked_for(model):
+    room = sum(tensor.nbytes for tensor in tensors(asked(model, None)))  # for three clips
+    cache = FeatureCache(room, "")
+    asked(model, cache)
+    cache.begin_step()
+    asked(model, cache, FRAMES[1:2], SIZES[1:2])  # this one stays
+    asked(model, cache, FRAMES[:2].flip(1), SIZES[:2])  # two new ones in place of the others
+    asked(model, cache, FRAMES[:1].flip(-1), SIZES[:1])  # finds no room
+    assert (cache.hits, cache.misses) == (1, 6)
+    asked(model, cache, FRAMES[1:2], SIZES[1:2])
+    asked(model, cache, FRAMES[:2].flip(1), SIZES[:2])
+    assert (cache.hits, cache.misses) == (4, 6)
+    asked(model, cache, FRAMES[:1].flip(-1), SIZES[:1])
+    asked(model, cache, FRAMES[:1], SIZES[:1])
+    assert (cache.hits, cache.misses) == (4, 8)
+
+
 def test_a_damaged_file_is_named(model, tmp_path):
     asked(model, FeatureCache(10**9, "", tmp_path), FRAMES[:1], SIZES[:1])
     (file,) = tmp_path.rglob("*.pt")
