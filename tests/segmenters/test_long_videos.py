@@ -31,6 +31,29 @@ def learner(name, **settings):
     return made.eval().double()
 
 
+def test_what_is_long_and_what_passes_together_depends_on_the_pixels_on_a_cpu_alone():
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert [long.is_long(frames, 64 * 96, cpu) for frames in (36, 64, 65)] == [False, False, True]
+    assert [long.is_long(frames, 360 * 640, cpu) for frames in (9, 10)] == [False, True]
+    assert [long.is_long(frames, 360 * 640, gpu) for frames in (64, 65)] == [False, True]
+    assert [long.at_once(pixels, cpu) for pixels in (64 * 96, 360 * 640, 2**30)] == [170, 4, 1]
+    assert long.at_once(360 * 640, gpu) == 64
+
+
+def test_fewer_frames_at_once_are_the_same_video(video, monkeypatch):
+    made = learner("finetune")
+    whole, seen = made.predict(video), []
+    extract = made.segmenter.extract
+    monkeypatch.setattr(
+        made.segmenter, "extract", lambda frames, *sizes: (seen.append(frames.shape[1]), extract(frames, *sizes))[1]
+    )
+    monkeypatch.setattr(long, "AT_ONCE", 2 * 32 * 48)
+    found = made.predict(video)
+    assert seen == [2, 2, 2, 1]
+    assert (found.category_ids, found.segmentations) == (whole.category_ids, whole.segmentations)
+    assert found.scores == pytest.approx(whole.scores, abs=1e-6)
+
+
 def test_windows_of_a_long_video_are_one_video(video, tmp_path, monkeypatch):
     """Also for queries whose mask is empty in some windows, and in all of them: those may look everywhere."""
     empty, threshold = set(), []
@@ -53,7 +76,7 @@ def test_windows_of_a_long_video_are_one_video(video, tmp_path, monkeypatch):
         made = learner(name, **settings)
         whole = made.predict(video)
         with monkeypatch.context() as patch:
-            patch.setattr(long, "LONGEST", 6)
+            patch.setattr(long, "LARGEST", 6 * 32 * 48)
             if name != "anchor":  # it asks for all masks at once
                 patch.setattr(long.LongMemory, "mask_features", None)
             found = made.predict(video)

@@ -56,11 +56,12 @@ class Inference:
         """Height and width after resizing; the ratio of the sides is kept."""
         return resized(height, width, self.short_side, self.max_side)
 
-    def frames(self, video: Video) -> Iterator[Tensor]:
-        """Windows of resized frames: uint8 RGB [t, 3, h, w]."""
+    def frames(self, video: Video, at_most: int | None = None) -> Iterator[Tensor]:
+        """Windows of resized frames: uint8 RGB [t, 3, h, w]; smaller ones, if there are to be fewer at a time."""
         height, width = self.size(video.height, video.width)
-        for start in range(0, len(video), self.window):
-            paths = video.frames[start : start + self.window]
+        window = self.window if at_most is None else min(self.window, at_most)
+        for start in range(0, len(video), window):
+            paths = video.frames[start : start + window]
             images = read_frames(paths, video.height, video.width)
             if (height, width) != images.shape[1:3]:
                 images = np.stack([cv2.resize(image, (width, height)) for image in images])

@@ -57,8 +57,9 @@ class Mask2Former(Framewise, QueryGroups):
     Deviations:
         - Classes grow step by step, and queries may come in groups; with one of each it is the published model.
         - Deformable attention is pure torch, on a CPU and on a GPU.
-        - A video is decoded whole, whatever its length: frames and masks pass in windows. Of more than 64 frames what
-          the queries read does so too, from files in the folder for temporary ones ($TMPDIR).
+        - A video is decoded whole, whatever its length: frames and masks pass in windows. Of more than 64 frames, on a
+          CPU of more than 2 million pixels, what the queries read does so too, from files in the folder for temporary
+          ones ($TMPDIR).
     """
 
     new_weights: ClassVar[tuple[str, ...]] = ("class_heads.", "loss_cls.")
@@ -255,7 +256,7 @@ class Mask2Former(Framewise, QueryGroups):
         if self.inference.tracking == "queries":
             windows = ((memory, read(memory)) for memory in self._windows(video))
             return self.inference.followed(video, windows, self.classes, self.soft_masks)
-        if len(video) > long.LONGEST:
+        if long.is_long(len(video), self._pixels(video), self.mean.device):
             with TemporaryDirectory(prefix="cvis-") as folder:
                 memory: Memory = long.LongMemory(Path(folder), self._windows(video))
                 return self.inference.tracks(video, memory, read(memory), self.classes, self.soft_masks)
@@ -278,7 +279,16 @@ class Mask2Former(Framewise, QueryGroups):
         )
 
     def _windows(self, video: Video) -> Iterator[Memory]:
-        return (self.features(frames[None].to(self.mean.device)) for frames in self.inference.frames(video))
+        """Of the frames that pass the backbone together; for queries that are followed, of whole windows."""
+        device, at_most = self.mean.device, None
+        if self.inference.tracking == "none":
+            at_most = long.at_once(self._pixels(video), device)
+        return (self.features(frames[None].to(device)) for frames in self.inference.frames(video, at_most))
+
+    def _pixels(self, video: Video) -> int:
+        """Of a frame after resizing."""
+        height, width = self.inference.size(video.height, video.width)
+        return height * width
 
     def track_masks(self, video: Video, tracks: Sequence[Track], memory: Memory) -> Tensor:
         return self.inference.coverage(video, tracks, memory)
