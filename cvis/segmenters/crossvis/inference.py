@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torchvision.ops import batched_nms
 
-from cvis.data.rle import encode
 from cvis.errors import UserError
 from cvis.segmenters.crossvis.outputs import Locations
 from cvis.segmenters.crossvis.tracker import Detections, Tracker
+from cvis.segmenters.encoding import encode_masks
 from cvis.segmenters.mask2former.decoder import resize
 from cvis.segmenters.mask2former.inference import Inference as Reader
 from cvis.types import RLE, Tracks, Video
@@ -103,8 +103,8 @@ class Follower:
         height, width = self.inference.size(self.video)
         if rows:
             large = resize(masks[None, rows, :height, :width].float().sigmoid(), (self.video.height, self.video.width))
-            for row, mask in zip(rows, (large[0] > 0.5).cpu().numpy(), strict=True):
-                self._masks[numbers[row]][time] = encode(mask)
+            for row, mask in zip(rows, encode_masks(large[0] > 0.5), strict=True):
+                self._masks[numbers[row]][time] = mask
 
     def best(self, classes: Sequence[int]) -> Tracks:
         """The ``top_k`` best tracks with a mask: a track's class is that of its first detection, its score the mean of

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from cvis.data.rle import encode
 from cvis.errors import UserError
 from cvis.segmenters.background import is_no_object, join, num_classes
 from cvis.segmenters.ctvis.tracker import Rules, Tracker
+from cvis.segmenters.encoding import encode_masks
 from cvis.segmenters.mask2former.decoder import mask_logits, resize
 from cvis.segmenters.mask2former.inference import Inference
 from cvis.segmenters.outputs import Answers, Memory, ProposedTracks
@@ -98,9 +98,9 @@ class Follower:
             sure = enlarged(logits, rows, self.soft_masks, lambda masks: self._enlarge(masks, size))
             inside = sure > 0.5
             sums = torch.stack([(sure * inside).flatten(1).sum(1), inside.flatten(1).sum(1)], 1).tolist()
-            for row, mask, (total, pixels) in zip(rows, inside.cpu().numpy(), sums, strict=True):
+            for row, mask, (total, pixels) in zip(rows, encode_masks(inside), sums, strict=True):
                 kept = self._kept.setdefault(found[row], _Kept())
-                kept.masks[self._frame] = encode(mask)
+                kept.masks[self._frame] = mask
                 kept.sure, kept.pixels = kept.sure + total, kept.pixels + pixels
 
     def _enlarge(self, masks: Tensor, size: Sequence[int]) -> Tensor:

@@ -14,8 +14,8 @@ from pycocotools import mask as coco_mask
 from torch import Tensor
 
 from cvis.data.frames import read_frames, resized
-from cvis.data.rle import encode
 from cvis.errors import UserError
+from cvis.segmenters.encoding import encode_masks
 from cvis.segmenters.mask2former.decoder import mask_logits, resize
 from cvis.segmenters.mask2former.tracking import QueryTracks
 from cvis.segmenters.outputs import Answers, Memory
@@ -147,9 +147,9 @@ class Inference:
             logits = mask_logits(asked[None].to(features.dtype), features)[0].float()
             logits = resize(resize(logits, memory.size)[:, :, :height, :width], (video.height, video.width))
             inside = logits.softmax(0)[kept] > 0.5 if soft_masks else logits > 0
-            masks = inside.cpu().numpy()
-            for track, frames in zip(tracks, masks, strict=True):
-                track.extend(encode(frame) for frame in frames)
+            masks = encode_masks(inside.flatten(0, 1))
+            for index, track in enumerate(tracks):
+                track.extend(masks[index * inside.shape[1] : (index + 1) * inside.shape[1]])
         return tracks
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from cvis.data.rle import encode
+from cvis.segmenters.encoding import encode_masks
 from cvis.segmenters.mask2former.decoder import resize
 from cvis.segmenters.st_pyramid.clustering import Clusters
 from cvis.segmenters.stitching import Found
@@ -48,7 +48,7 @@ class Inference(Windowed):
         found = []
         for score, p in zip(scores.cpu(), clusters.masks, strict=True):
             large = resize(resize(p[:, None], padded)[..., :height, :width], (video.height, video.width))[:, 0]
-            masks = [encode(mask) for mask in (large > threshold).cpu().numpy()]
+            masks = encode_masks(large > threshold)
             found.append(Found(start, ANY_CLASS, [score if mask else None for mask in masks], masks))
         return found
 

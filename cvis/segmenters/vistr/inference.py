@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
-from cvis.data.rle import encode
+from cvis.segmenters.encoding import encode_masks
 from cvis.segmenters.mask2former.decoder import resize
 from cvis.segmenters.stitching import Found
 from cvis.segmenters.windowed import Windowed
@@ -46,7 +46,7 @@ class Inference(Windowed):
             large = resize(logits[None].float(), padded)[..., :height, :width]
             large = resize(large, (video.height, video.width))[0]
             inside = large.softmax(0) > 0.5 if soft_masks else large > 0
-            for frames, mask in zip(encoded, (inside & sure[:, None, None]).cpu().numpy(), strict=True):
-                frames.append(encode(mask))
+            for frames, mask in zip(encoded, encode_masks(inside & sure[:, None, None]), strict=True):
+                frames.append(mask)
         rows = zip(chosen.tolist(), best.T.tolist(), encoded, strict=True)
         return [Found(start, column, frames, of_frames) for column, frames, of_frames in rows]
