@@ -147,10 +147,9 @@ class SharedFeatures(Segmenter):
     """The part before the heads can be run by itself, so that a model and its frozen copy run it once.
 
     Attributes:
-        feature_parts: names of the modules that :meth:`extract` and :meth:`encode` consist of, of a model whose memory
-            is a :class:`~cvis.segmenters.outputs.Memory`, and each of whose clips is for itself: theirs can be cached.
+        feature_parts: modules behind :meth:`features`, if its answer is a plain ``Memory``, each clip by itself.
         features_frozen: they will not change any more; a learner says so.
-        feature_cache: where to look for them then.
+        feature_cache: where to look for what they said, then.
     """
 
     feature_parts: ClassVar[tuple[str, ...]] = ()
