@@ -58,7 +58,7 @@ def main() -> int:
     return 0
 
 
-def write_frames(folder: Path, count: int, size: tuple[int, int] = (HEIGHT, WIDTH)) -> None:
+def write_frames(folder: Path, count: int, size: tuple[int, int] = (HEIGHT, WIDTH), kind: str = "png") -> None:
     """Smooth noise that moves to and fro."""
     height, width = size
     rng = np.random.default_rng(0)
@@ -66,11 +66,11 @@ def write_frames(folder: Path, count: int, size: tuple[int, int] = (HEIGHT, WIDT
     whole = picture.resize((2 * width, height), Image.Resampling.BICUBIC)
     for t in range(count):
         left = width - abs(8 * t % (2 * width) - width)
-        whole.crop((left, 0, left + width, height)).save(folder / f"{t:04d}.png")
+        whole.crop((left, 0, left + width, height)).save(folder / f"{t:04d}.{kind}")
 
 
-def frames_in(folder: Path) -> tuple[Path, ...]:
-    return tuple(sorted(folder.glob("*.png")))
+def frames_in(folder: Path, kind: str = "png") -> tuple[Path, ...]:
+    return tuple(sorted(folder.glob(f"*.{kind}")))
 
 
 def measure(side: Callable[[], Callable[[tuple[Path, ...]], list]], frames: tuple[Path, ...]) -> dict:

@@ -39,8 +39,9 @@ if [ "$device" = cuda ]; then
   try "speed in fp32" "$python" benchmarks/segmenter_speed.py --device cuda
   # whose images_per_s and iterations_per_s benchmarks/protocol_cost.py makes hours of
   try "speed in bf16" "$python" benchmarks/segmenter_speed.py --device cuda --bf16 --clips 16
+  try "shares of an iteration, beside mmdet's" "$python" benchmarks/shares.py --device cuda --bf16 --clips 16
   try "cost of a method" "$python" benchmarks/distillation_cost.py --device cuda --bf16 --size paper --clips 8 \
-    --methods eclipse crisp mib comformer combo balconpas pseudo
+    --methods eclipse eclipse-views crisp crisp-views mib comformer combo balconpas pseudo
 else
   try speed "$python" benchmarks/segmenter_speed.py --device cpu --segmenter mask2former_tiny --size 64 96 \
     --clips 2 --rounds 2
