@@ -55,7 +55,7 @@ def matrix_heatmap(matrix: Matrix, undefined: Mapping[Pair, str] = {}) -> Figure
     colours = SEQUENTIAL if measure.direction == "higher" else f"{SEQUENTIAL}_r"
     image = axes.imshow(values, cmap=colours, aspect="auto", interpolation="nearest")
     axes.set_yticks(range(size[0]), labels)
-    axes.set_xticks(range(size[1]), [text.replace("_", "\n", 1) for text in matrix.segmenters])
+    axes.set_xticks(range(size[1]), ["\n".join(text.rsplit("_", 1)) for text in matrix.segmenters])
     axes.tick_params(length=0, labelbottom=False, labeltop=True)
     axes.spines[:].set_visible(False)
     for i, j in np.ndindex(size):
