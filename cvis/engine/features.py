@@ -34,9 +34,11 @@ def cache_of(segmenter: Segmenter) -> FeatureCache | None:
 
 def tell_cache(segmenter: Segmenter) -> None:
     """What the cache was good for."""
-    if (cache := cache_of(segmenter)) is None:
+    if not isinstance(segmenter, SharedFeatures) or (cache := segmenter.feature_cache) is None:
         return
     if cache.hits + cache.misses:
         logger.info("feature cache: %d clips found, %d made", cache.hits, cache.misses)
     else:
-        logger.info("feature cache: not used, because this learner goes on training what makes the features")
+        trained = "the learner goes on training what makes the features"
+        unknown = "the model does not name the modules that make its features (feature_parts)"
+        logger.info("feature cache: not used, because %s", trained if segmenter.feature_parts else unknown)
