@@ -189,7 +189,8 @@ def fingerprint(values: Mapping[str, Any]) -> dict[str, Any]:
     relevant = {key: value for key, value in values.items() if key != "scenario"}  # the stream's checksum is compared
     runtime = {**Runtime().model_dump(), **values["runtime"]}  # of younger keys the defaults, here and below
     relevant["runtime"] = {k: v for k, v in runtime.items() if k not in MAY_DIFFER}
-    relevant["runtime"]["cache_features"] = runtime["cache_features"] != "off"  # where it lies changes nothing
+    if runtime["cache_features"] == "disk":  # where they lie changes nothing
+        relevant["runtime"]["cache_features"] = "ram"
     schedule = {**Schedule().model_dump(), **values.get("schedule", {})}
     relevant["schedule"] = {**schedule, "incremental": {"views": None, **schedule["incremental"]}}
     relevant["sampling"] = {**Sampling().model_dump(), **values.get("sampling", {})}

@@ -63,7 +63,8 @@ def refuse_later_classes(init: str, stream: Scenario) -> None:
     """
     if not (init.removeprefix(BACKBONE).startswith(SHIPPED) and stream.dataset.startswith("synthetic")):
         return
-    learned = json.loads(Path(_place(init)).with_name("recipe.json").read_text())["classes"]
+    recipe = Path(_place(init)).with_name("recipe.json")
+    learned = json.loads(recipe.read_text())["classes"] if recipe.is_file() else ()
     if early := set(learned).difference(stream.classes_by_step[0]):
         what = f"has learned {len(early)} classes that step 0 of {stream.name} does not have"
         raise UserError(f"init: {init}: {what}; give --init random, or --init backbone:RUN/step0 of such a stream")

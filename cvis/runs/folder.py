@@ -7,7 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -41,8 +41,8 @@ def short_name(name: str) -> str:
 def locked(folder: Path) -> Iterator[None]:
     """Keep a second process out of a run's folder; the lock goes with the process, however it ends.
 
-    Half-written files of one that was killed are removed: nobody else is writing here. Where the file system has no
-    locks, the run goes on with a warning.
+    Half-written files of one that was killed are removed: nobody else is writing here; so is a folder that is left with
+    nothing but the lock in it. Where the file system has no locks, the run goes on with a warning.
 
     Raises:
         UserError: another process works in the folder, or it cannot be made.
@@ -62,7 +62,20 @@ def locked(folder: Path) -> Iterator[None]:
             logger.warning(f"%s: {said}", folder, error.strerror)
         for unfinished in folder.rglob(f".*{TEMPORARY}"):
             unfinished.unlink(missing_ok=True)
-        yield
+        try:
+            yield
+        finally:
+            _remove_empty(folder)
+
+
+def _remove_empty(folder: Path) -> None:
+    """The folder of a run that was refused, and those of its name, segmenter and stream if they hold nothing else."""
+    lock = RunFolder(folder).lock
+    with suppress(OSError):
+        if [*folder.iterdir()] == [lock]:
+            lock.unlink()
+            for empty in (folder, *folder.parents[:3]):
+                empty.rmdir()
 
 
 def _lock(handle: IO[str]) -> None:
@@ -140,10 +153,13 @@ class RunWriter:
             self.is_done = before.get("status") == "done" and config_before == config
             self.content = {**before, "status": "running", "config": config}
         self.wall_before = float(self.content["wall_s"])
-        self._write(self.folder.config, config_text)
+        self.config_text: str | None = config_text
 
     def update(self, **entries: Any) -> None:
-        """Write entries to ``run.json``, with the wall time of all sessions so far."""
+        """Write entries to ``run.json``, with the wall time of all sessions so far; first ``config.py`` too."""
+        if self.config_text is not None:
+            self._write(self.folder.config, self.config_text)
+            self.config_text = None
         self.content.update(entries, wall_s=self.wall_before + time.monotonic() - self.begun)
         self._write_json(self.folder.record, self.content)
 

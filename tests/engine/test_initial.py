@@ -4,9 +4,11 @@ import shutil
 
 import pytest
 import torch
+from tiny import settings
 
 from cvis.engine import checkpoint
 from cvis.engine.initial import init_identity, load_initial, refuse_later_classes
+from cvis.engine.run import run
 from cvis.errors import UserError
 from cvis.runs.open import open_run
 from cvis.scenario import load_scenario
@@ -72,6 +74,18 @@ def test_a_shipped_model_brings_no_class_of_a_later_step():
         with pytest.raises(UserError, match=f"has learned 1. classes that step 0 of {name} does not have"):
             refuse_later_classes(init, load_scenario(name))
         refuse_later_classes("random", load_scenario(name))
+
+
+def test_a_run_that_cannot_begin_leaves_no_folder_and_one_that_has_begun_keeps_it(stream, tmp_path):
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"nosuch\.pth: cannot be read"):
+            run(settings(stream, tmp_path / "runs", "finetune", "protocol.init=backbone:nosuch.pth"))
+        assert not any((tmp_path / "runs").iterdir())
+    folder = run(settings(stream, tmp_path / "runs"), stop_after=0)
+    with pytest.raises(UserError, match=r"protocol\.init: this run was begun with 'random'"):
+        run(settings(stream, tmp_path / "runs", "finetune", "protocol.init=nosuch.pth"))
+    assert (folder / "step0" / "metrics.json").is_file()
+    assert (folder / "config.py").is_file()
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path, finished):
