@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 
 from cvis.segmenters.contract import AlignedQueries, ClassSlots, ClipTracks, QueryGroups, SharedFeatures
+from cvis.segmenters.heads import ClassHeads
 from cvis.segmenters.outputs import QueryOutput
 from cvis.testing.check import Failed, NotApplicable
 from cvis.testing.specimen import Specimen
 from cvis.types import Clip
 
+SURE = 1e3  # of a logit
 RTOL, ATOL = 1e-3, 1e-4
 """What other batches may change: the order in which numbers are added up."""
 
@@ -44,7 +46,8 @@ def batch_invariance(it: Specimen) -> None:
 def clip_tracks(it: Specimen) -> None:
     """``ClipTracks``: for each clip N tracks, probabilities [N, K] of the classes and masks [N, T, H, W].
 
-    Both in 0..1: pseudo-labels are made of them.
+    Both in 0..1: pseudo-labels are made of them. What the model takes for background is no track: made sure of it by
+    the no-object logit of ``ClassHeads``, where there is one, it answers with none.
     """
     model, clip = it.build(as_a=ClipTracks).eval(), it.clip()
     answers = it.call("clip_tracks", model.clip_tracks, clip)
@@ -58,6 +61,13 @@ def clip_tracks(it: Specimen) -> None:
         for name, value in zip(("probabilities", "masks"), tracks, strict=True):
             if value.numel() and not 0 <= float(value.min()) <= float(value.max()) <= 1:
                 raise Failed(f"clip_tracks: {name}: not in 0..1; return probabilities, not logits")
+    heads = getattr(model, "class_heads", None)
+    if isinstance(heads, ClassHeads) and heads.background == "column":
+        heads.no_object.register_forward_hook(lambda module, queries, logit: logit + SURE)
+        if found := sum(len(tracks.probabilities) for tracks in model.clip_tracks(clip)):
+            raise Failed(
+                f"clip_tracks: {found} tracks where all is background; leave out what no class is likeliest for"
+            )
 
 
 def shared_features(it: Specimen) -> None:

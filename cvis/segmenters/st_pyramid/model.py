@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from cvis.errors import UserError
 from cvis.segmenters.backbone import build_backbone
-from cvis.segmenters.background import class_probabilities
+from cvis.segmenters.background import class_probabilities, is_no_object
 from cvis.segmenters.contract import Classify, ClassSlots, ClipTracks
 from cvis.segmenters.fpn import FPN
 from cvis.segmenters.framewise import Framewise
@@ -175,7 +175,11 @@ class STPyramid(Framewise, ClassSlots, ClipTracks):
         for row in range(len(pixels.logits)):
             clusters = self._clusters(pixels, row)
             masks = resize(clusters.masks.clamp(max=1), memory.size)[..., :height, :width]
-            tracks.append(ProposedTracks(self._scores(clusters), masks))
+            proposed = ProposedTracks(self._scores(clusters), masks)
+            if self.background_channel:
+                of_class = ~is_no_object(clusters.logits.argmax(-1), clusters.logits)
+                proposed = ProposedTracks(*(each[of_class] for each in proposed))
+            tracks.append(proposed)
         return tracks
 
     @torch.inference_mode()
