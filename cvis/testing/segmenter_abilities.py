@@ -47,7 +47,7 @@ def clip_tracks(it: Specimen) -> None:
     """``ClipTracks``: for each clip N tracks, probabilities [N, K] of the classes and masks [N, T, H, W].
 
     Both in 0..1: pseudo-labels are made of them. What the model takes for background is no track: made sure of it by
-    the no-object logit of ``ClassHeads``, where there is one, it answers with none.
+    the no-object logit of ``ClassHeads``, where there is one, it answers with none that shows a pixel.
     """
     model, clip = it.build(as_a=ClipTracks).eval(), it.clip()
     answers = it.call("clip_tracks", model.clip_tracks, clip)
@@ -64,7 +64,8 @@ def clip_tracks(it: Specimen) -> None:
     heads = getattr(model, "class_heads", None)
     if isinstance(heads, ClassHeads) and heads.background == "column":
         heads.no_object.register_forward_hook(lambda module, queries, logit: logit + SURE)
-        if found := sum(len(tracks.probabilities) for tracks in model.clip_tracks(clip)):
+        tracks = [masks for _, masks in model.clip_tracks(clip)]
+        if found := sum(int((masks >= 0.5).flatten(1).any(1).sum()) for masks in tracks):
             raise Failed(
                 f"clip_tracks: {found} tracks where all is background; leave out what no class is likeliest for"
             )
