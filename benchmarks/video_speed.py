@@ -108,7 +108,7 @@ def theirs() -> Callable[[tuple[Path, ...]], list]:
 
     from cvis.data.frames import read_frames
     from cvis.data.rle import encode
-    from cvis.segmenters.inputs import normalised
+    from cvis.segmenters.inputs import padded
 
     model, twin = video_pair()
     mean, std, divisor = twin.mean, twin.std, twin.size_divisor
@@ -117,7 +117,7 @@ def theirs() -> Callable[[tuple[Path, ...]], list]:
 
     def predict(frames: tuple[Path, ...]) -> list:
         images = torch.from_numpy(read_frames(frames, HEIGHT, WIDTH)).permute(0, 3, 1, 2)[None]
-        inputs = normalised(images, None, mean, std, divisor)
+        inputs = padded((images - mean) / std, divisor)
         size = {"img_shape": (HEIGHT, WIDTH), "ori_shape": (HEIGHT, WIDTH), "batch_input_shape": inputs.shape[-2:]}
         sample = TrackDataSample(video_data_samples=[DetDataSample(metainfo=size) for _ in frames])
         found = [frame.pred_track_instances for frame in model.predict(inputs, [sample])[0].video_data_samples]

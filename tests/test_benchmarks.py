@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
+import importlib.util
 import json
 import sys
 from importlib.metadata import version
@@ -79,3 +81,23 @@ def test_how_cost_grows_is_told_from_points(load):
     axis = growth.Axis("eggs", "boiling", (1, 10, 100), growth.frames)
     table = growth.table({axis: [growth.Point(2, 1), growth.Point(3, 1), growth.Point(300, 7.6)]})
     assert table.splitlines()[2] == "| eggs: 1, 10, 100 | boiling | 1.0, 1.5, 150 | 1, 1, 8 | 2.0 |"
+
+
+@pytest.mark.parametrize("folder", ["benchmarks", "scripts"])
+def test_what_they_import_of_ours_is_there(folder):
+    """Also what is imported only when a part of it runs, which no other test may do."""
+    missing = []
+    for file in sorted((BENCHMARKS.parent / folder).glob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "cvis":
+                module = importlib.import_module(str(node.module))
+                names = [name.name for name in node.names if not hasattr(module, name.name)]
+                missing += [f"{file.name}: {node.module}.{name}" for name in names if not _is_module(node.module, name)]
+    assert missing == []
+
+
+def _is_module(package: str, name: str) -> bool:
+    try:
+        return importlib.util.find_spec(f"{package}.{name}") is not None
+    except ModuleNotFoundError:  # what should hold it is no package
+        return False
