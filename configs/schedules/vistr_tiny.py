@@ -1,3 +1,3 @@
-# For vistr_tiny: as tiny, in larger batches; in smaller ones the matching of whole clips changes too often to learn names.
+# For vistr_tiny: as tiny, in larger batches; with two clips in a batch the class loss stayed at chance.
 _base_ = "tiny.py"
 schedule = dict(batch_size=8)

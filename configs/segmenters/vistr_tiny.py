@@ -18,5 +18,5 @@ segmenter = dict(
 )
 sampling = dict(num_frames=3)
 # As published, the transformer begins behind a backbone that can see: here one that has learned the base classes in the
-# tiny Mask2Former that comes with cvis. From random weights step 0 has a third of the mAP.
+# tiny Mask2Former that comes with cvis. From random weights the same steps gave a third of the mAP.
 protocol = dict(init="backbone:shipped/cde46c50cf6f40fb")

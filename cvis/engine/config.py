@@ -141,9 +141,7 @@ class Runtime(Part):
     checkpoint_every: Count = 200  # iterations between checkpoints inside a step
     on_bad_frame: Literal["error", "skip"] = "error"  # in training; skip: another clip in its place, counted in results
     evaluate: Literal["each-step", "one-pass", "auto"] = "each-step"  # auto: one-pass for learners that can
-    cache_features: Literal["off", "ram", "disk"] = (
-        "off"  # of frozen models, by what they are shown; disk: for all runs
-    )
+    cache_features: Literal["off", "ram", "disk"] = "off"  # of frozen models; disk: for all runs
     cache_gb: Positive = 4.0  # of each process in RAM, or of all runs on disk
     deterministic: bool = False  # only algorithms that give the same bits again, where torch has one
     shipped_step0: bool = True  # take a step-0 model that comes with cvis, where one of the same recipe does

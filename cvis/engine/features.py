@@ -17,28 +17,24 @@ OF_HEADS = ("criterion", "decoder", "num_queries", "test", "weights")
 logger = logging.getLogger("cvis")
 
 
-def cache_features(segmenter: Segmenter, config: Config) -> None:
+def cache_features(segmenter: Segmenter, config: Config) -> FeatureCache | None:
     """Give the segmenter a cache, if the run is to have one; it lies dormant until a learner freezes all features."""
     runtime = config.runtime
     if runtime.cache_features == "off" or not isinstance(segmenter, SharedFeatures):
-        return
+        return None
     settings = {key: value for key, value in config.segmenter.items() if key not in OF_HEADS}
     about = json.dumps([torch.__version__, settings], sort_keys=True, default=str)
     folder = cache_dir() / "features" if runtime.cache_features == "disk" else None
     segmenter.feature_cache = FeatureCache(round(runtime.cache_gb * GB), about, folder)
+    return segmenter.feature_cache
 
 
-def cache_of(segmenter: Segmenter) -> FeatureCache | None:
-    return segmenter.feature_cache if isinstance(segmenter, SharedFeatures) else None
-
-
-def tell_cache(segmenter: Segmenter) -> None:
-    """What the cache was good for."""
-    if not isinstance(segmenter, SharedFeatures) or (cache := segmenter.feature_cache) is None:
+def tell_cache(cache: FeatureCache | None) -> None:
+    """What it was good for."""
+    if cache is None:
         return
     if cache.hits + cache.misses:
         logger.info("feature cache: %d clips found, %d made", cache.hits, cache.misses)
     else:
-        trained = "the learner goes on training what makes the features"
-        unknown = "the model does not name the modules that make its features (feature_parts)"
-        logger.info("feature cache: not used, because %s", trained if segmenter.feature_parts else unknown)
+        why = "the learner goes on training what makes the features, or the model names no feature_parts"
+        logger.info("feature cache: not used: %s", why)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,9 @@ def load_initial(segmenter: Segmenter, init: str) -> InitReport:
     """
     if init.startswith(BACKBONE):
         return _load_backbone(segmenter, init)
-    init = _place(init)
-    files = model_files(init)
+    files = model_files(_place(init))
     if not files:
-        return load_init(segmenter, init)
+        return replace(load_init(segmenter, _place(init)), source=init)
     state, first = (state_of_segmenter(checkpoint.overlay(part)) for part in (files, files[:1]))
     report = load_state(segmenter, {key: value for key, value in state.items() if key in first}, files[-1])
     added = tuple(key for key in state if key not in first)

@@ -32,7 +32,7 @@ from cvis.engine.environment import (
     select_device,
     use_amp,
 )
-from cvis.engine.features import cache_features, cache_of, tell_cache
+from cvis.engine.features import cache_features, tell_cache
 from cvis.engine.images import add_images
 from cvis.engine.initial import describe_init, init_identity, load_initial, refuse_later_classes
 from cvis.engine.launch import join_processes
@@ -55,6 +55,7 @@ from cvis.runs.paths import StepFolder
 from cvis.runs.record import finished_steps, trained_steps
 from cvis.scenario import Scenario, Task
 from cvis.segmenters import SEGMENTERS, build_segmenter
+from cvis.segmenters.feature_cache import FeatureCache
 
 logger = logging.getLogger("cvis")
 INSIDE_STEP: dict[str, type | tuple[type, ...]] = {
@@ -76,6 +77,7 @@ class Run:
     writer: RunWriter
     visualizer: Visualizer
     whole: Whole
+    cache: FeatureCache | None  # of what the frozen part says of frames
     saved: dict[str, Any]  # learner state as the trained steps left it on disk
     pending: list[Trained]  # steps that are trained and not tested yet
 
@@ -172,7 +174,7 @@ def _run(
     if last < len(stream) - 1:
         logger.info("stopped after step %d of %d, as asked", last, len(stream) - 1)
         return folder
-    tell_cache(this.learner.segmenter)
+    tell_cache(this.cache)
     if get_rank() == 0:
         keep_queries(this)
     writer.write_run(summary(this, steps))
@@ -199,12 +201,12 @@ def _rebuild(
     init_report = load_initial(segmenter, config.protocol.init)
     if init_report.matched:
         logger.info("initial weights: %s", init_report)
-    cache_features(segmenter, config)
+    cache = cache_features(segmenter, config)
     learner = build_learner(config.learner, segmenter).to(device)
     learner.sampling = clip_sampling(config)
     visualizer = build_visualizer(config.runtime.loggers, writer.folder.path)
     parts = whole(config, scenario, stream)
-    this = Run(config, scenario, stream, learner, device, amp, writer, visualizer, parts, saved={}, pending=[])
+    this = Run(config, scenario, stream, learner, device, amp, writer, visualizer, parts, cache, saved={}, pending=[])
     facts = trained_steps(writer.folder, len(steps))
     trained = len(steps) + len(facts)
     for task in stream[:trained]:
@@ -234,8 +236,8 @@ def _train(this: Run, task: Task, finished: list[dict[str, Any]]) -> Trained:
     if this.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(this.device)
     begin_task(this.learner, task, this.config, this.device)
-    if (cache := cache_of(this.learner.segmenter)) is not None:
-        cache.begin_step()
+    if this.cache is not None:
+        this.cache.begin_step()
     train_s, skipped = _learn(this, task, folder, this.whole.training(task.index, finished))
     end_task(this.learner, task, this.config)
     state = checkpoint.snapshot(this.learner.state_dict())

@@ -17,7 +17,7 @@ def encode_masks(masks: Tensor) -> list[RLE | None]:
     """Compressed RLE of bool masks [N, H, W]; None of those that are empty.
 
     On a GPU the borders of the runs are found where the masks are, and only they come to the host: hundreds of numbers
-    in place of a million pixels. On a CPU pycocotools reads the masks, in a third of the time.
+    in place of a million pixels. On a CPU pycocotools reads the masks, in half the time or less.
     """
     if masks.device.type == "cpu":
         return [encode(mask) for mask in masks.numpy()]

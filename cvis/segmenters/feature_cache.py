@@ -96,21 +96,15 @@ class FeatureCache:
         return digest.hexdigest()
 
     def _find(self, key: str, device: torch.device) -> Memory | None:
-        if self.folder is None:
-            if (memory := self._kept.pop(key, None)) is not None:
-                self._kept[key], self._asked[key] = memory, self._step
-        elif (file := self._file(self.folder, key)).is_file():
-            memory = _read(file)
-        else:
-            return None
-        if memory is None:
-            return None
-        levels, features = ([tensor.to(device) for tensor in part] for part in (memory.levels, [memory.mask_features]))
-        return Memory(tuple(levels), features[0], memory.size)
+        if self.folder is not None:
+            file = self._file(self.folder, key)
+            memory = _read(file) if file.is_file() else None
+        elif (memory := self._kept.pop(key, None)) is not None:
+            self._kept[key], self._asked[key] = memory, self._step
+        return None if memory is None else _moved(memory, device)
 
     def _keep(self, key: str, memory: Memory) -> None:
-        kept = Memory(tuple(level.cpu() for level in memory.levels), memory.mask_features.cpu(), memory.size)
-        size = _bytes(kept)
+        size = _bytes(memory)
         while self._size + size > self.limit and (old := next(iter(self._kept), None)) is not None:
             if self._asked[old] == self._step:
                 break
@@ -121,6 +115,7 @@ class FeatureCache:
             self._full = True
             return
         self._size += size
+        kept = _moved(memory, torch.device("cpu"))
         if self.folder is None:
             self._kept[key], self._asked[key] = kept, self._step
         else:
@@ -129,6 +124,10 @@ class FeatureCache:
 
     def _file(self, folder: Path, key: str) -> Path:
         return folder / str(self._weights)[:16] / f"{key}.pt"
+
+
+def _moved(memory: Memory, device: torch.device) -> Memory:
+    return Memory(tuple(level.to(device) for level in memory.levels), memory.mask_features.to(device), memory.size)
 
 
 def _bytes(memory: Memory) -> int:

@@ -8,6 +8,7 @@ from tiny import settings
 
 from cvis.engine import checkpoint
 from cvis.engine.initial import init_identity, load_initial, refuse_later_classes
+from cvis.engine.resolve import resolve
 from cvis.engine.run import run
 from cvis.errors import UserError
 from cvis.runs.open import open_run
@@ -52,6 +53,15 @@ def test_another_model_may_begin_with_the_backbone_alone(finished):
     whole = init_identity(str(finished / "step0"))
     assert report.sha256 == whole
     assert init_identity(report.source) == f"backbone:{whole}"  # other weights
+
+
+def test_a_model_that_comes_with_cvis_has_a_name():
+    segmenter = build_segmenter(resolve("synthetic-20-4", "finetune").segmenter)
+    report = load_initial(segmenter, "shipped/cde46c50cf6f40fb")
+    assert report.source == "shipped/cde46c50cf6f40fb"
+    assert report.sha256 == init_identity(report.source)
+    assert all(name.startswith("class_heads.") for name in report.unexpected)  # all else is the model's
+    assert not report.missing or all(name.startswith("class_heads.") for name in report.missing)
 
 
 def test_a_backbone_must_be_in_the_file_and_fit(tmp_path, finished):
