@@ -39,6 +39,7 @@ SYNTH = examples(
     "cvis data synth synthetic",
     "cvis data synth tiny --seed 1 --train 40 --test 10",
     "cvis data synth long --train 1 --test 1 --crossings 2000",
+    "cvis data synth motion --world motion",
 )
 
 
@@ -126,6 +127,9 @@ def synth(
     crossings: Annotated[
         int, typer.Option(help="Test videos of so many frames, whose objects cross, leave and come back.")
     ] = 0,
+    world: Annotated[
+        str, typer.Option(help="What classes are named by: texture (and shape), shape, or motion.")
+    ] = "texture",
 ) -> None:
     """Make the synthetic data set.
 
@@ -133,7 +137,7 @@ def synth(
     """
     from cvis.data.synthetic import make_synthetic
 
-    make_synthetic(root, seed, train_videos=train, test_videos=test, crossings=crossings)
+    make_synthetic(root, seed, train_videos=train, test_videos=test, crossings=crossings, world=world)
     typer.echo(f"{root}: {train} train videos, {test} test videos, seed {seed}")
 
 

@@ -1,8 +1,8 @@
-"""What the objects of the synthetic videos look like: five flat shapes in eight textures.
+"""What the objects of the synthetic videos look like: flat shapes in eight textures.
 
-Each shape is symmetric about its vertical axis, so that a horizontal flip, the augmentation of every VIS method,
-never turns one class into another; and each stays itself under the small rotations that the videos use. A texture
-is a pattern in a family of colours.
+There are five simple shapes, and forty that are one of eight outlines around one of five holes. Each is symmetric about
+its vertical axis, so that a horizontal flip, the augmentation of every VIS method, never turns one class into another;
+and each stays itself under the small rotations that the videos use. A texture is a pattern in a family of colours.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ import cv2
 import numpy as np
 
 SHAPES = ("disc", "triangle", "cross", "ring", "arch")
+HOLES = ("plain", "round", "wide", "tall", "crossed")
+RIMS = ("disc", "square", "kite", "triangle", "wedge", "cross", "house", "shield")
+"""Outlines with room for a hole."""
 
 _SUPERSAMPLING = 4
 _FRACTION_BITS = 4  # cv2 draws at 1/16 of a supersampled pixel
@@ -36,12 +39,38 @@ def _arch(inner: float = 0.42) -> np.ndarray:
     return np.concatenate([outside, [(1, 0.9), (inner, 0.9)], inside, [(-inner, 0.9), (-1, 0.9)]])
 
 
+def _box(right: float, bottom: float) -> np.ndarray:
+    return np.array([(-right, -bottom), (right, -bottom), (right, bottom), (-right, bottom)])
+
+
+def _house() -> np.ndarray:
+    return np.array([(0, -1.3), (0.85, -0.5), (0.85, 1.0), (-0.85, 1.0), (-0.85, -0.5)])
+
+
+_RIMS = {
+    "disc": _circle(1.05),
+    "square": _box(0.92, 0.92),
+    "kite": np.array([(0, -1.35), (0.95, 0), (0, 1.35), (-0.95, 0)]),
+    "triangle": np.array([(0, -1.35), (1.2, 0.78), (-1.2, 0.78)]),
+    "wedge": np.array([(0, 1.35), (1.2, -0.78), (-1.2, -0.78)]),
+    "cross": _cross(0.52) * 1.15,
+    "house": _house(),
+    "shield": -_house(),
+}
+_HOLES: dict[str, tuple[np.ndarray, ...]] = {
+    "plain": (),
+    "round": (_circle(0.42),),
+    "wide": (_box(0.58, 0.2),),
+    "tall": (_box(0.2, 0.62),),
+    "crossed": (_cross(0.3) * 0.6,),
+}
 _OUTLINES: dict[str, tuple[np.ndarray, ...]] = {
     "disc": (_circle(1.0),),
     "triangle": (np.array([(0, -1), (1.1, 0.9), (-1.1, 0.9)]),),
     "cross": (_cross(),),
     "ring": (_circle(1.05), _circle(0.48)),
     "arch": (_arch(),),
+    **{f"{hole}_{rim}": (_RIMS[rim], *_HOLES[hole]) for rim in RIMS for hole in HOLES},
 }
 
 EXTENT = 1.45

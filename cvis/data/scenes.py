@@ -39,30 +39,51 @@ class Scene:
     masks: np.ndarray  # [N, T, H, W] bool: the visible pixels; empty where the object is absent
 
 
-def shape_and_texture(index: int) -> tuple[str, str]:
-    """The class with this index (0..39).
+def five_and_eight(index: int) -> tuple[int, int]:
+    """Which of five and which of eight things make the class with this index (0..39).
 
-    The first twenty hold every shape, in four textures each, and every texture, so that features learned on
+    The first twenty hold every one of the five, with four of the eight each, and all eight, so that features learned on
     them can tell the other twenty apart.
     """
-    row, shape = divmod(index, len(SHAPES))
-    return SHAPES[shape], TEXTURES[(shape + row) % len(TEXTURES)]
+    row, first = divmod(index, 5)
+    return first, (first + row) % 8
 
 
-def place(rng: np.random.Generator, classes: list[int], frames: int, size: tuple[int, int]) -> list[Body]:
-    """Draw the objects' looks and ways. Each starts at the best of three places: overlaps are common, but
-    seldom complete."""
+def shape_and_texture(index: int) -> tuple[str, str]:
+    """The class with this index, where both are in its name."""
+    shape, texture = five_and_eight(index)
+    return SHAPES[shape], TEXTURES[texture]
+
+
+Look = Callable[[np.random.Generator, int], tuple[str, Surface]]
+"""(generator, class) -> shape and surface of an object."""
+
+
+def textured(rng: np.random.Generator, index: int) -> tuple[str, Surface]:
+    """Shape and texture, as :func:`shape_and_texture` says."""
+    shape, texture = shape_and_texture(index)
+    return shape, Surface.draw(texture, rng)
+
+
+def apart(rng: np.random.Generator, taken: list[np.ndarray], extent: np.ndarray) -> np.ndarray:
+    """The best of three random places (x, y), the farthest from those ``taken``; it is now one of them."""
+    places = rng.uniform(0.22, 0.78, (3, 2)) * extent
+    gaps = [min((float(np.linalg.norm(p - other)) for other in taken), default=0.0) for p in places]
+    taken.append(places[int(np.argmax(gaps))])
+    return taken[-1]
+
+
+def place(
+    rng: np.random.Generator, classes: list[int], frames: int, size: tuple[int, int], look: Look = textured
+) -> list[Body]:
+    """Draw the objects' looks and ways. They lie :func:`apart`: overlaps are common, but seldom complete."""
     extent = np.array([size[1], size[0]], float)
     taken: list[np.ndarray] = []
     bodies = []
     for index in classes:
         radius = rng.uniform(11.5, 19.5) * min(size) / DESIGN_SIDE
-        places = rng.uniform(0.22, 0.78, (3, 2)) * extent
-        gaps = [min((float(np.linalg.norm(p - other)) for other in taken), default=0.0) for p in places]
-        anchor = places[int(np.argmax(gaps))]
-        taken.append(anchor)
-        shape, texture = shape_and_texture(index)
-        surface = Surface.draw(texture, rng)
+        anchor = apart(rng, taken, extent)
+        shape, surface = look(rng, index)
         time = np.linspace(-0.5, 0.5, frames)
         radii = radius * np.exp(rng.uniform(-0.25, 0.25) * time)
         angles = np.deg2rad(rng.uniform(-12, 12) + rng.uniform(-16, 16) * time)

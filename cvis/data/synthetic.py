@@ -1,9 +1,9 @@
 """The embedded data set: small synthetic videos on disk, in the format of YouTube-VIS.
 
-Forty classes, five shapes in eight textures. Training from scratch on two CPU cores learns them in minutes,
-yet it is the real thing: JPEG frames, JSON annotations, null frames, occlusion, several objects a video.
-Every byte follows from the parameters: each video has a random generator of its own, seeded with
-``(seed, split, video)``, whatever the order or the process in which the videos are drawn.
+Forty classes, named by texture and shape, by shape alone or by motion (:mod:`cvis.data.worlds`). Training from
+scratch on two CPU cores learns them in minutes, yet it is the real thing: JPEG frames, JSON annotations, null frames,
+occlusion, several objects a video. Every byte follows from the parameters: each video has a random generator of its
+own, seeded with ``(seed, split, video)``, whatever the order or the process in which the videos are drawn.
 """
 
 from __future__ import annotations
@@ -21,17 +21,16 @@ import cv2
 import numpy as np
 
 from cvis.data.crossings import place_crossing
-from cvis.data.looks import SHAPES, TEXTURES
-from cvis.data.scenes import Scene, draw_scene, place, shape_and_texture
+from cvis.data.scenes import Scene, draw_scene
+from cvis.data.worlds import NUM_CLASSES, WORLDS
 from cvis.errors import UserError
 from cvis.files import cache_dir
 
 VERSION = 1
 """Changes whenever the same parameters give other bytes."""
 
-NUM_CLASSES = len(SHAPES) * len(TEXTURES)
-
 _MARKER = "synthetic.json"
+_FIRST = (("crossings", 0), ("world", "texture"))
 _SPLITS = ("train", "test")
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 88]
 
@@ -45,11 +44,12 @@ class _Parameters:
     height: int
     width: int
     crossings: int
+    world: str
     version: int = VERSION
 
-    def marker(self) -> dict[str, int]:
-        """What is written down; a folder without crossings is marked as before there were any."""
-        return {field: value for field, value in asdict(self).items() if field != "crossings" or value}
+    def marker(self) -> dict[str, int | str]:
+        """What is written down; a folder of what there was first is marked as it was then."""
+        return {field: value for field, value in asdict(self).items() if (field, value) not in _FIRST}
 
     def length(self, split: str) -> int:
         """Frames of each video of a split."""
@@ -65,6 +65,7 @@ def make_synthetic(
     height: int = 64,
     width: int = 96,
     crossings: int = 0,
+    world: str = "texture",
 ) -> None:
     """Write ``root/{train,test}.json`` and ``root/{train,test}/JPEGImages/<video>/<frame>.jpg``.
 
@@ -80,11 +81,12 @@ def make_synthetic(
         width: of a frame, pixels, >= 32.
         crossings: frames of each test video, whose objects then cross, leave and come back
             (:mod:`cvis.data.crossings`), so that following them says something; 0: test videos are like train's.
+        world: ``texture``, ``shape`` or ``motion``, what the names of classes are about (:mod:`cvis.data.worlds`).
 
     Raises:
         UserError: a parameter is out of range; ``root`` holds something else; the disk refuses the write.
     """
-    parameters = _Parameters(seed, train_videos, test_videos, frames, height, width, crossings)
+    parameters = _Parameters(seed, train_videos, test_videos, frames, height, width, crossings, world)
     _check(parameters)
     root = Path(root)
     if _is_made(root, parameters):
@@ -104,14 +106,15 @@ def make_synthetic(
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def synthetic_root(seed: int = 0) -> Path:
+def synthetic_root(seed: int = 0, world: str = "texture") -> Path:
     """The data set with default parameters in the user's cache; made at the first call.
 
     Raises:
         UserError: the cache cannot be written.
     """
-    root = cache_dir() / f"synthetic-v{VERSION}-seed{seed}"
-    make_synthetic(root, seed)
+    named = "synthetic" if world == "texture" else f"synthetic-{world}"
+    root = cache_dir() / f"{named}-v{VERSION}-seed{seed}"
+    make_synthetic(root, seed, world=world)
     return root
 
 
@@ -126,14 +129,15 @@ def crossings_root(seed: int = 0) -> Path:
     return root
 
 
-def category_name(index: int) -> str:
+def category_name(index: int, world: str = "texture") -> str:
     """Name of the class with this index (0..39); its category id is ``index + 1``.
 
     >>> category_name(0), category_name(11)
     ('solid_red_disc', 'dotted_purple_triangle')
+    >>> category_name(11, "shape"), category_name(11, "motion")
+    ('round_triangle', 'growing_triangle')
     """
-    shape, texture = shape_and_texture(index)
-    return f"{texture}_{shape}"
+    return WORLDS[world].name_of(index)
 
 
 def _check(parameters: _Parameters) -> None:
@@ -142,6 +146,11 @@ def _check(parameters: _Parameters) -> None:
         value = getattr(parameters, field)
         if value < least:
             raise UserError(f"synthetic data: {field}: {value}: must be at least {least}")
+    if parameters.world not in WORLDS:
+        raise UserError(f"synthetic data: world: {parameters.world!r}: must be one of {', '.join(WORLDS)}")
+    if parameters.crossings and parameters.world != "texture":
+        what = "objects cross in the world of textures only"
+        raise UserError(f"synthetic data: crossings: {parameters.crossings}: {what}; leave one of the two away")
 
 
 def _is_made(root: Path, parameters: _Parameters) -> bool:
@@ -179,10 +188,11 @@ def _write_split(root: Path, split: str, parameters: _Parameters) -> None:
     videos: list[dict] = []
     annotations: list[dict] = []
     crossing, length = bool(parameters.crossings) and split == "test", parameters.length(split)
+    place = place_crossing if crossing else WORLDS[parameters.world].place
     for video_id, classes in enumerate(_casts(split, parameters, crossing), start=1):
         rng = _generator(parameters.seed, split, video_id)
         size = parameters.height, parameters.width
-        scene = draw_scene(rng, classes, length, size, place_crossing if crossing else place)
+        scene = draw_scene(rng, classes, length, size, place)
         name = f"{video_id:04d}"
         files = [f"{name}/{t:05d}.jpg" for t in range(length)]
         _write_frames(root / split / "JPEGImages", files, scene.frames)
@@ -190,7 +200,7 @@ def _write_split(root: Path, split: str, parameters: _Parameters) -> None:
         videos.append({"id": video_id, "file_names": files, **shared})
         for annotation in _annotations(scene, classes):
             annotations.append({"id": len(annotations) + 1, "video_id": video_id, **shared, **annotation})
-    names = map(category_name, range(NUM_CLASSES))
+    names = WORLDS[parameters.world].names
     categories = [{"id": i, "name": name, "supercategory": "object"} for i, name in enumerate(names, start=1)]
     info = {"description": f"cvis synthetic videos, {split}", "seed": parameters.seed, "version": VERSION}
     document = {"info": info, "videos": videos, "annotations": annotations, "categories": categories}

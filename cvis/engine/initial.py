@@ -71,11 +71,25 @@ def refuse_later_classes(init: str, stream: Scenario) -> None:
 
 
 def _place(init: str) -> str:
-    """The path that it stands for, if it stands for one."""
+    """The path that it stands for, if it stands for one.
+
+    Raises:
+        UserError: it names nothing, or no model that comes with cvis.
+    """
     path = init.removeprefix(BACKBONE)
-    if path.startswith(SHIPPED):
-        return str(shipped("configs") / "step0" / path.removeprefix(SHIPPED) / "model.pth")
-    return path
+    if not path:
+        raise UserError(
+            f"init: {init}: of which model? Give {BACKBONE}FILE, {BACKBONE}RUN/step0 or {BACKBONE}{SHIPPED}KEY"
+        )
+    if not path.startswith(SHIPPED):
+        return path
+    folder, key = shipped("configs") / "step0", path.removeprefix(SHIPPED)
+    keys = sorted(model.parent.name for model in folder.glob("*/model.pth"))
+    if key not in keys:
+        raise UserError(
+            f"init: {init}: no such model comes with cvis; there is {' and '.join(SHIPPED + key for key in keys)}"
+        )
+    return str(folder / key / "model.pth")
 
 
 def model_files(init: str) -> list[Path]:

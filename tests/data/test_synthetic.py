@@ -232,9 +232,11 @@ def test_an_empty_folder_may_be_filled(tmp_path):
 def test_the_cache_folder_is_made_once(tmp_path, monkeypatch):
     made = []
     monkeypatch.setenv("CVIS_CACHE", str(tmp_path))
-    monkeypatch.setattr("cvis.data.synthetic.make_synthetic", lambda root, seed: made.append((root, seed)))
+    make = "cvis.data.synthetic.make_synthetic"
+    monkeypatch.setattr(make, lambda root, seed, world: made.append((root.name, seed, world)))
     assert synthetic_root(3) == tmp_path / f"synthetic-v{VERSION}-seed3"
-    assert made == [(tmp_path / f"synthetic-v{VERSION}-seed3", 3)]
+    assert synthetic_root(world="shape").parent == tmp_path
+    assert made == [(f"synthetic-v{VERSION}-seed3", 3, "texture"), (f"synthetic-shape-v{VERSION}-seed0", 0, "shape")]
 
 
 def test_a_covered_object_shows_only_its_uncovered_pixels():

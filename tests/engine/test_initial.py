@@ -64,13 +64,26 @@ def test_a_model_that_comes_with_cvis_has_a_name():
     assert not report.missing or all(name.startswith("class_heads.") for name in report.missing)
 
 
+@pytest.mark.parametrize(
+    ("init", "message"),
+    [
+        ("shipped/", "init: shipped/: no such model comes with cvis; there is shipped/"),
+        ("shipped/../x", "no such model comes with cvis"),
+        ("backbone:", "init: backbone:: of which model"),
+    ],
+)
+def test_a_name_that_names_nothing_says_what_there_is(init, message):
+    with pytest.raises(UserError, match=message):
+        init_identity(init)
+
+
 def test_a_backbone_must_be_in_the_file_and_fit(tmp_path, finished):
     config = open_run(finished).config["segmenter"]
     config["backbone"] = {**config["backbone"], "widths": (8, *config["backbone"]["widths"][1:])}
     torch.save({"heads.weight": torch.ones(1)}, tmp_path / "heads.pth")
     for init, message in (
         (f"backbone:{tmp_path / 'heads.pth'}", "no key fits this segmenter"),
-        ("backbone:shipped/0000", "model.pth: cannot be read"),
+        ("backbone:shipped/0000", "no such model comes with cvis"),
         ("backbone:shipped/cde46c50cf6f40fb", "backbone.stages.0.0.weight: shape"),
     ):
         with pytest.raises(UserError, match=message):

@@ -28,6 +28,8 @@ SHIPPED = {
     "synthetic-10-10": (40, 4),
     "synthetic-confusable-20-4": (40, 6),
     "synthetic-crossings-20-4": (40, 6),
+    "synthetic-shape-20-4": (40, 6),
+    "synthetic-motion-20-4": (40, 6),
 }
 
 
@@ -95,7 +97,8 @@ def test_the_shipped_streams_are_these():
 def test_a_shipped_stream_is_well_formed(name):
     num_classes, steps = SHIPPED[name]
     spec = read_spec(find_scenario(name))
-    dataset, base, increment = name.replace("-confusable", "").replace("-crossings", "_crossings").rsplit("-", 2)
+    dataset, base, increment = name.replace("-confusable", "").rsplit("-", 2)
+    dataset = dataset.replace("-", "_")
     assert (spec.name, spec.dataset, spec.base, spec.increment) == (name, dataset, int(base), int(increment))
     assert (spec.visibility, spec.other_class_policy) == ("overlap", "drop")
     assert len(divide(range(num_classes), spec.base, spec.increment, name)) == steps
