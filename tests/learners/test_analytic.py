@@ -14,6 +14,7 @@ from tiny import settings
 
 from cvis.engine.run import run
 from cvis.learners.analytic import STATISTICS
+from cvis.learners.analytic.motion import MOTION
 from cvis.learners.analytic.pooling import PARTS, SHAPE, boxes_of, describe, length_of
 from cvis.learners.analytic.ridge import ClassMoments
 from cvis.types import Track, Video
@@ -141,6 +142,29 @@ def test_parts_and_shape_of_what_can_be_said_by_hand():
     assert shape[5:-1, 1:-1].eq(1).all()
     assert shape[-1, 1:-1].eq(0.875).all()  # of two samples in a pixel, one lies a quarter of a pixel from the border
     assert length_of([2], STATISTICS) == 2 + 2 + 2 * PARTS**2 + SHAPE**2
+
+
+def test_motion_is_the_line_nearest_to_centre_and_size():
+    masks = torch.rand(2, 5, 6, 8, generator=torch.Generator().manual_seed(2))
+    masks[0, 2] = 0  # not seen in the middle frame
+    masks[1, 1:] = 0  # seen once: it has no motion
+    found = describe([torch.zeros(5, 1, 6, 8)], masks, ["motion"])
+    assert found.shape == (2, 5, MOTION)
+    assert not found[1].any()
+    seen = [0, 1, 3, 4]
+    time = np.linspace(-0.5, 0.5, 5)[seen]
+    rows, columns = np.mgrid[:6, :8] + 0.5
+    signals = []
+    for mask in masks[0, seen].double().numpy():
+        area = mask.sum()
+        signals.append(((mask * columns).sum() / area / 6, (mask * rows).sum() / area / 6, np.log(np.sqrt(area))))
+    lines = [np.polyfit(time, signal, 1) for signal in zip(*signals, strict=True)]
+    left = [signal - np.polyval(line, time) for signal, line in zip(zip(*signals, strict=True), lines, strict=True)]
+    slopes = [line[0] for line in lines]
+    expected = [*slopes, *np.abs(slopes), *(np.sqrt(np.mean(rest**2)) for rest in left)]
+    assert np.allclose(found[0, 0], expected, atol=1e-5)
+    assert (found[0] - found[0, :1])[seen].abs().max() == 0
+    assert not found[0, 2].any()
 
 
 def tracked_video(video: Video) -> list[Track]:

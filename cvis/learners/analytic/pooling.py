@@ -1,4 +1,4 @@
-"""What frozen maps say of a track in one frame: a vector, made from the maps and the track's mask alone."""
+"""What frozen maps say of a track, frame by frame: a vector, made from the maps and the track's masks alone."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Statistic = Literal["mean", "deviation", "parts", "shape"]
+from cvis.learners.analytic.motion import MOTION, motion_of
+
+Statistic = Literal["mean", "deviation", "parts", "shape", "motion"]
 STATISTICS: tuple[Statistic, ...] = ("mean", "deviation", "parts", "shape")
+"""By default: where names say nothing of motion, it is nine numbers more to be wrong with."""
 PARTS, SHAPE = 4, 8
 """Cells along each side of the box, of the maps and of the mask."""
 
@@ -21,19 +24,21 @@ def length_of(channels: Sequence[int], statistics: Sequence[Statistic]) -> int:
     >>> length_of([64, 64], ["mean", "shape"])
     192
     """
-    each = {"mean": sum(channels), "deviation": sum(channels), "parts": PARTS**2 * channels[-1], "shape": SHAPE**2}
+    pooled, parts = sum(channels), PARTS**2 * channels[-1]
+    each = {"mean": pooled, "deviation": pooled, "parts": parts, "shape": SHAPE**2, "motion": MOTION}
     return sum(each[statistic] for statistic in statistics)
 
 
 def describe(maps: Sequence[Tensor], masks: Tensor, statistics: Sequence[Statistic]) -> Tensor:
-    """Descriptions of N tracks in T frames, each of the frame's maps alone.
+    """Descriptions of N tracks in T frames, each of the frame's maps alone; only motion is of all of them.
 
     With m the track's mask at the size of map f, and means weighted by m:
 
     - ``mean``: mean_m f of every channel of every map;
     - ``deviation``: (mean_m f^2 - (mean_m f)^2)^(1/2), which knows textures that the mean does not;
     - ``parts``: of the last map, f * m on 4 x 4 cells of the mask's box, which knows what lies where;
-    - ``shape``: m on 8 x 8 cells of that box.
+    - ``shape``: m on 8 x 8 cells of that box;
+    - ``motion``: how the masks move and grow, the same in every frame, see :func:`motion_of`.
 
     Args:
         maps: each [T, C_i, h_i, w_i], none finer than the last.
@@ -51,6 +56,8 @@ def describe(maps: Sequence[Tensor], masks: Tensor, statistics: Sequence[Statist
             made["mean"], made["deviation"] = (torch.cat(parts, -1) for parts in zip(*moments, strict=True))
         if {"parts", "shape"} & set(statistics):
             made["parts"], made["shape"] = _cells(maps[-1], masks)
+        if "motion" in statistics:
+            made["motion"] = motion_of(masks)[:, None].expand(-1, masks.shape[1], -1)
         described = torch.cat([made[statistic] for statistic in statistics], -1)
         return described * (masks.amax((-2, -1)) > 0)[..., None]
 
