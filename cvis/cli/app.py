@@ -7,39 +7,16 @@ fault is in the code of a plugin: its author is shown her own lines. With ``--de
 from __future__ import annotations
 
 import errno
-import traceback
-from typing import Annotated, Any
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperGroup
+from typer.main import get_command, get_group
 
 from cvis import __version__
-from cvis.blame import excerpt, frames_of_author, sentence
-from cvis.cli import (
-    bundle,
-    check_learner,
-    check_segmenter,
-    compare,
-    data,
-    doctor,
-    explain,
-    export,
-    learners,
-    matrix,
-    plot,
-    predict,
-    predict_test,
-    report,
-    reproducibility,
-    run,
-    scenario,
-    score,
-    segmenters,
-    steps,
-    sweep,
-    verify,
-    visualize,
-)
 from cvis.cli.output import examples
 from cvis.errors import Stopped, UserError, printable
 
@@ -47,30 +24,65 @@ PLUGIN_ERROR = 1
 USER_ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 COMMANDS = {
-    run: "Run a learner through a stream of classes.",
-    score: "Score a results file, without a model.",
-    explain: "Say where AP is lost, and where forgotten AP went.",
-    verify: "Check that a run's numbers are those of its predictions.",
-    export: "Write predictions as the servers take them.",
-    bundle: "Put finished runs into one file to send.",
-    compare: "Compare finished runs in a table.",
-    steps: "Follow finished runs along the stream, per class too.",
-    plot: "Draw figures of finished runs.",
-    report: "Write a page with all results.",
-    visualize: "Draw predictions on a test video.",
-    predict: "Run a trained model on your own videos.",
-    predict_test: "Predict a step's test again, in shards too.",
-    reproducibility: "Say which cells runs verify, and how.",
-    sweep: "Make the runs of one table, and print it.",
-    matrix: "Run every learner with every segmenter, in a table.",
-    check_learner: "Check that a learner keeps its contract.",
-    check_segmenter: "Check that a segmenter keeps its contract.",
-    doctor: "Report what is installed and what is missing.",
+    "run": "Run a learner through a stream of classes.",
+    "score": "Score a results file, without a model.",
+    "explain": "Say where AP is lost, and where forgotten AP went.",
+    "verify": "Check that a run's numbers are those of its predictions.",
+    "export": "Write predictions as the servers take them.",
+    "bundle": "Put finished runs into one file to send.",
+    "compare": "Compare finished runs in a table.",
+    "steps": "Follow finished runs along the stream, per class too.",
+    "plot": "Draw figures of finished runs.",
+    "report": "Write a page with all results.",
+    "visualize": "Draw predictions on a test video.",
+    "predict": "Run a trained model on your own videos.",
+    "predict-test": "Predict a step's test again, in shards too.",
+    "reproducibility": "Say which cells runs verify, and how.",
+    "sweep": "Make the runs of one table, and print it.",
+    "matrix": "Run every learner with every segmenter, in a table.",
+    "check-learner": "Check that a learner keeps its contract.",
+    "check-segmenter": "Check that a segmenter keeps its contract.",
+    "doctor": "Report what is installed and what is missing.",
 }
+GROUPS = ("learners", "segmenters", "scenario", "data")
+
+
+class Commands(Mapping[str, Any]):
+    """The commands by name. One is imported when it is asked for, so that none waits for the imports of another."""
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in (*COMMANDS, *GROUPS):
+            raise KeyError(name)
+        return _load(name)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from (*COMMANDS, *GROUPS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS) + len(GROUPS)
+
+
+@cache
+def _load(name: str) -> Any:
+    word = name.replace("-", "_")
+    module = import_module(f"cvis.cli.{word}")
+    if name in GROUPS:
+        command: Any = get_group(module.app)
+    else:
+        made = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
+        cls = getattr(module, "COMMAND_CLASS", None)
+        made.command(name, cls=cls, short_help=COMMANDS[name], epilog=module.EXAMPLES)(getattr(module, word))
+        command = get_command(made)
+    command.name = name
+    return command
 
 
 class Guarded(TyperGroup):
     """The root group: turns the exceptions a user can cause into one line and an exit code."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = cast(Any, Commands())
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """``--debug`` may stand behind the command too, where one adds it after a failure."""
@@ -80,6 +92,8 @@ class Guarded(TyperGroup):
         try:
             return self._invoke(ctx)
         except Exception as error:
+            from cvis.blame import excerpt, frames_of_author, sentence
+
             frames = [] if ctx.params["debug"] else frames_of_author(error)
             if not frames:
                 raise
@@ -93,6 +107,8 @@ class Guarded(TyperGroup):
             return super().invoke(ctx)
         except UserError as error:
             if ctx.params["debug"]:
+                import traceback
+
                 traceback.print_exc()
             raise _say(f"cvis: {error}", USER_ERROR) from error
         except Stopped as error:
@@ -142,13 +158,3 @@ def _root(
     ] = False,
 ) -> None:
     """The benchmark suite for continual video instance segmentation."""
-
-
-for module, help in COMMANDS.items():
-    name = module.__name__.rpartition(".")[2]
-    cls = plot.ListsKinds if module is plot else None
-    app.command(name.replace("_", "-"), cls=cls, short_help=help, epilog=module.EXAMPLES)(getattr(module, name))
-app.add_typer(learners.app, name="learners")
-app.add_typer(segmenters.app, name="segmenters")
-app.add_typer(scenario.app, name="scenario")
-app.add_typer(data.app, name="data")

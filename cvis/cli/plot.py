@@ -32,6 +32,9 @@ class ListsKinds(TyperCommand):
             formatter.write_dl([(name, plot.help + metrics.get(name, "")) for name, plot in plots().items()])
 
 
+COMMAND_CLASS = ListsKinds
+
+
 def _kinds() -> list[str]:
     from cvis.report.plots.plot import plots
 
