@@ -95,7 +95,14 @@ class Inference:
             classes: data-set ids of the columns of the scores; an answer may have the first of them only.
             soft_masks: see :class:`~cvis.segmenters.contract.AlignedQueries`; shared among the queries of an answer.
         """
-        return [self._best(video, memory, answer, classes, soft_masks) for answer in answers]
+        pairs = [self._pairs(answer.scores) for answer in answers]
+        kept = [queries.unique(return_inverse=True) for _, queries, _ in pairs]
+        asked = [(answer.mask_embeddings, queries) for answer, (queries, _) in zip(answers, kept, strict=True)]
+        found = self._masks(video, memory, asked, soft_masks)
+        return [
+            _named(video, values, columns, classes, [masks[index] for index in place.tolist()])
+            for (values, _, columns), (_, place), masks in zip(pairs, kept, found, strict=True)
+        ]
 
     def followed(
         self,
@@ -111,22 +118,18 @@ class Inference:
         lists: list[QueryTracks] = []
         for memory, answers in windows:
             lists = lists or [QueryTracks() for _ in answers]
-            for tracks, answer in zip(lists, answers, strict=True):
+            asked = []
+            for answer in answers:
                 best = answer.scores.amax(-1) if classes else answer.scores.sum(-1)
-                kept = best.topk(min(self.top_k, len(best))).indices
-                masks = self._masks(video, memory, answer.mask_embeddings, kept, soft_masks)
+                asked.append((answer.mask_embeddings, best.topk(min(self.top_k, len(best))).indices))
+            found = self._masks(video, memory, asked, soft_masks)
+            for tracks, answer, (_, kept), masks in zip(lists, answers, asked, found, strict=True):
                 tracks.add(answer, dict(zip(kept.tolist(), masks, strict=True)), memory.mask_features.shape[1])
-        found = []
+        named = []
         for tracks in lists:
             values, queries, columns = self._pairs(tracks.scores)
-            found.append(_named(video, values, columns, classes, [tracks.masks[query] for query in queries.tolist()]))
-        return found
-
-    def _best(self, video: Video, memory: Memory, answers: Answers, classes: Sequence[int], soft_masks: bool) -> Tracks:
-        values, queries, columns = self._pairs(answers.scores)
-        kept, place = queries.unique(return_inverse=True)
-        masks = self._masks(video, memory, answers.mask_embeddings, kept, soft_masks) if len(kept) else []
-        return _named(video, values, columns, classes, [masks[index] for index in place.tolist()])
+            named.append(_named(video, values, columns, classes, [tracks.masks[query] for query in queries.tolist()]))
+        return named
 
     def _pairs(self, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The ``top_k`` best scores of [Q, K], with their queries and columns."""
@@ -136,21 +139,49 @@ class Inference:
         return values, pairs // num_classes, pairs % num_classes
 
     def _masks(
-        self, video: Video, memory: Memory, embeddings: Tensor, kept: Tensor, soft_masks: bool
-    ) -> list[list[RLE | None]]:
-        """Masks of the n ``kept`` queries at the video's own size, n x frames of the memory."""
-        height, width = self.size(video.height, video.width)
-        tracks: list[list[RLE | None]] = [[] for _ in kept]
-        asked = embeddings if soft_masks else embeddings[kept]
+        self, video: Video, memory: Memory, asked: Sequence[tuple[Tensor, Tensor]], soft_masks: bool
+    ) -> list[list[list[RLE | None]]]:
+        """Masks at the video's own size: for each (embeddings [Q, D], kept queries [n]), n x frames of the memory."""
+        found: list[list[list[RLE | None]]] = [[[] for _ in kept] for _, kept in asked]
         for window in memory.windows(self.window):
             features = window.mask_features
-            logits = mask_logits(asked[None].to(features.dtype), features)[0].float()
-            logits = resize(resize(logits, memory.size)[:, :, :height, :width], (video.height, video.width))
-            inside = logits.softmax(0)[kept] > 0.5 if soft_masks else logits > 0
-            masks = encode_masks(inside.flatten(0, 1))
-            for index, track in enumerate(tracks):
-                track.extend(masks[index * inside.shape[1] : (index + 1) * inside.shape[1]])
-        return tracks
+            logits = [
+                mask_logits((every if soft_masks else every[kept])[None].to(features.dtype), features)[0].float()
+                for every, kept in asked
+            ]
+            if soft_masks:
+                inside = [self._large(video, memory, every).softmax(0) > 0.5 for every in logits]
+                masks = [_encoded(large[kept]) for large, (_, kept) in zip(inside, asked, strict=True)]
+            else:
+                masks = self._sharp(video, memory, logits)
+            for tracks, windows in zip(found, masks, strict=True):
+                for track, frames in zip(tracks, windows, strict=True):
+                    track.extend(frames)
+        return found
+
+    def _sharp(self, video: Video, memory: Memory, logits: Sequence[Tensor]) -> list[list[list[RLE | None]]]:
+        """Of logits [n, t, h, w], those that several steps have in common once: most are of the same queries."""
+        rows = torch.cat(list(logits))
+        place = torch.arange(len(rows))
+        if len(logits) > 1 and len(rows):
+            rows, place = rows.unique(dim=0, return_inverse=True)
+        masks = [each for part in rows.split(self.top_k) for each in _encoded(self._large(video, memory, part) > 0)]
+        whose = iter(place.tolist())
+        return [[masks[next(whose)] for _ in every] for every in logits]
+
+    def _large(self, video: Video, memory: Memory, logits: Tensor) -> Tensor:
+        """Logits [n, t, h, w] at the video's own size."""
+        height, width = self.size(video.height, video.width)
+        shape = (len(logits), logits.shape[1], video.height, video.width)
+        if not len(logits):
+            return logits.new_zeros(shape)
+        return resize(resize(logits, memory.size)[:, :, :height, :width], (video.height, video.width))
+
+
+def _encoded(inside: Tensor) -> list[list[RLE | None]]:
+    """Of masks [n, t, H, W], n x t."""
+    masks, frames = encode_masks(inside.flatten(0, 1)), inside.shape[1]
+    return [masks[start : start + frames] for start in range(0, len(masks), frames)]
 
 
 def _named(
