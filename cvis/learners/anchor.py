@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from cvis.learners.analytic import Candidates
 from cvis.learners.crisp import Crisp
 from cvis.learners.crisp_parts.semantic import Codebook
 from cvis.learners.eclipse import Heads
@@ -16,7 +17,7 @@ from cvis.learners.joint import AllAtOnce
 from cvis.learners.registry import LEARNERS
 from cvis.learners.settings import Weight
 from cvis.segmenters import Segmenter
-from cvis.segmenters.outputs import Answers, Memory, QueryOutput
+from cvis.segmenters.outputs import Answers, QueryOutput
 
 
 @LEARNERS.register_module(name="anchor")
@@ -71,16 +72,14 @@ class Anchor(Crisp):
         self.foreign, self.own_power = foreign, own_power
         self.mask_power, self.same_object = mask_power, same_object
 
-    def _answer(
-        self, memory: Memory, outputs: Sequence[QueryOutput], masks: Sequence[Tensor], heads: Heads
-    ) -> list[Answers]:
+    def _answer(self, outputs: Sequence[QueryOutput], candidates: Sequence[Candidates], heads: Heads) -> list[Answers]:
         assert self.analytic is not None  # see __init__
         assert heads.classifier is not None
         groups = len(outputs)
         own = torch.cat([self.scores(output.logits[0], group, groups) for group, output in enumerate(outputs)])
-        every = torch.cat(list(masks))
+        every = torch.cat([one.masks for one in candidates])
         found = hypotheses(own, self.foreign, self.own_power) * mask_confidence(every)[:, None] ** self.mask_power
-        scores = found * self.analytic.probabilities(memory, every > 0, heads.classifier).to(found)
+        scores = found * self.analytic.probabilities(candidates, heads.classifier).to(found)
         return [self._together(without_duplicates(scores, every > 0, self.same_object), outputs)]
 
     def _num_answers(self, heads: Heads) -> int:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from cvis.learners.analytic import STATISTICS, AnalyticHead, Classifier, Statistic
+from cvis.learners.analytic import STATISTICS, AnalyticHead, Candidates, Classifier, Statistic
 from cvis.learners.base import Learner
 from cvis.learners.registry import LEARNERS
 from cvis.learners.settings import Count, Real, Weight
@@ -188,29 +188,28 @@ class Eclipse(Learner):
     def _read(self, memory: Memory, heads: Sequence[Heads]) -> list[Answers]:
         """The answers of each step, those of the next step behind them."""
         outputs = self.segmenter.decode_groups(memory)
-        masks: list[Tensor] = []
+        candidates: list[Candidates] = []
         if self.analytic is not None:
             masks = [self.segmenter.with_masks(memory, [output])[0].masks[0] for output in outputs]
+            candidates = [self.analytic.candidates(memory, one) for one in masks]
         return [
             answer
             for one in heads
             for answer in self._answer(
-                memory, [_as_of(output, one) for output in outputs[: one.groups]], masks[: one.groups], one
+                [_as_of(output, one) for output in outputs[: one.groups]], candidates[: one.groups], one
             )
         ]
 
-    def _answer(
-        self, memory: Memory, outputs: Sequence[QueryOutput], masks: Sequence[Tensor], heads: Heads
-    ) -> list[Answers]:
+    def _answer(self, outputs: Sequence[QueryOutput], candidates: Sequence[Candidates], heads: Heads) -> list[Answers]:
         """The answers of a step.
 
         Args:
             outputs: of its groups, with the logits of its classes.
-            masks: of each group, [N, T, h, w] logits; empty without the analytic head.
+            candidates: of each group, its queries as tracks; none without the analytic head.
         """
         scores = [self.scores(output.logits[0], group, len(outputs)) for group, output in enumerate(outputs)]
         if self.analytic is not None and heads.classifier is not None:
-            named = self.analytic.probabilities(memory, torch.cat([one > 0 for one in masks]), heads.classifier)
+            named = self.analytic.probabilities(candidates, heads.classifier)
             of_groups = named.split([len(rows) for rows in scores])
             scores = [rows * names.to(rows) for rows, names in zip(scores, of_groups, strict=True)]
         if self.answers == "video":

@@ -202,8 +202,9 @@ def test_scores_are_multiplied_and_the_rest_is_eclipses(video):
         memory = learner.segmenter.video_features(video)
         (found,), (before,) = learner._read(memory, [learner.heads()]), plain._read(memory, [plain.heads()])
         outputs = plain.segmenter.decode_groups(memory)
-        masks = torch.cat([plain.segmenter.with_masks(memory, [each])[0].masks[0] > 0 for each in outputs])
-        named = learner.analytic.probabilities(memory, masks, learner.analytic.classifier)
+        masks = [plain.segmenter.with_masks(memory, [each])[0].masks[0] for each in outputs]
+        candidates = [learner.analytic.candidates(memory, torch.cat(masks))]
+        named = learner.analytic.probabilities(candidates, learner.analytic.classifier)
     assert torch.allclose(named.sum(-1), torch.ones(len(named), dtype=named.dtype))
     answered = before.scores > -torch.inf
     assert torch.equal(found.scores > -torch.inf, answered)
@@ -214,7 +215,8 @@ def test_scores_are_multiplied_and_the_rest_is_eclipses(video):
 def test_a_mask_of_nothing_names_no_class(video):
     learner = make_learner(2, analytic_head=True)
     memory = learner.segmenter.video_features(video)
-    named = learner.analytic.probabilities(memory, torch.zeros(1, 3, 8, 12), learner.analytic.classifier)
+    nothing = learner.analytic.candidates(memory, torch.zeros(1, 3, 8, 12))
+    named = learner.analytic.probabilities([nothing], learner.analytic.classifier)
     assert torch.equal(named, torch.full((1, 5), 0.2, dtype=torch.float64))
 
 

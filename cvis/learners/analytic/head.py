@@ -26,6 +26,13 @@ class Classifier(NamedTuple):
     bias: Tensor  # [K]
 
 
+class Candidates(NamedTuple):
+    """N tracks that may be objects; what they are described by is the same in every step."""
+
+    masks: Tensor  # [N, T, h, w] logits at the size of the mask features
+    described: Tensor  # [N, T, F]
+
+
 class AnalyticHead(nn.Module):
     """Class probabilities of tracks from features that never change, by a classifier that cannot forget.
 
@@ -80,23 +87,24 @@ class AnalyticHead(nn.Module):
         """Of all classes learned by now."""
         return Classifier(self.weights, self.bias)
 
-    def probabilities(self, memory: Memory, masks: Tensor, classifier: Classifier) -> Tensor:
+    def candidates(self, memory: Memory, masks: Tensor) -> Candidates:
+        """Tracks that a model proposes, by their mask logits [N, T, h, w], as the head sees them."""
+        return Candidates(masks, self.describe(memory, masks > 0))
+
+    def probabilities(self, candidates: Sequence[Candidates], classifier: Classifier) -> Tensor:
         """Of every class for each of N tracks, mean over the frames in which its mask is not empty: [N, K].
 
         softmax((x @ weights + bias) / temperature); equal for all classes if the mask is empty in every frame.
-
-        Args:
-            masks: [N, T, h, w] in [0, 1] at the size of the mask features.
         """
         weights, bias = classifier
-        values = self.describe(memory, masks).to(weights) @ weights + bias
-        seen = (masks.amax((-2, -1)) > 0)[..., None]
+        values = torch.cat([one.described for one in candidates]).to(weights) @ weights + bias
+        seen = torch.cat([one.masks.amax((-2, -1)) > 0 for one in candidates])[..., None]
         frames = (values / self.temperature).softmax(-1).where(seen, 0)
         share = frames.sum(1) / seen.sum(1).clamp(min=1)
         return share.where(seen.any(1), 1 / values.shape[-1])
 
     def describe(self, memory: Memory, masks: Tensor) -> Tensor:
-        """[N, T, F] of the tracks of one video (B = 1)."""
+        """[N, T, F] of the tracks of one video (B = 1), by masks in [0, 1] at the size of the mask features."""
         return describe(maps_of(memory), masks, self.statistics)
 
     def _solve(self) -> None:
