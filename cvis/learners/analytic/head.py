@@ -30,7 +30,7 @@ class Candidates(NamedTuple):
     """N tracks that may be objects; what they are described by is the same in every step."""
 
     masks: Tensor  # [N, T, h, w] logits at the size of the mask features
-    described: Tensor  # [N, T, F]
+    described: Tensor  # [N, T, F] double precision
 
 
 class AnalyticHead(nn.Module):
@@ -89,7 +89,7 @@ class AnalyticHead(nn.Module):
 
     def candidates(self, memory: Memory, masks: Tensor) -> Candidates:
         """Tracks that a model proposes, by their mask logits [N, T, h, w], as the head sees them."""
-        return Candidates(masks, self.describe(memory, masks > 0))
+        return Candidates(masks, self.describe(memory, masks > 0).to(self.weights))
 
     def probabilities(self, candidates: Sequence[Candidates], classifier: Classifier) -> Tensor:
         """Of every class for each of N tracks, mean over the frames in which its mask is not empty: [N, K].
@@ -97,7 +97,7 @@ class AnalyticHead(nn.Module):
         softmax((x @ weights + bias) / temperature); equal for all classes if the mask is empty in every frame.
         """
         weights, bias = classifier
-        values = torch.cat([one.described for one in candidates]).to(weights) @ weights + bias
+        values = torch.cat([one.described for one in candidates]) @ weights + bias
         seen = torch.cat([one.masks.amax((-2, -1)) > 0 for one in candidates])[..., None]
         frames = (values / self.temperature).softmax(-1).where(seen, 0)
         share = frames.sum(1) / seen.sum(1).clamp(min=1)
