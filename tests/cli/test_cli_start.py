@@ -46,6 +46,15 @@ def test_nothing_heavy_is_imported(code):
     assert printed.splitlines()[-1].split() == ["LOADED"]
 
 
+def test_a_command_does_not_wait_for_the_imports_of_the_others():
+    code = "import sys, cvis.cli; sys.argv = ['cvis', 'score', '--help']\ntry: cvis.cli.main()\nexcept SystemExit: pass"
+    code += "\nprint('LOADED', *(name for name in sys.modules if name.startswith('cvis.cli.')))"
+    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    loaded = set(printed.splitlines()[-1].split())
+    assert "cvis.cli.score" in loaded
+    assert not loaded & {f"cvis.cli.{name}" for name in ("run", "compare", "data", "learners", "report", "sweep")}
+
+
 def test_help_takes_less_than_half_a_second():
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(
