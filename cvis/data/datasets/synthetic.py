@@ -7,16 +7,16 @@ from pathlib import Path
 from cvis.data.dataset import Dataset, Layout
 
 
-def make() -> Path:
-    from cvis.data.synthetic import synthetic_root  # draws, and so loads OpenCV
+def of_world(world: str, title: str, source: str) -> Dataset:
+    """The videos of one of :data:`cvis.data.worlds.WORLDS`."""
 
-    return synthetic_root()
+    def make() -> Path:
+        from cvis.data.synthetic import synthetic_root  # draws, and so loads OpenCV
+
+        return synthetic_root(world=world)
+
+    layouts = {part: Layout((f"{part}.json",), (f"{part}/JPEGImages",)) for part in ("train", "test")}
+    return Dataset(title=title, source=source, layouts=layouts, tests_on="test", make=make)
 
 
-DATASET = Dataset(
-    title="the synthetic data set",
-    source="`cvis data synth`",
-    layouts={part: Layout((f"{part}.json",), (f"{part}/JPEGImages",)) for part in ("train", "test")},
-    tests_on="test",
-    make=make,
-)
+DATASET = of_world("texture", "the synthetic data set", "`cvis data synth`")
