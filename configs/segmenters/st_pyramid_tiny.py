@@ -17,8 +17,8 @@ segmenter = dict(
 # In training four frames that are near, in testing the published eight: names learn from many videos, not from many
 # frames of one, and the pyramid takes any number.
 sampling = dict(num_frames=4, frame_range=3)
-# Of clusters that score less than the published least heat of 0.8, a sixth are objects (of the better ones 87 %, counted in
-# training videos of step 1): as pseudo-labels they teach the next model to see more of their kind.
+# Clusters that score less than the published least heat of 0.8 are seldom objects: as pseudo-labels they teach the next
+# model to see more of their kind, until it sees nothing else.
 learners = dict(
     pseudo=dict(min_score=0.8),
     comformer=dict(min_score=0.8),

@@ -218,7 +218,7 @@ class Eclipse(Learner):
         return [self._together(rows, [output]) for rows, output in zip(scores, outputs, strict=True)]
 
     def _outlined(self, memory: Memory, output: QueryOutput, masks: Tensor) -> QueryOutput:
-        """A group's answer with the mask embeddings that are kept; ANCHOR's are better than those it found."""
+        """A group's answer with the mask embeddings that are kept: those it found; ANCHOR may refit them."""
         return output
 
     @staticmethod

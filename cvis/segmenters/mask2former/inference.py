@@ -150,8 +150,10 @@ class Inference:
                 for every, kept in asked
             ]
             if soft_masks:
-                inside = [self._large(video, memory, every).softmax(0) > 0.5 for every in logits]
-                masks = [_encoded(large[kept]) for large, (_, kept) in zip(inside, asked, strict=True)]
+                masks = [
+                    _encoded(self._large(video, memory, every).softmax(0)[kept] > 0.5)
+                    for every, (_, kept) in zip(logits, asked, strict=True)
+                ]
             else:
                 masks = self._sharp(video, memory, logits)
             for tracks, windows in zip(found, masks, strict=True):
