@@ -12,8 +12,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from cvis.learners.analytic import STATISTICS, AnalyticHead, Candidates, Classifier, Statistic
-from cvis.learners.base import Learner
+from cvis.learners.analytic import AnalyticSwitch, Candidates, Classifier
 from cvis.learners.registry import LEARNERS
 from cvis.learners.settings import Count, Real, Weight
 from cvis.scenario import Task
@@ -40,7 +39,7 @@ class Heads(NamedTuple):
 
 
 @LEARNERS.register_module(name="eclipse")
-class Eclipse(Learner):
+class Eclipse(AnalyticSwitch):
     """Each step after the first adds a group of prompts, its mask head and its class head, and trains only those.
 
     All that was learned before is frozen, and a group's queries see the video and each other only. So queries,
@@ -71,9 +70,8 @@ class Eclipse(Learner):
             or stay ``at_minus_10`` as in the released code. There each of them takes e^-10, so that a score falls with
             the number of classes (a logit of -5 beside no-object at -5.66 and 39 others: 0.56, not 0.66), and can be
             an answer of its own, if a weak one. Of no effect on the sigmoids of ``sigmoid_focal``.
-        analytic_head: multiply every score by what the frozen features say of the class, see
-            :class:`~cvis.learners.analytic.AnalyticHead`. Not ECLIPSE's; it changes nothing in training.
-        analytic_statistics, analytic_ridge, analytic_temperature: of that head.
+        analytic: :class:`~cvis.learners.analytic.AnalyticSwitch`'s. Not ECLIPSE's. The pixel decoder is frozen too, so
+            the head reads its maps.
 
     Deviations:
         - Tracks of clips take the place of segments of images.
@@ -103,23 +101,18 @@ class Eclipse(Learner):
         lr_mult: Weight = 1.0,
         answers: Literal["video", "group"] = "video",
         other_classes: Literal["left_out", "at_minus_10"] = "left_out",
-        analytic_head: bool = False,
-        analytic_statistics: Annotated[Sequence[Statistic], Field(min_length=1)] = STATISTICS,
-        analytic_ridge: Annotated[Weight, Field(gt=0)] = 0.0025,
-        analytic_temperature: Annotated[Weight, Field(gt=0)] = 0.1,
+        **analytic: Any,
     ) -> None:
-        super().__init__(segmenter)
+        super().__init__(segmenter, **analytic)
         self.num_prompts, self.deltas = num_prompts, tuple(deltas)
         self.own_mask_head, self.adapter_rank, self.train_no_object = own_mask_head, adapter_rank, train_no_object
         self.aux_supervision, self.classification = aux_supervision, classification
         self.class_weight, self.lr_mult = class_weight, lr_mult
         self.answers, self.other_classes = answers, other_classes
         self.own_step0 = self.own_step0 or classification == "sigmoid_focal"  # another step-0 model than everybody's
-        self.analytic: AnalyticHead | None = None
-        if analytic_head:
-            self.label = f"{type(self).__name__} with analytic head"
-            channels = self.segmenter.map_channels()
-            self.analytic = AnalyticHead(channels, analytic_statistics, analytic_ridge, analytic_temperature)
+
+    def _channels(self, segmenter: Segmenter) -> Sequence[int]:
+        return self.segmenter.map_channels()
 
     def begin_task(self, task: Task) -> None:
         """Freeze everything, then grow by the step's group and class head, initialised; once, before training."""
@@ -163,10 +156,6 @@ class Eclipse(Learner):
             outputs = self.segmenter.with_masks(memory, select_layers(layers, self.aux_supervision))
             losses = self.segmenter.criterion(outputs, clip.targets, classify, self.class_weight)
         return {**losses, **self._extra_losses([layer.state for layer in layers])}
-
-    def end_task(self, task: Task) -> None:
-        if self.analytic is not None:
-            self.analytic.learn(task, self.segmenter)
 
     def predict(self, video: Video) -> Tracks:
         """The best answers of all groups."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from cvis.learners.base import Learner
+from cvis.learners.analytic import AnalyticSwitch
 from cvis.learners.registry import LEARNERS
 from cvis.types import Clip
 
 
 @LEARNERS.register_module(name="finetune")
-class FineTune(Learner):
+class FineTune(AnalyticSwitch):
     """Train on each task as if it were the only one, from the weights of the task before.
 
     Objects of old classes are unlabelled in a new task, so they become "no object" targets: the background

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 from torch import Tensor
 
 from cvis.data.videoset import VideoSet
-from cvis.learners.base import Learner
+from cvis.learners.analytic import AnalyticSwitch
 from cvis.learners.registry import LEARNERS
 from cvis.learners.replay_memory import ReplayMemory
 from cvis.scenario import Task
@@ -17,7 +17,7 @@ from cvis.types import Clip
 
 
 @LEARNERS.register_module(name="replay")
-class Replay(Learner):
+class Replay(AnalyticSwitch):
     """Fine-tuning on each task and on a memory of k annotated tracks of every old class.
 
     The only learner, with ``balconpas`` if asked, that keeps old data: compare it with the others in that light. In a
@@ -25,13 +25,16 @@ class Replay(Learner):
 
     Args:
         tracks_per_class: k.
+        analytic: :class:`~cvis.learners.analytic.AnalyticSwitch`'s.
     """
 
     replays = True
     static_graph = True
 
-    def __init__(self, segmenter: Segmenter, tracks_per_class: Annotated[int, Field(ge=0)] = 5) -> None:
-        super().__init__(segmenter)
+    def __init__(
+        self, segmenter: Segmenter, tracks_per_class: Annotated[int, Field(ge=0)] = 5, **analytic: Any
+    ) -> None:
+        super().__init__(segmenter, **analytic)
         self.memory = ReplayMemory(tracks_per_class)
 
     def begin_task(self, task: Task) -> None:
@@ -39,6 +42,7 @@ class Replay(Learner):
         self.memory.begin_task(task)
 
     def end_task(self, task: Task) -> None:
+        super().end_task(task)
         self.memory.end_task(task)
 
     def train_data(self, task: Task) -> VideoSet:

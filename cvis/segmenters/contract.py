@@ -242,10 +242,14 @@ class AlignedQueries(ClassSlots, ClipTracks):
         soft_masks: a pixel is shared: a mask's probability is its softmax over the queries, not a sigmoid of its own,
             wherever masks are read (attention, matching, losses, proposals, answers). Logits are brought to the size,
             or to the points, at which they are read before the softmax is taken. A learner says so, once.
+        keeps_backbone: a memory holds the backbone's maps, too, coarse to fine. A learner says so, once.
+        backbone_channels: of those maps; (): the model cannot keep them.
     """
 
     class_heads: ClassHeads
     soft_masks: bool = False
+    keeps_backbone: bool = False
+    backbone_channels: Sequence[int] = ()
 
     @abstractmethod
     def decode_queries(self, memory: Memory, *, refine: Refine | None = None) -> list[QueryOutput]:

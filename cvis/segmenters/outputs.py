@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
+import torch
 from torch import Tensor
 
 from cvis.errors import UserError
@@ -27,12 +28,23 @@ class Memory:
     levels: tuple[Tensor, ...]  # each [B, T, D, h_i, w_i], coarse to fine
     mask_features: Tensor  # [B, T, D, h, w]
     size: tuple[int, int]  # height and width of the padded frames in pixels
+    backbone: tuple[Tensor, ...] = field(default=(), kw_only=True)  # its maps [B, T, C_i, h_i, w_i], if asked for
 
     def windows(self, frames: int) -> Iterator[Memory]:
         """So many frames at a time."""
         for start in range(0, self.mask_features.shape[1], frames):
             now = slice(start, start + frames)
-            yield Memory(tuple(level[:, now] for level in self.levels), self.mask_features[:, now], self.size)
+            levels, backbone = (tuple(each[:, now] for each in maps) for maps in (self.levels, self.backbone))
+            yield Memory(levels, self.mask_features[:, now], self.size, backbone=backbone)
+
+    @staticmethod
+    def joined(windows: Sequence[Memory]) -> Memory:
+        """One behind the other."""
+        levels, backbone = (
+            tuple(torch.cat(maps, dim=1) for maps in zip(*of_windows, strict=True))
+            for of_windows in ([window.levels for window in windows], [window.backbone for window in windows])
+        )
+        return Memory(levels, torch.cat([w.mask_features for w in windows], dim=1), windows[0].size, backbone=backbone)
 
 
 class Residual(NamedTuple):

@@ -13,9 +13,8 @@ from test_eclipse import STEPS, make_learner, make_task
 from tiny import settings
 
 from cvis.engine.run import run
-from cvis.learners.analytic import STATISTICS
 from cvis.learners.analytic.motion import MOTION
-from cvis.learners.analytic.pooling import PARTS, SHAPE, boxes_of, describe, length_of
+from cvis.learners.analytic.pooling import PARTS, SHAPE, STATISTICS, boxes_of, describe, length_of
 from cvis.learners.analytic.ridge import ClassMoments
 from cvis.types import Track, Video
 

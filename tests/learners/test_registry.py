@@ -193,7 +193,7 @@ def test_a_registered_class_can_be_named_by_its_file_too_and_more_than_once(tmp_
 
 def test_parameters_are_those_of_the_constructor_without_the_segmenter():
     assert list(parameters_of(Mine)) == ["weight", "deep"]
-    assert not parameters_of(FineTune)
+    assert not parameters_of(Learner)
 
 
 def test_settings_of_the_parent_class_come_along():

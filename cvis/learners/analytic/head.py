@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from cvis.learners.analytic.pooling import Statistic, describe, length_of
 from cvis.learners.analytic.ridge import ClassMoments
 from cvis.scenario import Task
-from cvis.segmenters.contract import QueryGroups
+from cvis.segmenters.contract import AlignedQueries
 from cvis.segmenters.outputs import Memory
 from cvis.types import Track
 
@@ -37,8 +37,8 @@ class AnalyticHead(nn.Module):
     """Class probabilities of tracks from features that never change, by a classifier that cannot forget.
 
     What it knows of a class are moments of the descriptions of its annotated tracks, frame by frame, taken once, after
-    the step that brings it. The features are the pixel decoder's, so the head is of use to methods that train nothing
-    before the queries after step 0.
+    the step that brings it. The features are the pixel decoder's, for methods that train nothing before the queries
+    after step 0, or the backbone's.
 
     Args:
         channels: of the maps of a :class:`~cvis.segmenters.outputs.Memory`, in the order of :func:`maps_of`.
@@ -64,7 +64,7 @@ class AnalyticHead(nn.Module):
         self._solve()
 
     @torch.no_grad()
-    def learn(self, task: Task, segmenter: QueryGroups) -> None:
+    def learn(self, task: Task, segmenter: AlignedQueries) -> None:
         """Take the moments of the step's new classes; each process looks at its share of the videos."""
         column = {category: index for index, category in enumerate(segmenter.classes)}
         counts = torch.zeros_like(self.moments.samples)
@@ -114,8 +114,8 @@ class AnalyticHead(nn.Module):
 
 
 def maps_of(memory: Memory) -> list[Tensor]:
-    """The maps [T, C, h, w] of one video, the mask features last."""
-    return [level[0] for level in (*memory.levels, memory.mask_features)]
+    """The maps [T, C, h, w] of one video, the finest last: the backbone's, where a memory keeps them."""
+    return [level[0] for level in memory.backbone or (*memory.levels, memory.mask_features)]
 
 
 def _tracks_of(task: Task, tracks: Iterable[Track]) -> list[Track]:

@@ -49,12 +49,6 @@ def memory_by_frame(memory: Memory) -> Memory:
     return Memory(tuple(level.flatten(0, 1)[:, None] for level in levels), features.flatten(0, 1)[:, None], memory.size)
 
 
-def frame_of(memory: Memory, time: int) -> Memory:
-    """One frame of every clip: [B, 1, ...]."""
-    now = slice(time, time + 1)
-    return Memory(tuple(level[:, now] for level in memory.levels), memory.mask_features[:, now], memory.size)
-
-
 def visibility(target: Targets) -> Tensor:
     """In which frames of its clip each target is one: [N, T] bool; in all of them if it stands for no object."""
     return target.masks.flatten(2).any(-1) | (target.category_ids == NO_OBJECT)[:, None]

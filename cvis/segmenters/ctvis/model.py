@@ -12,7 +12,6 @@ from cvis.segmenters.contract import Classify, Refine
 from cvis.segmenters.ctvis.criterion import ContrastiveCriterion
 from cvis.segmenters.ctvis.frames import (
     FrameDecoder,
-    frame_of,
     memory_by_frame,
     queries_of,
     targets_by_frame,
@@ -129,9 +128,7 @@ class CTVIS(Mask2Former):
         """
         followers: list[Follower] = []
         for frames in self.inference.frames(video):
-            window = self.features(frames[None].to(self.mean.device))
-            for time in range(len(frames)):
-                memory = frame_of(window, time)
+            for memory in self.features(frames[None].to(self.mean.device)).windows(1):
                 answers = read(memory)
                 followers = followers or [Follower(self.inference, video, self.soft_masks) for _ in answers]
                 for follower, answer in zip(followers, answers, strict=True):

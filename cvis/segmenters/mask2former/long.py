@@ -30,7 +30,7 @@ def at_once(pixels: int, device: torch.device) -> int:
 class LongMemory(Memory):
     """The memory of one video (B = 1), a window of which is read from disk at a time.
 
-    Who does not know of windows may ask for ``levels`` and ``mask_features``, and then has all of it in memory.
+    Who does not know of windows may ask for its maps, and then has all of them in memory.
 
     Attributes:
         length: frames of the video.
@@ -46,7 +46,7 @@ class LongMemory(Memory):
         length = 0
         for window in windows:
             files.append(folder / f"{len(files)}.pt")
-            torch.save([window.levels, window.mask_features], files[-1])
+            torch.save([window.levels, window.mask_features, window.backbone], files[-1])
             length += window.mask_features.shape[1]
         device = window.mask_features.device
         vars(self).update(_files=files, _device=device, length=length, size=window.size)  # a Memory is frozen
@@ -54,14 +54,18 @@ class LongMemory(Memory):
     def windows(self, frames: int = 0) -> Iterator[Memory]:
         """As they were written, however many ``frames`` are asked for."""
         for file in self._files:
-            levels, features = torch.load(file, mmap=True, weights_only=True)
-            yield Memory(tuple(level.to(self._device) for level in levels), features.to(self._device), self.size)
+            levels, features, backbone = torch.load(file, mmap=True, weights_only=True)
+            levels, backbone = (tuple(each.to(self._device) for each in maps) for maps in (levels, backbone))
+            yield Memory(levels, features.to(self._device), self.size, backbone=backbone)
 
     @property
     def levels(self) -> tuple[Tensor, ...]:
-        parts = zip(*(window.levels for window in self.windows()), strict=True)
-        return tuple(torch.cat(part, dim=1) for part in parts)
+        return self.joined(list(self.windows())).levels
 
     @property
     def mask_features(self) -> Tensor:
         return torch.cat([window.mask_features for window in self.windows()], dim=1)
+
+    @property
+    def backbone(self) -> tuple[Tensor, ...]:
+        return self.joined(list(self.windows())).backbone

@@ -99,6 +99,7 @@ class Mask2Former(Framewise, QueryGroups):
         self.groups = nn.ModuleList([QueryGroup(num_queries, dim, mask_head=mlp(dim, dim, dim))])
         self._criterion = part("criterion", self.criterion_type, criterion)
         self.inference = part("test", self.inference_type, test)
+        self.backbone_channels = tuple(in_channels[::-1])
         with quiet():
             self.pixel_decoder.init_weights()
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
@@ -122,6 +123,7 @@ class Mask2Former(Framewise, QueryGroups):
             tuple(level.unflatten(0, (-1, maps.length)) for level in levels),
             mask_features.unflatten(0, (-1, maps.length)),
             maps.size,
+            backbone=tuple(level.unflatten(0, (-1, maps.length)) for level in maps.levels[::-1] if self.keeps_backbone),
         )
 
     def decode_queries(
@@ -270,13 +272,7 @@ class Mask2Former(Framewise, QueryGroups):
 
     def video_features(self, video: Video) -> Memory:
         """:meth:`features` of a whole video [1, T, ...], window by window."""
-        windows = list(self._windows(video))
-        levels = zip(*(window.levels for window in windows), strict=True)
-        return Memory(
-            tuple(torch.cat(level, dim=1) for level in levels),
-            torch.cat([window.mask_features for window in windows], dim=1),
-            windows[0].size,
-        )
+        return Memory.joined(list(self._windows(video)))
 
     def _windows(self, video: Video) -> Iterator[Memory]:
         """Of the frames that pass the backbone together; for queries that are followed, of whole windows."""
