@@ -40,11 +40,13 @@ class Memory:
     @staticmethod
     def joined(windows: Sequence[Memory]) -> Memory:
         """One behind the other."""
-        levels, backbone = (
-            tuple(torch.cat(maps, dim=1) for maps in zip(*of_windows, strict=True))
-            for of_windows in ([window.levels for window in windows], [window.backbone for window in windows])
-        )
+        levels, backbone = (joined_maps([getattr(w, name) for w in windows]) for name in ("levels", "backbone"))
         return Memory(levels, torch.cat([w.mask_features for w in windows], dim=1), windows[0].size, backbone=backbone)
+
+
+def joined_maps(windows: Sequence[Sequence[Tensor]]) -> tuple[Tensor, ...]:
+    """Of maps [B, t, ...] of several windows, each over all of them."""
+    return tuple(torch.cat(maps, dim=1) for maps in zip(*windows, strict=True))
 
 
 class Residual(NamedTuple):

@@ -5,14 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from compared_runs import assert_same_run
-from interrupted import Killed, die_at
 from pycocotools import mask as coco_mask
 from sklearn.linear_model import Ridge
 from test_eclipse import STEPS, make_learner, make_task
-from tiny import settings
 
-from cvis.engine.run import run
 from cvis.learners.analytic.motion import MOTION
 from cvis.learners.analytic.pooling import PARTS, SHAPE, STATISTICS, boxes_of, describe, length_of
 from cvis.learners.analytic.ridge import ClassMoments
@@ -226,20 +222,3 @@ def test_memory_grows_by_a_vector_a_class(video):
     learner.begin_task(make_task(1))
     grown = sum(buffer.numel() for buffer in learner.analytic.buffers()) - size
     assert grown == len(STEPS[1]) * (2 * length + 2)  # of moments and weights, and a count and a bias
-
-
-def test_a_run_with_the_head_resumes_exactly_and_trains_as_without(stream, tmp_path, monkeypatch):
-    def configured(name: str, *more: str) -> dict:
-        return settings(stream, tmp_path / name, "eclipse", "learner.num_prompts=3", *more)
-
-    whole = run(configured("whole", "learner.analytic_head=true"))
-    without = run(configured("without"))
-    for step in range(3):
-        with_head = torch.load(whole / f"step{step}" / "model.pth", weights_only=True)["state"]
-        alone = torch.load(without / f"step{step}" / "model.pth", weights_only=True)["state"]
-        assert alone.keys() == {name for name in with_head if not name.startswith("analytic.")}
-        assert all(torch.equal(alone[name], with_head[name]) for name in alone)
-    die_at(monkeypatch, [(1, 3)])
-    with pytest.raises(Killed):
-        run(configured("broken", "learner.analytic_head=true"))
-    assert_same_run(whole, run(configured("broken", "learner.analytic_head=true")))

@@ -94,10 +94,12 @@ def test_a_backbone_that_learns_is_refused():
         make_learner("replay", freeze=False, **ON)
 
 
-@pytest.mark.parametrize("name", ["finetune", "replay"])
-def test_a_run_with_the_head_trains_as_without_and_resumes_exactly(name, stream, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("name", "keys"), [("finetune", ()), ("replay", ()), ("eclipse", ("learner.num_prompts=3",))])
+def test_a_run_with_the_head_trains_as_without_and_resumes_exactly(name, keys, stream, tmp_path, monkeypatch):
     def configured(folder: str, *more: str) -> dict:
-        return settings(stream, tmp_path / folder, name, *more)
+        return settings(
+            stream, tmp_path / folder, name, *(["learner.num_prompts=3"] if name == "eclipse" else []), *more
+        )
 
     whole = run(configured("whole", "learner.analytic_head=true"))
     without = run(configured("without"))
@@ -106,7 +108,7 @@ def test_a_run_with_the_head_trains_as_without_and_resumes_exactly(name, stream,
         alone = torch.load(without / f"step{step}" / "model.pth", weights_only=True)["state"]
         assert alone.keys() == {key for key in with_head if not key.startswith("analytic.")}
         assert all(torch.equal(alone[key], with_head[key]) for key in alone)
-    if name == "replay":
+    if name != "finetune":
         die_at(monkeypatch, [(1, 3)])
         with pytest.raises(Killed):
             run(configured("broken", "learner.analytic_head=true"))

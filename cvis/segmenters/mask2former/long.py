@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from cvis.segmenters.outputs import Memory
+from cvis.segmenters.outputs import Memory, joined_maps
 
 LONGEST = 64
 """Frames of a video that is kept in memory whole, which is faster; more than any of YouTube-VIS has."""
@@ -60,7 +60,7 @@ class LongMemory(Memory):
 
     @property
     def levels(self) -> tuple[Tensor, ...]:
-        return self.joined(list(self.windows())).levels
+        return joined_maps([window.levels for window in self.windows()])
 
     @property
     def mask_features(self) -> Tensor:
@@ -68,4 +68,4 @@ class LongMemory(Memory):
 
     @property
     def backbone(self) -> tuple[Tensor, ...]:
-        return self.joined(list(self.windows())).backbone
+        return joined_maps([window.backbone for window in self.windows()])
