@@ -15,6 +15,10 @@ class FineTune(AnalyticSwitch):
 
     Objects of old classes are unlabelled in a new task, so they become "no object" targets: the background
     shift that makes this collapse (Cermelli et al., CVPR 2020).
+
+    Args:
+        analytic: the settings of :class:`~cvis.learners.analytic.AnalyticSwitch`: scores times what the backbone's maps
+            say of a track, by regression in closed form.
     """
 
     static_graph = True

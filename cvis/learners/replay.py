@@ -25,7 +25,8 @@ class Replay(AnalyticSwitch):
 
     Args:
         tracks_per_class: k.
-        analytic: :class:`~cvis.learners.analytic.AnalyticSwitch`'s.
+        analytic: the settings of :class:`~cvis.learners.analytic.AnalyticSwitch`: scores times what the backbone's maps
+            say of a track, by regression in closed form.
     """
 
     replays = True

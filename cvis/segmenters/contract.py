@@ -147,7 +147,7 @@ class SharedFeatures(Segmenter):
     """The part before the heads can be run by itself, so that a model and its frozen copy run it once.
 
     Attributes:
-        feature_parts: modules behind :meth:`features`, if its answer is a plain ``Memory``, each clip by itself.
+        feature_parts: modules behind :meth:`features`, if it makes a plain ``Memory``, each clip by itself.
         features_frozen: they will not change any more; a learner says so.
         feature_cache: where to look for what they said, then.
     """
@@ -179,8 +179,7 @@ class ClassSlots(SharedFeatures):
     """Classes are told apart in slots, the N queries, locations or pixels of a clip; slot i of a copy is slot i.
 
     Attributes:
-        background: where what is no class shows: in a ``column`` of its own, or in that the ``sigmoid`` of every class
-            is small; see :mod:`cvis.segmenters.background`.
+        background: how what is no class shows, see :mod:`cvis.segmenters.background`.
         class_heads: logits of slots, a module list ``steps`` with one head for each step: :class:`ClassHeads` or alike.
     """
 
@@ -203,11 +202,8 @@ class ClassSlots(SharedFeatures):
         classify: Classify | Sequence[Classify] | None = None,
         class_weight: float | None = None,
     ) -> dict[str, Tensor]:
-        """Named, weighted scalar losses of what the model answered for a batch.
-
-        ``classify`` and ``class_weight`` replace the classification loss (of all prediction layers, or one for each)
-        and its weight.
-        """
+        """Named, weighted scalar losses of what the model answered for a batch. ``classify`` and ``class_weight``
+        replace the classification loss (of all prediction layers, or one for each) and its weight."""
 
     def grow(self, num_classes: int, init: str = "default", head: nn.Module | None = None) -> None:
         """See :meth:`ClassHeads.add`."""
@@ -239,9 +235,8 @@ class AlignedQueries(ClassSlots, ClipTracks):
     """Slots are queries, in every prediction layer, and no step adds or drops one: copies compare them by index.
 
     Attributes:
-        soft_masks: a pixel is shared: a mask's probability is its softmax over the queries, not a sigmoid of its own,
-            wherever masks are read (attention, matching, losses, proposals, answers). Logits are brought to the size,
-            or to the points, at which they are read before the softmax is taken. A learner says so, once.
+        soft_masks: a pixel is shared: a mask's probability is its softmax over the queries, wherever masks are read,
+            after logits are brought to the size, or to the points, at which they are. A learner says so, once.
         keeps_backbone: a memory holds the backbone's maps, too, coarse to fine. A learner says so, once.
         backbone_channels: of those maps; (): the model cannot keep them.
     """

@@ -55,7 +55,7 @@ def test_overrides_win_and_keep_their_type():
         ("schedule.base.x=1", "schedule.base.x: 1: no such key; choose one of iterations, lr, policy"),
         ("schedule.base={'lr': 1}", "schedule.base.iterations: missing; add it"),
         ("schedule=5", "schedule: 5: not possible; it is a group of keys: batch_size, base, incremental, joint"),
-        ("learner.arsp=false", "learner.arsp: False: no such key; there is none"),
+        ("learner.arsp=false", "learner.arsp: False: no such key; choose one of analytic_head"),
         ("schedule.base.lr", "is not key=value"),
         ("schedule.base.lr=fast", "schedule.base.lr: 'fast': not possible; it should be a valid number"),
         ("schedule.base.lr='1'", "schedule.base.lr: '1': not possible; it should be a valid number"),
