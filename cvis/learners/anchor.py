@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import torch
@@ -11,7 +10,6 @@ from pydantic import Field
 from torch import Tensor
 
 from cvis.learners.analytic import Candidates
-from cvis.learners.analytic.refit import refitted
 from cvis.learners.crisp import Crisp
 from cvis.learners.crisp_parts.semantic import Codebook
 from cvis.learners.eclipse import Heads
@@ -19,9 +17,7 @@ from cvis.learners.joint import AllAtOnce
 from cvis.learners.registry import LEARNERS
 from cvis.learners.settings import Weight
 from cvis.segmenters import Segmenter
-from cvis.segmenters.outputs import Answers, Memory, QueryOutput
-
-WINDOW = 8  # frames whose mask features are read at a time
+from cvis.segmenters.outputs import Answers, QueryOutput
 
 
 @LEARNERS.register_module(name="anchor")
@@ -46,8 +42,6 @@ class Anchor(Crisp):
         own_power: below 1, what a group thinks of its own classes counts less than what the head does.
         mask_power: 0: how sure a query is of its mask does not count.
         same_object: the IoU above which two tracks are one object; 1: none are.
-        mask_refit: how far a query's mask moves towards what tells its pixels from those around it in this video, see
-            :func:`~cvis.learners.analytic.refit.refitted`; 0: it stays.
         codebook: CRISP's; ``none``: no semantic prompts, so no text encoder.
     """
 
@@ -58,7 +52,6 @@ class Anchor(Crisp):
         own_power: Weight = 0.5,
         mask_power: Weight = 6.0,
         same_object: Annotated[Weight, Field(le=1)] = 0.6,
-        mask_refit: Annotated[Weight, Field(le=1)] = 0.0,
         codebook: Codebook = "none",
         analytic_head: Literal[True] = True,
         analytic_temperature: Annotated[Weight, Field(gt=0)] = 0.15,
@@ -77,14 +70,7 @@ class Anchor(Crisp):
         )
         self.label = "ANCHOR"
         self.foreign, self.own_power = foreign, own_power
-        self.mask_power, self.same_object, self.mask_refit = mask_power, same_object, mask_refit
-
-    def _outlined(self, memory: Memory, output: QueryOutput, masks: Tensor) -> QueryOutput:
-        if not self.mask_refit:
-            return output
-        features = (window.mask_features[0] for window in memory.windows(WINDOW))
-        refit = refitted(output.mask_embeddings[0], masks, features, self.mask_refit)
-        return replace(output, mask_embeddings=refit[None])
+        self.mask_power, self.same_object = mask_power, same_object
 
     def _answer(self, outputs: Sequence[QueryOutput], candidates: Sequence[Candidates], heads: Heads) -> list[Answers]:
         assert self.analytic is not None  # see __init__

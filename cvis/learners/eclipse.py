@@ -181,7 +181,6 @@ class Eclipse(AnalyticSwitch):
         if self.analytic is not None:
             masks = [self.segmenter.with_masks(memory, [output])[0].masks[0] for output in outputs]
             candidates = [self.analytic.candidates(memory, one) for one in masks]
-            outputs = [self._outlined(memory, output, one) for output, one in zip(outputs, masks, strict=True)]
         return [
             answer
             for one in heads
@@ -205,10 +204,6 @@ class Eclipse(AnalyticSwitch):
         if self.answers == "video":
             return [self._together(torch.cat(scores), outputs)]
         return [self._together(rows, [output]) for rows, output in zip(scores, outputs, strict=True)]
-
-    def _outlined(self, memory: Memory, output: QueryOutput, masks: Tensor) -> QueryOutput:
-        """A group's answer with the mask embeddings that are kept: those it found; ANCHOR may refit them."""
-        return output
 
     @staticmethod
     def _together(scores: Tensor, outputs: Sequence[QueryOutput]) -> Answers:

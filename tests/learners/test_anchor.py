@@ -5,10 +5,8 @@ import json
 import torch
 from tiny import settings
 
-from cvis.engine.predict import load_trained
 from cvis.engine.run import run
 from cvis.learners.anchor import hypotheses, mask_confidence, without_duplicates
-from cvis.scenario import load_scenario
 
 
 def test_foreign_classes_get_a_share_of_the_best_own_score():
@@ -57,21 +55,6 @@ def test_a_stream_from_end_to_end(stream, tmp_path):
     assert states[2]["analytic.moments.samples"].shape == (4,)
     assert states[2]["analytic.moments.samples"].min() > 0
     assert all(0 <= step["mAP_all"] <= 100 for step in content["steps"])
-
-
-def test_refitted_masks_leave_names_and_scores(stream, tmp_path):
-    """Tests of all steps in one pass give what each step's own gives, there too."""
-    folder = run(settings(stream, tmp_path, "anchor", "learner.num_prompts=3"))
-    learners = [load_trained(folder, step, "cpu").learner for step in range(3)]
-    video = load_scenario(stream).test.videos[0]
-    with torch.inference_mode():
-        before = learners[-1].predict(video)
-        for learner in learners:
-            learner.mask_refit = 0.5
-        own = [learner.predict(video) for learner in learners]
-        assert learners[-1].predict_steps(video, [learner.heads() for learner in learners]) == own
-    assert (own[-1].category_ids, own[-1].scores) == (before.category_ids, before.scores)
-    assert own[-1].segmentations != before.segmentations
 
 
 def test_the_upper_bound_is_joint_training_with_a_head(stream, tmp_path):
