@@ -18,7 +18,7 @@ def learners() -> str:
     """Every learner of ours: paper, text, settings, equations, deviations."""
     from cvis.learners import LEARNERS, find_learner
     from cvis.learners.settings import parameters_of
-    from cvis.segmenters.contract import ability_name
+    from cvis.segmenters.abilities import ability_name
 
     pages = []
     for name in _ours(LEARNERS):
@@ -33,7 +33,7 @@ def models() -> str:
     """Every model of ours: its class, and the shipped files that configure it."""
     from cvis.learners.settings import parameters_of
     from cvis.segmenters import SEGMENTERS
-    from cvis.segmenters.contract import abilities_of
+    from cvis.segmenters.abilities import abilities_of
 
     pages = []
     for name in _ours(SEGMENTERS):
@@ -47,7 +47,8 @@ def models() -> str:
 def abilities() -> str:
     """Each ability, what a model defines for it, and which learners ask for it."""
     from cvis.learners import LEARNERS, find_learner
-    from cvis.segmenters.contract import ABILITIES, Segmenter
+    from cvis.segmenters.abilities import ABILITIES
+    from cvis.segmenters.contract import Segmenter
 
     asking = {name: find_learner(name).requires for name in _ours(LEARNERS)}
     rows, known = [], set()

@@ -147,7 +147,7 @@ def _described(name: str, path: Path | None = None) -> dict[str, Any]:
 
     from cvis.plugins import first_line
     from cvis.segmenters import SEGMENTERS
-    from cvis.segmenters.contract import abilities_of
+    from cvis.segmenters.abilities import abilities_of
 
     origin = SEGMENTERS.origin(name)
     described: dict[str, Any] = {"name": name, "package": origin.package, "version": origin.version, "type": None}

@@ -12,7 +12,8 @@ from cvis.learners.registry import lacking
 from cvis.runs.folder import short_name
 from cvis.runs.sweep_file import Row, Sweep
 from cvis.segmenters import SEGMENTERS
-from cvis.segmenters.contract import Segmenter, ability_name
+from cvis.segmenters.abilities import ability_name
+from cvis.segmenters.contract import Segmenter
 
 Pair = tuple[str, str]
 """A learner and a segmenter, as runs call them."""

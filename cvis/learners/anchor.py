@@ -68,7 +68,7 @@ class Anchor(Crisp):
             lr_mult=lr_mult,
             **crisp,
         )
-        self.label = "ANCHOR"
+        self.label = "ANCHOR" + (" with outlines" if self.outlines else "")
         self.foreign, self.own_power = foreign, own_power
         self.mask_power, self.same_object = mask_power, same_object
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from cvis.learners.analytic import AnalyticSwitch, Candidates, Classifier
+from cvis.learners.analytic import AnalyticSwitch, Candidates, Classifier, Outlines
 from cvis.learners.registry import LEARNERS
 from cvis.learners.settings import Count, Real, Weight
 from cvis.scenario import Task
@@ -70,6 +70,7 @@ class Eclipse(AnalyticSwitch):
             or stay ``at_minus_10`` as in the released code. There each of them takes e^-10, so that a score falls with
             the number of classes (a logit of -5 beside no-object at -5.66 and 39 others: 0.56, not 0.66), and can be
             an answer of its own, if a weak one. Of no effect on the sigmoids of ``sigmoid_focal``.
+        outlines: draw masks to where colours change, see :class:`~cvis.learners.analytic.Outlines`. Not ECLIPSE's.
         analytic: :class:`~cvis.learners.analytic.AnalyticSwitch`'s. Not ECLIPSE's. The pixel decoder is frozen too, so
             the head reads its maps.
 
@@ -101,6 +102,7 @@ class Eclipse(AnalyticSwitch):
         lr_mult: Weight = 1.0,
         answers: Literal["video", "group"] = "video",
         other_classes: Literal["left_out", "at_minus_10"] = "left_out",
+        outlines: bool = False,
         **analytic: Any,
     ) -> None:
         super().__init__(segmenter, **analytic)
@@ -109,6 +111,9 @@ class Eclipse(AnalyticSwitch):
         self.aux_supervision, self.classification = aux_supervision, classification
         self.class_weight, self.lr_mult = class_weight, lr_mult
         self.answers, self.other_classes = answers, other_classes
+        self.outlines = Outlines() if outlines else None
+        if self.outlines is not None:
+            self.segmenter.draw = self.outlines.forward
         self.own_step0 = self.own_step0 or classification == "sigmoid_focal"  # another step-0 model than everybody's
 
     def _channels(self, segmenter: Segmenter) -> Sequence[int]:
@@ -128,6 +133,11 @@ class Eclipse(AnalyticSwitch):
         group = self.segmenter.add_query_group(self.num_prompts, task.index, self.own_mask_head, self.adapter_rank)
         self._initialise(group, task)
         self.segmenter.class_heads.no_object.requires_grad_(self.train_no_object)
+
+    def end_task(self, task: Task) -> None:
+        super().end_task(task)
+        if self.outlines is not None and task.is_base:
+            self.outlines.learn(task, self.segmenter)
 
     def train(self, mode: bool = True) -> Eclipse:
         """As any module's, but a frozen segmenter stays in eval mode."""

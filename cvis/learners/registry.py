@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from cvis.errors import UserError
 from cvis.learners.settings import check_settings, parameters_of
 from cvis.plugins import Plugins, first_line
-from cvis.segmenters.contract import ABILITIES, Segmenter, abilities_of, ability_name
+from cvis.segmenters.abilities import ABILITIES, abilities_of, ability_name
+from cvis.segmenters.contract import Segmenter
 
 if TYPE_CHECKING:
     from cvis.learners.base import Learner

@@ -18,7 +18,6 @@ ability             what it gives                                               
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -31,7 +30,17 @@ from cvis.segmenters.background import Background
 from cvis.segmenters.feature_cache import FeatureCache
 from cvis.segmenters.groups import QueryGroup
 from cvis.segmenters.heads import ClassHeads
-from cvis.segmenters.outputs import Answers, Maps, Memory, Output, ProposedTracks, QueryOutput, Residual, SlotOutput
+from cvis.segmenters.outputs import (
+    Answers,
+    Draw,
+    Maps,
+    Memory,
+    Output,
+    ProposedTracks,
+    QueryOutput,
+    Residual,
+    SlotOutput,
+)
 from cvis.types import Clip, Targets, Track, Tracks, Video
 
 Classify = Callable[[Tensor, Tensor, float], Tensor]
@@ -237,12 +246,14 @@ class AlignedQueries(ClassSlots, ClipTracks):
     Attributes:
         soft_masks: a pixel is shared: a mask's probability is its softmax over the queries, wherever masks are read,
             after logits are brought to the size, or to the points, at which they are. A learner says so, once.
+        draw: how masks come to the size of the frames; None: bilinear. A learner says so, once.
         keeps_backbone: a memory holds the backbone's maps, too, coarse to fine. A learner says so, once.
         backbone_channels: of those maps; (): the model cannot keep them.
     """
 
     class_heads: ClassHeads
     soft_masks: bool = False
+    draw: Draw | None = None
     keeps_backbone: bool = False
     backbone_channels: Sequence[int] = ()
 
@@ -328,22 +339,9 @@ class QueryGroups(AlignedQueries):
         """The answer of every group, bit for bit that of decoding it alone, in much less time."""
 
     @abstractmethod
+    def annotated(self, video: Video, tracks: Sequence[Track]) -> tuple[Tensor, Tensor]:
+        """The frames that :meth:`predict` reads, uint8 [T, 3, H, W], and where N tracks are: bool [N, T, H, W]."""
+
+    @abstractmethod
     def predict_each(self, video: Video, read: Callable[[Memory], Sequence[Answers]]) -> list[Tracks]:
         """What :meth:`predict` makes of each answer of ``read``. One may be of the first classes and groups only."""
-
-
-ABILITIES: tuple[type[Segmenter], ...] = (ClipTracks, SharedFeatures, ClassSlots, AlignedQueries, QueryGroups)
-
-
-def ability_name(ability: type[Segmenter]) -> str:
-    """As users read it.
-
-    >>> ability_name(QueryGroups)
-    'query_groups'
-    """
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", ability.__name__).lower()
-
-
-def abilities_of(segmenter: type[Segmenter]) -> list[str]:
-    """The names of all that a segmenter can do beside the core."""
-    return [ability_name(ability) for ability in ABILITIES if issubclass(segmenter, ability)]

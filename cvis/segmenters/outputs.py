@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
@@ -103,6 +103,10 @@ class ProposedTracks(NamedTuple):
     probabilities: Tensor  # [N, K], of the classes alone
     masks: Tensor  # [N, T, H, W] probabilities, at the size of the clip
 
+
+Draw = Callable[[Tensor, Tensor, tuple[int, int]], Tensor]
+"""Mask logits [n, t, h, w], the frames uint8 [t, 3, H, W], and their size with padding, of which h and w are a part ->
+logits [n, t, H, W]."""
 
 PREDICTION_LAYERS = ("all", "first_last", "last")
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from cvis.engine.resolve import resolve
 from cvis.engine.train import clip_sampling
 from cvis.scenario import load_scenario
 from cvis.segmenters import Segmenter, build_segmenter
-from cvis.segmenters.contract import ability_name
+from cvis.segmenters.abilities import ability_name
 from cvis.testing.check import Failed, NotApplicable, said
 from cvis.testing.stream import make_stream
 from cvis.testing.trial import SMALL, SMALLER, STEPS

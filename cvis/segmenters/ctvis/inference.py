@@ -14,7 +14,7 @@ from cvis.segmenters.ctvis.tracker import Rules, Tracker
 from cvis.segmenters.encoding import encode_masks
 from cvis.segmenters.mask2former.decoder import mask_logits, resize
 from cvis.segmenters.mask2former.inference import Inference
-from cvis.segmenters.outputs import Answers, Memory, ProposedTracks
+from cvis.segmenters.outputs import Answers, Draw, Memory, ProposedTracks
 from cvis.types import RLE, Tracks, Video
 
 Resize = Callable[[Tensor], Tensor]
@@ -69,14 +69,14 @@ class _Kept:
 class Follower:
     """The objects of one video, from one list of answers a frame; masks are kept as run-length code."""
 
-    def __init__(self, inference: OnlineInference, video: Video, soft_masks: bool) -> None:
-        self.inference, self.video, self.soft_masks = inference, video, soft_masks
+    def __init__(self, inference: OnlineInference, video: Video, soft_masks: bool, draw: Draw | None = None) -> None:
+        self.inference, self.video, self.soft_masks, self.draw = inference, video, soft_masks, draw
         self.tracker = Tracker(inference)
         self._frame = -1
         self._kept: dict[int, _Kept] = {}
 
-    def add(self, memory: Memory, answers: Answers, embeddings: Tensor) -> None:
-        """The next frame.
+    def add(self, frame: Tensor, memory: Memory, answers: Answers, embeddings: Tensor) -> None:
+        """The next frame, uint8 [3, H, W].
 
         Args:
             memory: of that frame alone, B = T = 1.
@@ -88,14 +88,14 @@ class Follower:
         inside = (logits.softmax(0) if self.soft_masks else logits.sigmoid()) > 0.5
         scores = log_probabilities(answers.scores)
         found = self.tracker.step(scores.cpu(), embeddings.float().cpu(), inside.cpu()) if scores.shape[1] > 1 else []
-        self._write(logits, memory.size, found)
+        self._write(logits, frame, memory.size, found)
         self._kept = {number: self._kept[number] for number in self.tracker.tracks}
 
-    def _write(self, logits: Tensor, size: Sequence[int], found: Sequence[int]) -> None:
+    def _write(self, logits: Tensor, frame: Tensor, size: tuple[int, int], found: Sequence[int]) -> None:
         """The masks of this frame at the video's own size."""
         rows = [row for row, number in enumerate(found) if number >= 0]
         if rows:
-            sure = enlarged(logits, rows, self.soft_masks, lambda masks: self._enlarge(masks, size))
+            sure = enlarged(logits, rows, self.soft_masks, lambda masks: self._enlarge(masks, frame, size))
             inside = sure > 0.5
             sums = torch.stack([(sure * inside).flatten(1).sum(1), inside.flatten(1).sum(1)], 1).tolist()
             for row, mask, (total, pixels) in zip(rows, encode_masks(inside), sums, strict=True):
@@ -103,9 +103,13 @@ class Follower:
                 kept.masks[self._frame] = mask
                 kept.sure, kept.pixels = kept.sure + total, kept.pixels + pixels
 
-    def _enlarge(self, masks: Tensor, size: Sequence[int]) -> Tensor:
-        height, width = self.inference.size(self.video.height, self.video.width)
-        return resize(resize(masks, size)[..., :height, :width], (self.video.height, self.video.width))
+    def _enlarge(self, masks: Tensor, frame: Tensor, size: tuple[int, int]) -> Tensor:
+        height, width = frame.shape[-2:]
+        if self.draw is None:
+            resized = resize(masks, size)[..., :height, :width]
+        else:
+            resized = self.draw(masks.transpose(0, 1), frame[None], size).transpose(0, 1)
+        return resize(resized, (self.video.height, self.video.width))
 
     def best(self, classes: Sequence[int]) -> Tracks:
         """The ``top_k`` best pairs of a track and a class, by the class's probability.

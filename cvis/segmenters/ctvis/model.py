@@ -128,12 +128,13 @@ class CTVIS(Mask2Former):
         """
         followers: list[Follower] = []
         for frames in self.inference.frames(video):
-            for memory in self.features(frames[None].to(self.mean.device)).windows(1):
+            frames = frames.to(self.mean.device)
+            for frame, memory in zip(frames, self.features(frames[None]).windows(1), strict=True):
                 answers = read(memory)
-                followers = followers or [Follower(self.inference, video, self.soft_masks) for _ in answers]
+                followers = followers or [Follower(self.inference, video, self.soft_masks, self.draw) for _ in answers]
                 for follower, answer in zip(followers, answers, strict=True):
                     if answer.queries is None:
                         what = "the learner's answers hold no queries, by which ctvis follows objects"
                         raise UserError(f"{what}; read a video as Answers(scores, mask_embeddings, queries)")
-                    follower.add(memory, answer, self.decoder.embedding_head(answer.queries))
+                    follower.add(frame, memory, answer, self.decoder.embedding_head(answer.queries))
         return [follower.best(self.classes) for follower in followers]

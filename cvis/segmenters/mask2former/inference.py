@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import cv2
@@ -18,10 +18,12 @@ from cvis.errors import UserError
 from cvis.segmenters.encoding import encode_masks
 from cvis.segmenters.mask2former.decoder import mask_logits, resize
 from cvis.segmenters.mask2former.tracking import QueryTracks
-from cvis.segmenters.outputs import Answers, Memory
+from cvis.segmenters.outputs import Answers, Draw, Memory
 from cvis.types import RLE, Track, Tracks, Video
 
 Tracking = Literal["none", "queries"]
+Enlarge = Callable[[Tensor], Tensor]
+"""Logits [n, t, h, w] -> [n, t, H, W] at the video's own size."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,16 @@ class Inference:
                 images = np.stack([cv2.resize(image, (width, height)) for image in images])
             yield torch.from_numpy(images).permute(0, 3, 1, 2)
 
+    def annotated(self, video: Video, tracks: Sequence[Track]) -> tuple[Tensor, Tensor]:
+        """See :meth:`cvis.segmenters.contract.QueryGroups.annotated`."""
+        size = self.size(video.height, video.width)
+        masks = torch.zeros(len(tracks), len(video), *size, dtype=torch.bool)
+        for row, track in zip(masks, tracks, strict=True):
+            for frame, rle in zip(row, track.segmentations, strict=True):
+                if rle is not None:
+                    frame.copy_(_share(rle, size)[0, 0] > 0.5)
+        return torch.cat(list(self.frames(video))), masks
+
     def coverage(self, video: Video, tracks: Sequence[Track], memory: Memory) -> Tensor:
         """The share of each pixel of the mask features that each of N annotated tracks covers: [N, T, h, w]."""
         height, width = self.size(video.height, video.width)
@@ -74,9 +86,8 @@ class Inference:
         for row, track in zip(covered, tracks, strict=True):
             for frame, rle in zip(row, track.segmentations, strict=True):
                 if rle is not None:
-                    mask = torch.from_numpy(coco_mask.decode(rle)).float()[None, None]
                     padded = torch.zeros(1, 1, *memory.size)
-                    padded[..., :height, :width] = F.interpolate(mask, (height, width), mode="area")
+                    padded[..., :height, :width] = _share(rle, (height, width))
                     frame.copy_(F.interpolate(padded, frame.shape, mode="area")[0, 0])
         return covered.to(memory.mask_features.device)
 
@@ -87,6 +98,7 @@ class Inference:
         answers: Sequence[Answers],
         classes: Sequence[int],
         soft_masks: bool = False,
+        draw: Draw | None = None,
     ) -> list[Tracks]:
         """The ``top_k`` best pairs of a query and a class of each of the ``answers``.
 
@@ -94,11 +106,12 @@ class Inference:
             memory: of the whole video (B = 1), or one that lies on disk.
             classes: data-set ids of the columns of the scores; an answer may have the first of them only.
             soft_masks: see :class:`~cvis.segmenters.contract.AlignedQueries`; shared among the queries of an answer.
+            draw: see there, too.
         """
         pairs = [self._pairs(answer.scores) for answer in answers]
         kept = [queries.unique(return_inverse=True) for _, queries, _ in pairs]
         asked = [(answer.mask_embeddings, queries) for answer, (queries, _) in zip(answers, kept, strict=True)]
-        found = self._masks(video, memory, asked, soft_masks)
+        found = self._masks(video, memory, asked, soft_masks, draw)
         return [
             _named(video, values, columns, classes, [masks[index] for index in place.tolist()])
             for (values, _, columns), (_, place), masks in zip(pairs, kept, found, strict=True)
@@ -110,19 +123,22 @@ class Inference:
         windows: Iterable[tuple[Memory, Sequence[Answers]]],
         classes: Sequence[int],
         soft_masks: bool = False,
+        draw: Draw | None = None,
     ) -> list[Tracks]:
         """As :meth:`tracks`, of windows that were read on their own, one after the other.
 
         Of every window and answer, the ``top_k`` queries with the best scores have masks.
         """
         lists: list[QueryTracks] = []
+        start = 0
         for memory, answers in windows:
             lists = lists or [QueryTracks() for _ in answers]
             asked = []
             for answer in answers:
                 best = answer.scores.amax(-1) if classes else answer.scores.sum(-1)
                 asked.append((answer.mask_embeddings, best.topk(min(self.top_k, len(best))).indices))
-            found = self._masks(video, memory, asked, soft_masks)
+            found = self._masks(video, memory, asked, soft_masks, draw, start)
+            start += memory.mask_features.shape[1]
             for tracks, answer, (_, kept), masks in zip(lists, answers, asked, found, strict=True):
                 tracks.add(answer, dict(zip(kept.tolist(), masks, strict=True)), memory.mask_features.shape[1])
         named = []
@@ -139,45 +155,70 @@ class Inference:
         return values, pairs // num_classes, pairs % num_classes
 
     def _masks(
-        self, video: Video, memory: Memory, asked: Sequence[tuple[Tensor, Tensor]], soft_masks: bool
+        self,
+        video: Video,
+        memory: Memory,
+        asked: Sequence[tuple[Tensor, Tensor]],
+        soft_masks: bool,
+        draw: Draw | None,
+        start: int = 0,
     ) -> list[list[list[RLE | None]]]:
-        """Masks at the video's own size: for each (embeddings [Q, D], kept queries [n]), n x frames of the memory."""
+        """Masks at the video's own size: for each (embeddings [Q, D], kept queries [n]), n x frames of the memory, the
+        first of which is the video's frame ``start``."""
         found: list[list[list[RLE | None]]] = [[[] for _ in kept] for _, kept in asked]
         for window in memory.windows(self.window):
             features = window.mask_features
+            enlarge = self._enlarge(video, window, draw, start)
+            start += features.shape[1]
             logits = [
                 mask_logits((every if soft_masks else every[kept])[None].to(features.dtype), features)[0].float()
                 for every, kept in asked
             ]
             if soft_masks:
                 masks = [
-                    _encoded(self._large(video, memory, every).softmax(0)[kept] > 0.5)
+                    _encoded(enlarge(every).softmax(0)[kept] > 0.5)
                     for every, (_, kept) in zip(logits, asked, strict=True)
                 ]
             else:
-                masks = self._sharp(video, memory, logits)
+                masks = self._sharp(logits, enlarge)
             for tracks, windows in zip(found, masks, strict=True):
                 for track, frames in zip(tracks, windows, strict=True):
                     track.extend(frames)
         return found
 
-    def _sharp(self, video: Video, memory: Memory, logits: Sequence[Tensor]) -> list[list[list[RLE | None]]]:
+    def _sharp(self, logits: Sequence[Tensor], enlarge: Enlarge) -> list[list[list[RLE | None]]]:
         """Of logits [n, t, h, w], those that several steps have in common once: most are of the same queries."""
         rows = torch.cat(list(logits))
         place = torch.arange(len(rows))
         if len(logits) > 1 and len(rows):
             rows, place = rows.unique(dim=0, return_inverse=True)
-        masks = [each for part in rows.split(self.top_k) for each in _encoded(self._large(video, memory, part) > 0)]
+        masks = [each for part in rows.split(self.top_k) for each in _encoded(enlarge(part) > 0)]
         whose = iter(place.tolist())
         return [[masks[next(whose)] for _ in every] for every in logits]
 
-    def _large(self, video: Video, memory: Memory, logits: Tensor) -> Tensor:
-        """Logits [n, t, h, w] at the video's own size."""
+    def _enlarge(self, video: Video, memory: Memory, draw: Draw | None, start: int) -> Enlarge:
+        """How the masks of this memory come to the video's own size."""
         height, width = self.size(video.height, video.width)
-        shape = (len(logits), logits.shape[1], video.height, video.width)
-        if not len(logits):
-            return logits.new_zeros(shape)
-        return resize(resize(logits, memory.size)[:, :, :height, :width], (video.height, video.width))
+        frames = None
+        if draw is not None:
+            part = replace(video, frames=video.frames[start : start + memory.mask_features.shape[1]])
+            frames = torch.cat(list(self.frames(part))).to(memory.mask_features.device)
+
+        def enlarge(logits: Tensor) -> Tensor:
+            if not len(logits):
+                return logits.new_zeros(len(logits), logits.shape[1], video.height, video.width)
+            if draw is None or frames is None:
+                resized = resize(logits, memory.size)[:, :, :height, :width]
+            else:
+                resized = draw(logits, frames, memory.size)
+            return resize(resized, (video.height, video.width))
+
+        return enlarge
+
+
+def _share(rle: RLE, size: tuple[int, int]) -> Tensor:
+    """Which part of each pixel of a frame of that size an annotated mask covers: [1, 1, H, W]."""
+    return F.interpolate(torch.from_numpy(coco_mask.decode(rle)).float()[None, None], size, mode="area")
 
 
 def _encoded(inside: Tensor) -> list[list[RLE | None]]:

@@ -257,13 +257,13 @@ class Mask2Former(Framewise, QueryGroups):
     def predict_each(self, video: Video, read: Callable[[Memory], Sequence[Answers]]) -> list[Tracks]:
         if self.inference.tracking == "queries":
             windows = ((memory, read(memory)) for memory in self._windows(video))
-            return self.inference.followed(video, windows, self.classes, self.soft_masks)
+            return self.inference.followed(video, windows, self.classes, self.soft_masks, self.draw)
         if long.is_long(len(video), self._pixels(video), self.mean.device):
             with TemporaryDirectory(prefix="cvis-") as folder:
                 memory: Memory = long.LongMemory(Path(folder), self._windows(video))
-                return self.inference.tracks(video, memory, read(memory), self.classes, self.soft_masks)
+                return self.inference.tracks(video, memory, read(memory), self.classes, self.soft_masks, self.draw)
         memory = self.video_features(video)
-        return self.inference.tracks(video, memory, read(memory), self.classes, self.soft_masks)
+        return self.inference.tracks(video, memory, read(memory), self.classes, self.soft_masks, self.draw)
 
     def _read(self, memory: Memory) -> list[Answers]:
         answer = self._decode(memory, 0, "last")[0]
@@ -288,6 +288,10 @@ class Mask2Former(Framewise, QueryGroups):
 
     def track_masks(self, video: Video, tracks: Sequence[Track], memory: Memory) -> Tensor:
         return self.inference.coverage(video, tracks, memory)
+
+    def annotated(self, video: Video, tracks: Sequence[Track]) -> tuple[Tensor, Tensor]:
+        frames, masks = self.inference.annotated(video, tracks)
+        return frames.to(self.mean.device), masks.to(self.mean.device)
 
     def map_channels(self) -> list[int]:
         return [self.class_heads.dim] * (self.pixel_decoder.num_outs + 1)

@@ -1,0 +1,155 @@
+"""Outlines: the guided filter against its definition, the mixture, its fit, and runs with it."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from compared_runs import assert_same_run
+from interrupted import Killed, die_at
+from test_analytic import tracked_video
+from tiny import settings
+from two_models import make_learner, make_segmenter
+
+from cvis.engine.predict import load_trained
+from cvis.engine.run import run
+from cvis.learners.analytic import outlines
+from cvis.learners.analytic.outlines import NUM_WEIGHTS, RADII, SMOOTH, Outlines, linear_models, mixture
+from cvis.scenario import load_scenario
+from cvis.segmenters.mask2former import long
+
+
+def test_the_filter_is_the_mean_of_the_windows_linear_regressions():
+    torch.manual_seed(0)
+    guide, p = torch.rand(2, 3, 7, 9, dtype=torch.float64), torch.randn(2, 2, 7, 9, dtype=torch.float64)
+    first, second, both = (linear_models(guide, p, 2, torch.tensor(w).double()) for w in ((1, 0), (0, 1), (0.3, 2)))
+    assert SMOOTH[0] == 1e-3
+    assert torch.allclose(both, 0.3 * first + 2 * second)
+    fits = {}
+    for y in range(7):
+        for x in range(9):
+            rows, columns = slice(max(y - 2, 0), y + 3), slice(max(x - 2, 0), x + 3)
+            colours = guide[1, :, rows, columns].flatten(1).numpy()
+            values = p[0, 1, rows, columns].flatten().numpy()
+            centred = colours - colours.mean(1, keepdims=True)
+            normal = centred @ centred.T / len(values) + 1e-3 * np.eye(3)
+            a = np.linalg.solve(normal, centred @ (values - values.mean()) / len(values))
+            fits[y, x] = (*a, values.mean() - a @ colours.mean(1))
+    for y, x in ((0, 0), (3, 4), (6, 8), (1, 7)):
+        around = [fits[v, u] for v in range(max(y - 2, 0), min(y + 3, 7)) for u in range(max(x - 2, 0), min(x + 3, 9))]
+        assert first[0, 1, :, y, x].tolist() == pytest.approx(np.mean(around, 0), abs=1e-9)
+
+
+def test_before_anything_is_fitted_masks_are_resized_as_ever():
+    masks = torch.randn(3, 2, 4, 6)
+    frames = torch.randint(0, 256, (2, 3, 15, 20), dtype=torch.uint8)
+    drawn = Outlines()(masks, frames, (16, 24))
+    plain = F.interpolate(masks, (16, 24), mode="bilinear", align_corners=False)[..., :15, :20]
+    assert torch.allclose(drawn, plain, atol=1e-3)
+    assert torch.equal(drawn > 0, plain > 0)
+
+
+def test_a_mask_moves_to_the_edge_that_the_frame_shows():
+    """A disc's outline, four times as fine as the mask, if the mixture trusts colours."""
+    y, x = torch.meshgrid(torch.arange(64), torch.arange(96), indexing="ij")
+    disc = (y - 30.3) ** 2 + (x - 47.7) ** 2 < 17.2**2
+    frames = torch.where(disc, 200, 60).to(torch.uint8).expand(1, 3, -1, -1)
+    mask = 6 * F.avg_pool2d(disc.float()[None, None], 4) - 3
+    made = Outlines()
+    plain = made(mask, frames, (64, 96))[0, 0] > 0
+    made.weights.copy_(torch.eye(NUM_WEIGHTS)[1 + RADII.index(2) * len(SMOOTH)])
+    drawn = made(mask, frames, (64, 96))[0, 0] > 0
+    assert torch.equal(drawn, disc)
+    assert not torch.equal(plain, disc)
+
+
+def knowing(objects, frames, masks, monkeypatch):
+    """Weights fitted to one made-up object a video: ``masks`` [N, 1, 1, h, w], in ``frames`` [N, 1, 3, H, W]."""
+    made, rims = Outlines(), {}
+    for i, (mask, frame) in enumerate(zip(masks, frames, strict=True)):
+        each = [mixture(mask, frame, frames.shape[-2:], one)[0, 0] for one in torch.eye(NUM_WEIGHTS)]
+        rims[i] = [(torch.stack(each, -1).flatten(0, 1), objects[i].flatten())]
+    monkeypatch.setattr(outlines, "_rims", lambda video, tracks, segmenter: rims[video.id])
+    videos = [SimpleNamespace(id=i) for i in rims]
+    made.learn(SimpleNamespace(train=SimpleNamespace(videos=videos, tracks=dict.fromkeys(rims))), None)
+    return made
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_colours_count_as_far_as_annotations_follow_them(told, monkeypatch):
+    """Where colours say nothing of the objects, masks stay as the model has them."""
+    torch.manual_seed(2)
+    inside = F.interpolate(torch.randn(12, 1, 5, 6), (32, 48), mode="bicubic")[:, 0] > 0
+    other = F.interpolate(torch.randn(12, 1, 5, 6), (32, 48), mode="bicubic")[:, 0] > 0
+    frames = torch.where(inside if told else other, 190, 70)[:, None, None].expand(-1, 1, 3, -1, -1).to(torch.uint8)
+    masks = 6 * F.avg_pool2d(inside.float()[:, None], 4)[:, None] - 3
+    made = knowing(inside.float() * 2 - 1, frames, masks, monkeypatch)
+    wrong = [0, 0]
+    for plain, now in ((0, Outlines()), (1, made)):
+        wrong[plain] = sum(
+            int(((now(m, f, (32, 48))[0, 0] > 0) != i).sum()) for m, f, i in zip(masks, frames, inside, strict=True)
+        )
+    assert wrong[1] < (0.5 if told else 1.02) * wrong[0]
+    if not told:
+        assert made.weights[0] > 0.8
+
+
+@pytest.mark.parametrize("kind", ["mask2former", "ctvis"])
+@torch.no_grad()
+def test_the_fit_reads_objects_that_the_model_finds(kind, video, monkeypatch):
+    """An object that no query finds teaches nothing; the others give the pixels around the rim of what was found."""
+    learner = make_learner("eclipse", segmenter=make_segmenter(type=kind), steps=1, outlines=True).eval()
+    model, tracks = learner.segmenter, tracked_video(video)
+    assert model.draw == learner.outlines.forward
+    monkeypatch.setattr(outlines, "SAME", 1.0)
+    assert not list(outlines._rims(video, tracks, model))
+    monkeypatch.setattr(outlines, "SAME", -1.0)
+    rims = list(outlines._rims(video, tracks, model))
+    assert rims
+    frames, inside = model.annotated(video, tracks)
+    assert frames.shape[-2:] == inside.shape[-2:]
+    for basis, wanted in rims:
+        assert basis.shape == (len(wanted), NUM_WEIGHTS)
+        assert set(wanted.tolist()) <= {1.0, -1.0}
+    before = learner.outlines.weights.clone()
+    train = SimpleNamespace(videos=[video], tracks={video.id: tracks})
+    learner.outlines.learn(SimpleNamespace(train=train), model)
+    assert not torch.equal(learner.outlines.weights, before)
+    assert len(learner.predict(video)) > 0
+
+
+@torch.inference_mode()
+def test_a_video_that_lies_on_disk_is_drawn_alike(video, monkeypatch):
+    learner = make_learner("eclipse", steps=1, outlines=True).eval()
+    learner.outlines.weights.copy_(torch.tensor([0.4, 0, 0.3, 0.6, -0.3, 0, 0]))
+    whole = learner.predict(video)
+    monkeypatch.setattr(long, "LARGEST", 32 * 48)
+    again = learner.predict(video)
+    assert (again.category_ids, again.segmentations) == (whole.category_ids, whole.segmentations)
+    assert again.scores == pytest.approx(whole.scores, abs=1e-5)
+    learner.outlines.weights.copy_(torch.eye(7)[0])
+    assert learner.predict(video).segmentations != whole.segmentations
+
+
+def test_a_killed_run_goes_on_and_every_step_is_drawn_alike(stream, tmp_path, monkeypatch):
+    def configured(name):
+        few = ("learner.num_prompts=3", "schedule.incremental.iterations=4", "runtime.checkpoint_every=2")
+        return settings(stream, tmp_path / name, "anchor", "learner.outlines=true", *few)
+
+    whole = run(configured("whole"))
+    with monkeypatch.context() as patch:
+        die_at(patch, [(1, 3)])
+        with pytest.raises(Killed):
+            run(configured("broken"))
+    assert_same_run(whole, run(configured("broken")))
+    assert json.loads((whole / "metrics.json").read_text())["label"] == "ANCHOR with outlines"
+    learners = [load_trained(whole, step, "cpu").learner for step in range(3)]
+    weights = [one.outlines.weights for one in learners]
+    assert torch.equal(weights[0], weights[1])
+    assert torch.equal(weights[0], weights[2])
+    video = load_scenario(stream).test.videos[0]
+    with torch.inference_mode():
+        own = [learner.predict(video) for learner in learners]
+        assert learners[-1].predict_steps(video, [learner.heads() for learner in learners]) == own
