@@ -16,7 +16,16 @@ from two_models import make_learner, make_segmenter
 from cvis.engine.predict import load_trained
 from cvis.engine.run import run
 from cvis.learners.analytic import outlines
-from cvis.learners.analytic.outlines import NUM_WEIGHTS, RADII, SMOOTH, Outlines, linear_models, mixture
+from cvis.learners.analytic.outlines import (
+    NUM_WEIGHTS,
+    RADII,
+    SMOOTH,
+    Outlines,
+    fitted,
+    linear_models,
+    moments_of,
+    rim,
+)
 from cvis.scenario import load_scenario
 from cvis.segmenters.mask2former import long
 
@@ -65,27 +74,17 @@ def test_a_mask_moves_to_the_edge_that_the_frame_shows():
     assert not torch.equal(plain, disc)
 
 
-def knowing(objects, frames, masks, monkeypatch):
-    """Weights fitted to one made-up object a video: ``masks`` [N, 1, 1, h, w], in ``frames`` [N, 1, 3, H, W]."""
-    made, rims = Outlines(), {}
-    for i, (mask, frame) in enumerate(zip(masks, frames, strict=True)):
-        each = [mixture(mask, frame, frames.shape[-2:], one)[0, 0] for one in torch.eye(NUM_WEIGHTS)]
-        rims[i] = [(torch.stack(each, -1).flatten(0, 1), objects[i].flatten())]
-    monkeypatch.setattr(outlines, "_rims", lambda video, tracks, segmenter: rims[video.id])
-    videos = [SimpleNamespace(id=i) for i in rims]
-    made.learn(SimpleNamespace(train=SimpleNamespace(videos=videos, tracks=dict.fromkeys(rims))), None)
-    return made
-
-
 @pytest.mark.parametrize("told", [True, False])
-def test_colours_count_as_far_as_annotations_follow_them(told, monkeypatch):
+def test_colours_count_as_far_as_annotations_follow_them(told):
     """Where colours say nothing of the objects, masks stay as the model has them."""
     torch.manual_seed(2)
     inside = F.interpolate(torch.randn(12, 1, 5, 6), (32, 48), mode="bicubic")[:, 0] > 0
     other = F.interpolate(torch.randn(12, 1, 5, 6), (32, 48), mode="bicubic")[:, 0] > 0
     frames = torch.where(inside if told else other, 190, 70)[:, None, None].expand(-1, 1, 3, -1, -1).to(torch.uint8)
     masks = 6 * F.avg_pool2d(inside.float()[:, None], 4)[:, None] - 3
-    made = knowing(inside.float() * 2 - 1, frames, masks, monkeypatch)
+    seen = [rim(m[0, 0], i, f[0], (32, 48)) for m, i, f in zip(masks, inside, frames, strict=True)]
+    made = Outlines()
+    made.weights.copy_(fitted(sum(moments_of(*each) for each in seen)))
     wrong = [0, 0]
     for plain, now in ((0, Outlines()), (1, made)):
         wrong[plain] = sum(

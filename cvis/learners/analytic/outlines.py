@@ -30,8 +30,8 @@ class Outlines(nn.Module):
         p' = w_0 p + sum over k of w_k G_k(p),        z' = 2 artanh(p').
 
     w is the least-squares fit to annotated masks (1 inside, -1 outside) around the rims of the masks that the model
-    finds in its own training videos; every object weighs the same. Where colours say nothing of masks, w_0 stays near 1. Once
-    fitted, w does not change, and it knows no classes, so that later steps cannot make the model forget it.
+    finds in its own training videos; every object weighs the same. Where colours say nothing of masks, w_0 stays near
+    1. Once fitted, w does not change, and it knows no classes: later steps cannot make the model forget it.
     """
 
     weights: Tensor
@@ -56,16 +56,13 @@ class Outlines(nn.Module):
     @torch.no_grad()
     def learn(self, task: Task, segmenter: QueryGroups) -> None:
         """Fit the mixture to a frame of each of the step's videos; each process looks at its share of them."""
-        sums = self.weights.new_zeros(len(self.weights), len(self.weights) + 1, dtype=torch.float64)
+        moments = self.weights.new_zeros(NUM_WEIGHTS, NUM_WEIGHTS + 1, dtype=torch.float64)
         for video in task.train.videos[get_rank() :: get_world_size()]:
-            for basis, wanted in _rims(video, task.train.tracks[video.id], segmenter):
-                x = torch.cat([basis, wanted[:, None]], 1).double()
-                sums += (basis.T.double() @ x) / len(x)
-        all_reduce(sums)
-        moments = sums[:, :-1]
-        if moments.diagonal().sum() > 0:
-            ridge = RIDGE * moments.diagonal().mean() * torch.eye(len(moments)).to(moments)
-            self.weights.copy_(torch.linalg.solve(moments + ridge, sums[:, -1]))
+            for seen in _rims(video, task.train.tracks[video.id], segmenter):
+                moments += moments_of(*seen)
+        all_reduce(moments)
+        if moments.any():
+            self.weights.copy_(fitted(moments))
 
 
 def mixture(masks: Tensor, frames: Tensor, size: tuple[int, int], weights: Tensor) -> Tensor:
@@ -126,14 +123,39 @@ def _enlarged(x: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(x, size, mode="bilinear", align_corners=False)
 
 
-def _rims(video: Video, tracks: Iterable[Track], segmenter: QueryGroups) -> Iterator[tuple[Tensor, Tensor]]:
-    """Of each annotated object of a frame that a query finds: what the pixels around the rim of its mask are told by.
+def rim(mask: Tensor, inside: Tensor, frame: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """What can be learned of one object in one frame: the P pixels around the rim of its mask, a pixel of it wide.
 
-    The frame is the one that shows the most objects.
+    Args:
+        mask: logits [h, w].
+        inside: where the object is, bool [H, W].
+        frame, size: see :class:`Outlines`; [3, H, W].
 
-    Yields:
-        Of P pixels p and its filtered forms [P, weights], and whether they are inside, 1 or -1: [P].
+    Returns:
+        p and its filtered forms [P, weights], and 1 inside, -1 outside: [P].
     """
+    mask, sign = mask[None, None], mask.sign()[None, None]
+    edge = F.max_pool2d(sign, 3, 1, 1) + F.max_pool2d(-sign, 3, 1, 1) > 0
+    near = F.interpolate(edge.float(), size)[0, 0].bool()[: inside.shape[0], : inside.shape[1]]
+    each = [mixture(mask, frame[None], size, one)[0, 0] for one in torch.eye(NUM_WEIGHTS)]
+    return torch.stack(each, -1)[near], inside[near].to(mask) * 2 - 1
+
+
+def moments_of(basis: Tensor, wanted: Tensor) -> Tensor:
+    """Means of x x^T and, behind it, of x y, over the P samples x [P, W] and y [P]: [W, W + 1], 0 of none."""
+    x = torch.cat([basis, wanted[:, None]], 1).double()
+    return (basis.T.double() @ x) / max(len(x), 1)
+
+
+def fitted(moments: Tensor) -> Tensor:
+    """The weights [W] of the least-squares fit to a sum of :func:`moments_of`, with a little ridge."""
+    second = moments[:, :-1]
+    ridge = RIDGE * second.diagonal().mean() * torch.eye(len(second)).to(second)
+    return torch.linalg.solve(second + ridge, moments[:, -1])
+
+
+def _rims(video: Video, tracks: Iterable[Track], segmenter: QueryGroups) -> Iterator[tuple[Tensor, Tensor]]:
+    """:func:`rim` of each annotated object that a query finds, in the frame that shows the most objects."""
     tracks = [track for track in tracks if not track.iscrowd]
     shown = [sum(track.segmentations[frame] is not None for track in tracks) for frame in range(len(video))]
     at = max(range(len(video)), key=shown.__getitem__)
@@ -143,16 +165,15 @@ def _rims(video: Video, tracks: Iterable[Track], segmenter: QueryGroups) -> Iter
         return
     memory = segmenter.video_features(still)
     output = segmenter.decode_groups(memory)[0]
-    masks = segmenter.with_masks(memory, [output])[0].masks[0].float()  # [Q, 1, h, w]
-    found, annotated = (masks > 0).flatten(1).float(), segmenter.track_masks(still, there, memory).flatten(1) > 0.5
-    shared = annotated.float() @ found.T
-    overlap = shared / (annotated.sum(1)[:, None] + found.sum(1) - shared).clamp(min=1)
+    masks = segmenter.with_masks(memory, [output])[0].masks[0, :, 0].float()
+    annotated = segmenter.track_masks(still, there, memory).flatten(1) > 0.5
+    best, queries = overlaps(annotated, masks.flatten(1) > 0).max(1)
     frames, inside = segmenter.annotated(still, there)
-    for best, query, wanted in zip(*overlap.max(1), inside, strict=True):
-        if best > SAME:
-            mask = masks[query][None]
-            each = [mixture(mask, frames, memory.size, one)[0, 0] for one in torch.eye(NUM_WEIGHTS)]
-            edge = F.max_pool2d(mask.sign(), 3, 1, 1) + F.max_pool2d(-mask.sign(), 3, 1, 1) > 0
-            near = F.interpolate(edge.float(), memory.size)[0, 0].bool()[: frames.shape[-2], : frames.shape[-1]]
-            if near.any():
-                yield torch.stack(each, -1)[near], wanted[0][near].float() * 2 - 1
+    for row in (best > SAME).nonzero().flatten().tolist():
+        yield rim(masks[queries[row]], inside[row, 0], frames[0], memory.size)
+
+
+def overlaps(one: Tensor, other: Tensor) -> Tensor:
+    """IoU of each of N masks with each of Q, bool [N, P] and [Q, P]: [N, Q]; 0 of two that are empty."""
+    shared = one.float() @ other.float().T
+    return shared / (one.sum(1)[:, None] + other.sum(1) - shared).clamp(min=1)
