@@ -101,3 +101,21 @@ def _is_module(package: str, name: str) -> bool:
         return importlib.util.find_spec(f"{package}.{name}") is not None
     except ModuleNotFoundError:  # what should hold it is no package
         return False
+
+
+def test_outlines_of_a_video_are_drawn_by_what_the_others_teach(load):
+    """Discs on plain ground: colours tell their rims, and no video teaches itself."""
+    outlines = load("outlines")
+    y, x = torch.meshgrid(torch.arange(32), torch.arange(48), indexing="ij")
+    objects = {}
+    for video in range(4):
+        inside = (y - 15.2 - video) ** 2 + (x - 22.6) ** 2 < 11.3**2
+        share = torch.nn.functional.avg_pool2d(inside.float()[None, None], 4)[0, 0]
+        frame = torch.where(inside, 190, 70).to(torch.uint8).expand(3, -1, -1)
+        objects[video] = [(2 * (2 * share - 1).clamp(-0.999, 0.999).atanh(), inside, frame, (32, 48))]
+    row = outlines.compared(objects)
+    assert (row["videos"], row["better"], row["worse"]) == (4, 4, 0)
+    assert row["drawn"] > row["bilinear"] > 0.9
+    mask, _, frame, size = objects[3][0]
+    objects[3] = [(mask, mask.new_zeros(size).bool(), frame, size)]  # nonsense, which only the others hear of
+    assert outlines.compared(objects)["drawn"] < row["drawn"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 
 import torch
@@ -32,6 +33,7 @@ def join_processes(launcher: str, device: torch.device) -> None:
         init_dist(launcher, backend="nccl")
     elif launcher == "pytorch":  # mmengine would look for a GPU
         torch.distributed.init_process_group("gloo")
+        atexit.register(torch.distributed.destroy_process_group)  # its threads must not outlive the interpreter
     else:
         raise UserError("runtime.launcher: 'slurm': needs CUDA devices; use torchrun and --launcher pytorch on CPUs")
 

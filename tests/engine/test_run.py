@@ -201,12 +201,18 @@ def test_a_full_disk_ends_in_one_line_and_leaves_no_half_file(stream, tmp_path, 
     assert not list(tmp_path.rglob("*.tmp"))
 
 
+def in_two_processes(script: Path) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone", str(script)]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}  # of last bits
+    said = subprocess.run(command, check=False, capture_output=True, text=True, timeout=400, env=environment)
+    assert said.returncode == 0, said.stdout + said.stderr
+
+
 def test_two_processes_train_one_run(stream, tmp_path):
     """torchrun on the CPU: each process takes its share of clips and videos, one result comes out.
 
     Its predictions are, to the byte, those that one process makes; and one process does not go on with it.
     """
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone"]
     script = tmp_path / "two.py"
     script.write_text(
         textwrap.dedent(f"""
@@ -218,8 +224,7 @@ def test_two_processes_train_one_run(stream, tmp_path):
             run(settings(Path({str(stream)!r}), Path({str(tmp_path)!r}), "finetune", "runtime.launcher=pytorch"))
         """)
     )
-    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}  # of last bits
-    subprocess.run([*command, str(script)], check=True, capture_output=True, timeout=400, env=environment)
+    in_two_processes(script)
     folder = tmp_path / "tiny" / "mask2former_tiny" / "finetune" / "seed0"
     assert len(metrics(folder)["steps"]) == 3
     with gzip.open(folder / "step2" / "predictions.json.gz", "rt") as file:
@@ -265,8 +270,7 @@ def test_a_loss_that_is_not_finite_in_one_process_stops_both(stream, tmp_path):
                 Path({str(tmp_path)!r}, f"rank{{rank}}.txt").write_text(str(error))
         """)
     )
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone", str(script)]
-    subprocess.run(command, check=True, capture_output=True, timeout=400)
+    in_two_processes(script)
     first, second = ((tmp_path / f"rank{rank}.txt").read_text() for rank in (0, 1))
     assert first.startswith("step 0, iteration 0: loss is not finite in another process")
     assert second.startswith("step 0, iteration 0: loss is not finite (boom) on clips v")
