@@ -203,6 +203,9 @@ def _rebuild(
         logger.info("initial weights: %s", init_report)
     cache = cache_features(segmenter, config)
     learner = build_learner(config.learner, segmenter).to(device)
+    if learner.needs_frozen_backbone and config.protocol.freeze != "backbone" and len(stream) > 1:
+        what = f"{learner.needs_frozen_backbone}: it reads the backbone, which protocol.freeze={config.protocol.freeze}"
+        raise UserError(f"{what} goes on training; say protocol.freeze=backbone, or leave it out")
     learner.sampling = clip_sampling(config)
     visualizer = build_visualizer(config.runtime.loggers, writer.folder.path)
     parts = whole(config, scenario, stream)

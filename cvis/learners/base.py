@@ -46,6 +46,7 @@ class Learner(nn.Module):
             objects; several processes then need not search for those that do not. Likewise of the segmenter.
         one_pass: what the method says after a step follows from the model of any later step and the step's
             :meth:`heads`, so that the test of all steps can be one pass over the videos (:meth:`predict_steps`).
+        needs_frozen_backbone: the setting by which the method rests on a backbone that no step after the first trains.
         label: what tables call the method, if its registered name would not say enough; settings may have a say.
         sampling: how the engine draws training clips, for a method that looks at them again in :meth:`end_task`.
     """
@@ -55,6 +56,7 @@ class Learner(nn.Module):
     replays: bool = False
     static_graph: bool = False
     one_pass: ClassVar[bool] = False
+    needs_frozen_backbone: str | None = None
     label: str | None = None
     sampling: ClipSampling = ClipSampling()
 

@@ -88,10 +88,13 @@ def test_models_that_keep_no_maps_are_refused():
         make_learner("finetune", segmenter=make_vistr(classes=()), **ON)
 
 
-def test_a_backbone_that_learns_is_refused():
-    make_learner("replay", freeze=False)
+def test_a_backbone_that_learns_is_refused_before_anything_is_trained(stream, tmp_path):
+    keys = ("learner.analytic_head=true", "protocol.freeze=none", "schedule.base.iterations=1")
     with pytest.raises(UserError, match=r"learner\.analytic_head: true: .*say protocol\.freeze=backbone"):
-        make_learner("replay", freeze=False, **ON)
+        run(settings(stream, tmp_path, "replay", *keys))
+    assert not list(tmp_path.rglob("*.pth"))
+    folder = run(settings(stream, tmp_path, "joint", *keys, "schedule.joint.iterations=1"))  # there is no later step
+    assert (folder / "metrics.json").is_file()
 
 
 @pytest.mark.parametrize(("name", "keys"), [("finetune", ()), ("replay", ()), ("eclipse", ("learner.num_prompts=3",))])

@@ -52,14 +52,12 @@ class AnalyticSwitch(Learner):
             what = f"learner.analytic_head: true: {type(segmenter).__name__} does not keep the maps of its backbone"
             raise UserError(f"{what}; leave it out, or choose another segmenter")
         segmenter.keeps_backbone = True
+        self.needs_frozen_backbone = "learner.analytic_head: true"
         return segmenter.backbone_channels
 
     def begin_task(self, task: Task) -> None:
         super().begin_task(task)
         if self.analytic is not None:
-            if not task.is_base and not self.segmenter.backbone_frozen:
-                what = "learner.analytic_head: true: it reads the maps of the backbone, which goes on learning"
-                raise UserError(f"{what}; say protocol.freeze=backbone, or leave it out")
             self.analytic.grow(len(task.new_classes))
 
     def end_task(self, task: Task) -> None:
