@@ -89,6 +89,7 @@ def test_anchor_is_taken_apart_one_part_at_a_time():
     assert off["anchor-without-mask-confidence"] == ["masks"]
     assert off["anchor"] == off["anchor-with-duplicates"] == off["anchor-without-cells"] == []
     assert off["eclipse"] == ["head", "adapters", "own", "foreign", "masks"]
+    assert [name for name, item in rows.items() if item.config.learner["outlines"]] == ["anchor-outlines"]
 
 
 def test_the_codebooks_controls_are_made_at_two_and_at_eight_prompts():
