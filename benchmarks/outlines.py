@@ -4,8 +4,9 @@
 
 No model: a mask of an object in a frame is brought to a pixel for every 4 or 8, as a segmenter would see it, and back
 to the frame's size, bilinear or by :class:`~cvis.learners.analytic.Outlines` fitted to all other videos. Printed is the
-mean IoU with the annotated mask over videos, and in how many of them each was better. Masks that were themselves drawn
-along colours would make a fine result of no meaning: use careful ones.
+mean IoU with the annotated mask over videos, and in how many of them each was better; and the same with grey frames, in
+which there is nothing to see: the fit can still sharpen, and what is more than that is owed to colours. Masks that were
+themselves drawn along colours would make a fine result of no meaning: use careful ones.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -42,12 +44,16 @@ def main() -> None:
     found = {}
     for stride in options.strides:
         objects = {v.id: list(coarse(data, v, stride, options.every, options.short_side)) for v in data.videos}
-        found[stride] = compared({video: each for video, each in objects.items() if each})
+        objects = {video: each for video, each in objects.items() if each}
+        if len(objects) < 2:
+            parser.error(f"{options.annotations}: give two videos with masks: each is drawn by what the others teach")
+        grey = {v: [(m, i, torch.full_like(f, 128), size) for m, i, f, size in each] for v, each in objects.items()}
+        found[stride] = {**compared(objects), "grey": compared(grey)["drawn"]}
     if options.json:
         print(json.dumps(found))
     else:
         for stride, row in found.items():
-            means = f"IoU {row['bilinear']:.4f} bilinear, {row['drawn']:.4f} drawn"
+            means = f"IoU {row['bilinear']:.4f} bilinear, {row['drawn']:.4f} drawn, {row['grey']:.4f} on grey"
             print(
                 f"stride {stride}, {row['videos']} videos: {means}; better in {row['better']}, worse in {row['worse']}"
             )
@@ -62,7 +68,7 @@ def coarse(data: VideoSet, video: Video, stride: int, every: int, short_side: in
         frames, masks = Inference(short_side=short_side).annotated(still, tracks)
         height, width = frames.shape[-2:]
         size = (-height % stride + height, -width % stride + width)
-        for inside in masks[:, 0]:
+        for inside in (mask for mask in masks[:, 0] if mask.any()):
             padded = F.pad(inside.float(), (0, size[1] - width, 0, size[0] - height))
             share = F.avg_pool2d(padded[None, None], stride)[0, 0]
             yield 2 * (2 * share - 1).clamp(-0.999, 0.999).atanh(), inside, frames[0], size

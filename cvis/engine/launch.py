@@ -33,9 +33,15 @@ def join_processes(launcher: str, device: torch.device) -> None:
         init_dist(launcher, backend="nccl")
     elif launcher == "pytorch":  # mmengine would look for a GPU
         torch.distributed.init_process_group("gloo")
-        atexit.register(torch.distributed.destroy_process_group)  # its threads must not outlive the interpreter
+        atexit.register(_leave)
     else:
         raise UserError("runtime.launcher: 'slurm': needs CUDA devices; use torchrun and --launcher pytorch on CPUs")
+
+
+def _leave() -> None:
+    """The threads of a group must not outlive the interpreter."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def distribute(learner: Learner, device: torch.device) -> nn.Module:

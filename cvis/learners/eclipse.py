@@ -114,6 +114,7 @@ class Eclipse(AnalyticSwitch):
         self.outlines = Outlines() if outlines else None
         if self.outlines is not None:
             self.segmenter.draw = self.outlines.forward
+            self.label = f"{self.label} and outlines" if self.label else f"{type(self).__name__} with outlines"
         self.own_step0 = self.own_step0 or classification == "sigmoid_focal"  # another step-0 model than everybody's
 
     def _channels(self, segmenter: Segmenter) -> Sequence[int]:

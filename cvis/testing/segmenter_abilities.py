@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from cvis.segmenters.contract import AlignedQueries, ClassSlots, ClipTracks, QueryGroups, SharedFeatures
@@ -155,6 +156,27 @@ def query_groups(it: Specimen) -> None:
         raise Failed("add_query_group: changes the answer of group 0; groups must not see one another")
     if not all(map(_equal, it.call("decode_groups", model.decode_groups, memory), alone)):
         raise Failed("decode_groups: not to the last bit what decode_queries says of each group; decode them apart")
+    _drawn(it, model)
+
+
+def _drawn(it: Specimen, model: QueryGroups) -> None:
+    """Masks are brought to the size of the very frames that the model reads by what a learner gives it."""
+    asked: list[Tensor] = []
+
+    def draw(masks: Tensor, frames: Tensor, size: tuple[int, int]) -> Tensor:
+        asked.append(frames)
+        return F.interpolate(masks, size, mode="bilinear")[..., : frames.shape[-2], : frames.shape[-1]]
+
+    video = it.video
+    frames, inside = it.call("annotated", model.annotated, video, [])
+    _shape("annotated: masks", inside, (0, len(video), *frames.shape[-2:]))
+    plain = model.predict(video)
+    model.draw = draw
+    drawn = it.call("predict", model.predict, video)
+    if not asked or not all(torch.isin(each, frames).all() for each in asked):
+        raise Failed("predict: does not ask draw how masks come to the size of the frames; see AlignedQueries")
+    if drawn != plain:
+        raise Failed("predict: another answer where draw resizes as the model itself would; give it logits")
 
 
 @torch.no_grad()

@@ -119,6 +119,28 @@ def test_the_fit_reads_objects_that_the_model_finds(kind, video, monkeypatch):
     assert len(learner.predict(video)) > 0
 
 
+@pytest.mark.parametrize("kept", ["in memory", "on disk", "followed", "frame by frame"])
+@torch.inference_mode()
+def test_every_window_is_drawn_on_its_own_frames(kept, video, monkeypatch):
+    test = dict(short_side=32, window=1, **(dict(tracking="queries") if kept == "followed" else {}))
+    kind = dict(type="ctvis", test=dict(short_side=32)) if kept == "frame by frame" else dict(test=test)
+    learner = make_learner("eclipse", segmenter=make_segmenter(**kind), steps=1, outlines=True).eval()
+    if kept == "on disk":
+        monkeypatch.setattr(long, "LARGEST", 32 * 48)
+        monkeypatch.setattr(long, "AT_ONCE", 32 * 48)
+    learner.outlines.weights.copy_(torch.tensor([0.4, 0, 0.3, 0.6, -0.3, 0, 0]))
+    frames, seen = learner.segmenter.annotated(video, [])[0], []
+    draw = learner.segmenter.draw
+    learner.segmenter.draw = lambda masks, frames, size: seen.append(frames) or draw(masks, frames, size)
+    drawn = learner.predict(video)
+    assert all(len(each) == 1 for each in seen)
+    order = [int((frames == each).flatten(1).all(1).nonzero()) for each in seen]
+    assert order == sorted(order)
+    assert set(order) == set(range(len(video)))
+    learner.outlines.weights.copy_(torch.eye(7)[0])
+    assert learner.predict(video).segmentations != drawn.segmentations
+
+
 @torch.inference_mode()
 def test_a_video_that_lies_on_disk_is_drawn_alike(video, monkeypatch):
     learner = make_learner("eclipse", steps=1, outlines=True).eval()
@@ -128,8 +150,18 @@ def test_a_video_that_lies_on_disk_is_drawn_alike(video, monkeypatch):
     again = learner.predict(video)
     assert (again.category_ids, again.segmentations) == (whole.category_ids, whole.segmentations)
     assert again.scores == pytest.approx(whole.scores, abs=1e-5)
-    learner.outlines.weights.copy_(torch.eye(7)[0])
-    assert learner.predict(video).segmentations != whole.segmentations
+
+
+def test_padding_draws_nothing():
+    """A dark object that the frame cuts off: what the model pads it with is black, too."""
+    y, x = torch.meshgrid(torch.arange(40), torch.arange(96), indexing="ij")
+    disc = (y - 33.3) ** 2 + (x - 47.7) ** 2 < 17.2**2
+    frames = torch.where(disc, 0, 160).to(torch.uint8).expand(1, 3, -1, -1)
+    mask = 6 * F.avg_pool2d(disc.float()[None, None], 4) - 3
+    made = Outlines()
+    made.weights.copy_(torch.tensor([0, 0.2, -0.4, 0.8, 0, 0.4, 0]))
+    padded = F.pad(mask, (0, 4, 0, 6), value=2.0)
+    assert torch.equal(made(padded, frames, (64, 112)), made(mask, frames, (40, 96)))
 
 
 def test_a_killed_run_goes_on_and_every_step_is_drawn_alike(stream, tmp_path, monkeypatch):

@@ -30,8 +30,9 @@ class Outlines(nn.Module):
         p' = w_0 p + sum over k of w_k G_k(p),        z' = 2 artanh(p').
 
     w is the least-squares fit to annotated masks (1 inside, -1 outside) around the rims of the masks that the model
-    finds in its own training videos; every object weighs the same. Where colours say nothing of masks, w_0 stays near
-    1. Once fitted, w does not change, and it knows no classes: later steps cannot make the model forget it.
+    finds in its own training videos; every object weighs the same. Where colours say nothing of masks, what is left is
+    a slight sharpening of p. Once fitted, w does not change, and it knows no classes: no later step can make the model
+    forget it. Probabilities are of single masks, not for ``soft_masks``.
     """
 
     weights: Tensor
@@ -68,16 +69,20 @@ class Outlines(nn.Module):
 def mixture(masks: Tensor, frames: Tensor, size: tuple[int, int], weights: Tensor) -> Tensor:
     """p' of :class:`Outlines`, whose ``forward`` has the same arguments, with any weights: it is linear in them."""
     height, width = frames.shape[-2:]
-    guide = F.pad(frames.to(masks) / 255, (0, size[1] - width, 0, size[0] - height))
-    low = F.interpolate(guide, masks.shape[-2:], mode="area")
-    of_radii = weights[1:].to(masks).unflatten(0, (len(RADII), len(SMOOTH)))
-    models = [linear_models(low, (masks / 2).tanh(), *how) for how in zip(RADII, of_radii, strict=True)]
-    drawn = weights[0].to(masks) * (_enlarged(masks, size) / 2).tanh()
+    plain = (_enlarged(masks, size)[..., :height, :width] / 2).tanh()
+    # the filters see no padding, which would look like something dark
+    rows, columns = (-(-n * m // s) for n, m, s in zip((height, width), masks.shape[-2:], size, strict=True))
+    inner = (rows * size[0] // masks.shape[-2], columns * size[1] // masks.shape[-1])
+    p = (masks[..., :rows, :columns] / 2).tanh()
+    guide = F.pad(frames.to(p) / 255, (0, inner[1] - width, 0, inner[0] - height), mode="replicate")
+    low = F.interpolate(guide, p.shape[-2:], mode="area")
+    of_radii = weights[1:].to(p).unflatten(0, (len(RADII), len(SMOOTH)))
+    models = [linear_models(low, p, *how) for how in zip(RADII, of_radii, strict=True)]
     *slopes, offset = sum(models[1:], models[0]).unbind(2)
-    drawn += _enlarged(offset, size)
+    drawn = _enlarged(offset, inner)
     for slope, colour in zip(slopes, guide.unbind(1), strict=True):  # one by one: a third of the memory
-        drawn += _enlarged(slope, size) * colour
-    return drawn[..., :height, :width]
+        drawn += _enlarged(slope, inner) * colour
+    return weights[0].to(p) * plain + drawn[..., :height, :width]
 
 
 def linear_models(guide: Tensor, p: Tensor, radius: int, weights: Tensor) -> Tensor:
@@ -124,7 +129,7 @@ def _enlarged(x: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def rim(mask: Tensor, inside: Tensor, frame: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """What can be learned of one object in one frame: the P pixels around the rim of its mask, a pixel of it wide.
+    """What can be learned of one object in one frame: P pixels around its mask's rim, one of the mask's either side.
 
     Args:
         mask: logits [h, w].
