@@ -6,7 +6,13 @@ import re
 from pathlib import Path
 
 RECORD = Path(__file__).resolve().parents[1] / "REPRODUCIBILITY.md"
-COLOURS = {"ANCHOR": "#e4572e", "Eclipse with analytic head": "#d99000", "eclipse": "#4c78d8", "replay": "#2aa198"}
+COLOURS = {
+    "ANCHOR with outlines": "#a8321a",
+    "ANCHOR": "#e4572e",
+    "Eclipse with analytic head": "#d99000",
+    "eclipse": "#4c78d8",
+    "replay": "#2aa198",
+}
 """Of the rows to look at; the others are grey."""
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 340, 34, 206, 14, 40
 
