@@ -24,7 +24,8 @@ def main() -> None:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
         starts = len((folder / "starts").read_text().splitlines())
         print(f"step 0 train {starts}/400", flush=True)
-        (folder / "pid").write_text(f"{os.getpid()} {os.getppid()}")
+        (folder / "pid.tmp").write_text(f"{os.getpid()} {os.getppid()}")
+        (folder / "pid.tmp").rename(folder / "pid")  # whoever waits for it reads all of it
         time.sleep(60 if "--slow-once" in sys.argv and starts == 1 else seconds)
         if "--fail" in sys.argv or ("--fail-once" in sys.argv and starts == 1):
             sys.exit("broken: no such thing; mend it")

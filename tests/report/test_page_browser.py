@@ -92,7 +92,7 @@ def test_metric_and_learner_are_chosen_from_lists(desk):
 
 
 def test_tab_reaches_the_skip_link_first_and_focus_can_be_seen(desk):
-    desk.page.evaluate("history.replaceState(null, '', location.pathname); scrollTo(0, 0)")
+    desk.page.evaluate("history.replaceState(null, '', location.pathname); scrollTo({top: 0, behavior: 'instant'})")
     desk.page.reload()
     desk.page.keyboard.press("Tab")
     link = desk.page.locator(".skip")
@@ -133,7 +133,7 @@ def test_on_a_phone_only_the_tables_scroll_sideways(browser, page_file):
         assert len({*heights}) == 1  # and the rule below them goes through: it is not rounded
         assert heights[0] == int(heights[0])
         assert seen.page.locator("details.long[open]").count() == 0
-        seen.page.evaluate("scrollTo(0, 3000)")
+        seen.page.evaluate("scrollTo({top: 3000, behavior: 'instant'})")
         assert seen.page.locator("#synthetic-20-4 .contents").bounding_box()["y"] == 0  # nor do the contents go away
         assert seen.complaints == []
 
