@@ -24,6 +24,7 @@ from torch import Tensor
 
 from cvis.data.videoset import VideoSet
 from cvis.data.ytvis import read_ytvis
+from cvis.errors import UserError
 from cvis.learners.analytic.outlines import Outlines, fitted, moments_of, rim
 from cvis.segmenters.mask2former.inference import Inference
 from cvis.types import Video
@@ -40,7 +41,10 @@ def main() -> None:
     parser.add_argument("--short-side", type=int, default=360)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    data = read_ytvis(options.annotations, options.images)
+    try:
+        data = read_ytvis(options.annotations, options.images)
+    except UserError as error:
+        parser.error(str(error))
     found = {}
     for stride in options.strides:
         objects = {v.id: list(coarse(data, v, stride, options.every, options.short_side)) for v in data.videos}

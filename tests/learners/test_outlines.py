@@ -60,12 +60,17 @@ def test_before_anything_is_fitted_masks_are_resized_as_ever():
     assert torch.equal(drawn > 0, plain > 0)
 
 
+def disc_of(colour: int, on: int, centre: float, height: int):
+    """Where it is [H, 96], its frame, and mask logits of a fourth of the size."""
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(96), indexing="ij")
+    disc = (y - centre) ** 2 + (x - 47.7) ** 2 < 17.2**2
+    frames = torch.where(disc, colour, on).to(torch.uint8).expand(1, 3, -1, -1)
+    return disc, frames, 6 * F.avg_pool2d(disc.float()[None, None], 4) - 3
+
+
 def test_a_mask_moves_to_the_edge_that_the_frame_shows():
     """A disc's outline, four times as fine as the mask, if the mixture trusts colours."""
-    y, x = torch.meshgrid(torch.arange(64), torch.arange(96), indexing="ij")
-    disc = (y - 30.3) ** 2 + (x - 47.7) ** 2 < 17.2**2
-    frames = torch.where(disc, 200, 60).to(torch.uint8).expand(1, 3, -1, -1)
-    mask = 6 * F.avg_pool2d(disc.float()[None, None], 4) - 3
+    disc, frames, mask = disc_of(200, on=60, centre=30.3, height=64)
     made = Outlines()
     plain = made(mask, frames, (64, 96))[0, 0] > 0
     made.weights.copy_(torch.eye(NUM_WEIGHTS)[1 + RADII.index(2) * len(SMOOTH)])
@@ -154,10 +159,7 @@ def test_a_video_that_lies_on_disk_is_drawn_alike(video, monkeypatch):
 
 def test_padding_draws_nothing():
     """A dark object that the frame cuts off: what the model pads it with is black, too."""
-    y, x = torch.meshgrid(torch.arange(40), torch.arange(96), indexing="ij")
-    disc = (y - 33.3) ** 2 + (x - 47.7) ** 2 < 17.2**2
-    frames = torch.where(disc, 0, 160).to(torch.uint8).expand(1, 3, -1, -1)
-    mask = 6 * F.avg_pool2d(disc.float()[None, None], 4) - 3
+    _, frames, mask = disc_of(0, on=160, centre=33.3, height=40)
     made = Outlines()
     made.weights.copy_(torch.tensor([0, 0.2, -0.4, 0.8, 0, 0.4, 0]))
     padded = F.pad(mask, (0, 4, 0, 6), value=2.0)

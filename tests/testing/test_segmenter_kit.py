@@ -187,6 +187,26 @@ class Rounded(Query):
         return [replace(answer, logits=answer.logits.half().float()) for answer in super().decode_groups(memory)]
 
 
+class DrawsItself(Query):
+    def predict_each(self, video, read):
+        self.draw = None
+        return super().predict_each(video, read)
+
+
+class DrawsOnOthers(Query):
+    def predict_each(self, video, read):
+        if (draw := self.draw) is not None:
+            self.draw = lambda masks, frames, size: draw(masks, 255 - frames, size)
+        return super().predict_each(video, read)
+
+
+class DrawsElse(Query):
+    def predict_each(self, video, read):
+        if (draw := self.draw) is not None:
+            self.draw = lambda masks, frames, size: draw(masks + 2, frames, size)
+        return super().predict_each(video, read)
+
+
 WRONG = [
     (Floats, "losses", r"Floats\.losses: 'loss_pixel': is the float 0\.\d+, not a scalar tensor; .*without \.item\(\)"),
     (DeadWeight, "gradients", r"'spare\.weight', 'spare\.bias': trainable, and no loss depends on it"),
@@ -217,6 +237,9 @@ WRONG = [
     (Transposed, "aligned queries", r"matching_costs: has the shape \[\d+, 6\], not \[6, \d+\]"),
     (Jealous, "query groups", r"changes the answer of group 0"),
     (Rounded, "query groups", r"not to the last bit what decode_queries says"),
+    (DrawsItself, "query groups", r"does not ask draw"),
+    (DrawsOnOthers, "query groups", r"gives draw other frames"),
+    (DrawsElse, "query groups", r"another answer where draw resizes"),
 ]
 
 
