@@ -20,7 +20,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from ratios import Ratio, tell
@@ -76,26 +76,32 @@ class Iteration:
 
     def __init__(self, learner: Learner, options: argparse.Namespace) -> None:
         self.learner = learner
-        self.device, self.bf16 = options.device, options.bf16
+        self.device, self.options = options.device, options
         self.parameters = [p for p in learner.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(self.parameters, lr=1e-6, weight_decay=0.05)
 
     def __call__(self, clip: Clip, seed: int) -> float:
         torch.manual_seed(seed)
-        begun = self._now()
-        with torch.autocast(self.device, torch.bfloat16) if self.bf16 else nullcontext():
+        begun = now(self.device)
+        with autocast(self.options):
             losses = self.learner(clip)
         torch.stack([value.float() for value in losses.values()]).sum().backward()
         nn.utils.clip_grad_norm_(self.parameters, 0.01)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)  # last, so that the others' turns have the memory
-        return self._now() - begun
+        return now(self.device) - begun
 
-    def _now(self) -> float:
-        if self.device == "cpu":
-            return time.process_time()
-        torch.cuda.synchronize()
-        return time.perf_counter()
+
+def now(device: str) -> float:
+    """In seconds: the process's own time on a CPU, the clock's once all is done on a GPU."""
+    if device == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def autocast(options: argparse.Namespace) -> AbstractContextManager:
+    return torch.autocast(options.device, torch.bfloat16) if options.bf16 else nullcontext()
 
 
 def make_learner(name: str, options: argparse.Namespace, clip: Clip) -> Learner:

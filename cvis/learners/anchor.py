@@ -26,8 +26,8 @@ class Anchor(Crisp):
 
     Training is CRISP's without semantic prompts, but with adapters: each step adds a group of prompts, from principal
     directions of the older queries, and low-rank changes of the decoder for them alone, and trains nothing else. After
-    it the analytic head takes the moments of the step's classes; see :class:`~cvis.learners.analytic.AnalyticHead`. No
-    video is stored. At test all groups work together:
+    it the analytic head takes the moments of the step's classes; see :class:`~cvis.learners.analytic.AnalyticHead`. The
+    base step also fits where masks end in their frames. No video is stored. At test all groups work together:
 
         score(q, c) = p_q(c) * m_q^mask_power * (s_q(c)^own_power if c is of q's group,
                                                  else foreign * max_c' s_q(c')^own_power)
@@ -42,6 +42,7 @@ class Anchor(Crisp):
         own_power: below 1, what a group thinks of its own classes counts less than what the head does.
         mask_power: 0: how sure a query is of its mask does not count.
         same_object: the IoU above which two tracks are one object; 1: none are.
+        outlines: draw masks to where colours change, see :class:`~cvis.learners.analytic.Outlines`.
         codebook: CRISP's; ``none``: no semantic prompts, so no text encoder.
     """
 
@@ -52,23 +53,23 @@ class Anchor(Crisp):
         own_power: Weight = 0.5,
         mask_power: Weight = 6.0,
         same_object: Annotated[Weight, Field(le=1)] = 0.6,
+        outlines: bool = True,
         codebook: Codebook = "none",
         analytic_head: Literal[True] = True,
-        analytic_temperature: Annotated[Weight, Field(gt=0)] = 0.15,
         adapter_rank: Annotated[int, Field(ge=0)] = 8,
         lr_mult: Weight = 4.0,
         **crisp: Any,
     ) -> None:
         super().__init__(
             segmenter,
+            outlines=outlines,
             codebook=codebook,
             analytic_head=analytic_head,
-            analytic_temperature=analytic_temperature,
             adapter_rank=adapter_rank,
             lr_mult=lr_mult,
             **crisp,
         )
-        self.label = "ANCHOR" + (" with outlines" if self.outlines else "")
+        self.label = "ANCHOR" if outlines else "ANCHOR without outlines"
         self.foreign, self.own_power = foreign, own_power
         self.mask_power, self.same_object = mask_power, same_object
 

@@ -1,8 +1,7 @@
 """What every segmenter can do, and what only some can: a small core, and abilities that learners require by name.
 
-A model inherits from the abilities that it has; a learner names those that it needs in ``requires``. So a dense model
-without queries is a :class:`Segmenter` that learners such as fine-tuning and replay train as they are, and a method
-that needs what it lacks is refused before anything is trained.
+A model inherits from the abilities that it has; a learner names those that it needs in ``requires``, and where one is
+lacking it is refused before anything is trained. Fine-tuning and replay need the core alone, which dense models have.
 
 ==================  ====================================================================  =========================
 ability             what it gives                                                         who builds on it
@@ -44,8 +43,7 @@ from cvis.segmenters.outputs import (
 from cvis.types import Clip, Targets, Track, Tracks, Video
 
 Classify = Callable[[Tensor, Tensor, float], Tensor]
-"""A classification loss: (logits [B, N, C], target columns [B, N] int64, weight of no-object) -> scalar. Column K is of
-no object, whatever C is."""
+"""A classification loss: (logits [B, N, C], columns [B, N] int64, weight of no-object, whose column is K) -> scalar."""
 
 Refine = Callable[[QueryOutput], Tensor]
 """Queries for the last decoder layer, made of what the layer before it says: [B, Q, D], or k sets of them, stacked on
@@ -243,11 +241,11 @@ class ClassSlots(SharedFeatures):
 class AlignedQueries(ClassSlots, ClipTracks):
     """Slots are queries, in every prediction layer, and no step adds or drops one: copies compare them by index.
 
-    Attributes:
+    Attributes, of which a learner sets the first three, once:
         soft_masks: a pixel is shared: a mask's probability is its softmax over the queries, wherever masks are read,
-            after logits are brought to the size, or to the points, at which they are. A learner says so, once.
-        draw: how masks come to the size of the frames; None: bilinear. A learner says so, once.
-        keeps_backbone: a memory holds the backbone's maps, too, coarse to fine. A learner says so, once.
+            after logits are brought to the size, or to the points, at which they are.
+        draw: how masks come to the size of the frames; None: bilinear.
+        keeps_backbone: a memory holds the backbone's maps, too, coarse to fine.
         backbone_channels: of those maps; (): the model cannot keep them.
     """
 
@@ -256,6 +254,11 @@ class AlignedQueries(ClassSlots, ClipTracks):
     draw: Draw | None = None
     keeps_backbone: bool = False
     backbone_channels: Sequence[int] = ()
+
+    @property
+    def seen_together(self) -> int | None:
+        """How many frames of a video ``read`` of :meth:`predict` is shown at a time; None: all."""
+        return None
 
     @abstractmethod
     def decode_queries(self, memory: Memory, *, refine: Refine | None = None) -> list[QueryOutput]:

@@ -79,17 +79,14 @@ def test_the_shipped_table_is_table_7():
 
 
 def test_anchor_is_taken_apart_one_part_at_a_time():
-    rows = {item.row: item for item in plan(read_sweep("anchor_parts"), [0])}
-    off = {name: [part for part, on in item.marks.items() if not on] for name, item in rows.items()}
-    assert [off["anchor-without-" + part] for part in ("adapters", "own-scores", "foreign-classes")] == [
-        ["adapters"],
-        ["own"],
-        ["foreign"],
-    ]
-    assert off["anchor-without-mask-confidence"] == ["masks"]
-    assert off["anchor"] == off["anchor-with-duplicates"] == off["anchor-without-cells"] == []
-    assert off["eclipse"] == ["head", "adapters", "own", "foreign", "masks"]
-    assert [name for name, item in rows.items() if item.config.learner["outlines"]] == ["anchor-outlines"]
+    off = {
+        item.row: {part for part, on in item.marks.items() if not on} for item in plan(read_sweep("anchor_parts"), [0])
+    }
+    parts = ("adapters", "own", "foreign", "masks", "outlines")
+    assert [off[f"anchor-without-{part}"] for part in parts] == [{part} for part in parts]
+    assert off["anchor"] == off["anchor-with-duplicates"] == off["anchor-without-cells"] == off["anchor-without-motion"]
+    assert off["anchor"] == set()
+    assert off["eclipse"] == {"head", *parts}
 
 
 def test_the_codebooks_controls_are_made_at_two_and_at_eight_prompts():

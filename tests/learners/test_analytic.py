@@ -9,12 +9,14 @@ from pycocotools import mask as coco_mask
 from sklearn.linear_model import Ridge
 from test_eclipse import STEPS, make_learner, make_task
 
+from cvis.learners.analytic.head import AnalyticHead
 from cvis.learners.analytic.motion import MOTION
-from cvis.learners.analytic.pooling import PARTS, SHAPE, STATISTICS, boxes_of, describe, length_of
+from cvis.learners.analytic.pooling import PARTS, SHAPE, STATISTICS, boxes_of, describe, lengths_of
 from cvis.learners.analytic.ridge import ClassMoments
 from cvis.types import Track, Video
 
 COUNTS = (5, 9, 3, 7)
+RIDGE = torch.full((6,), 0.1, dtype=torch.float64)
 
 
 def samples() -> tuple[torch.Tensor, torch.Tensor]:
@@ -47,13 +49,15 @@ def moments_of(parts: list[list[int]], lengths: int = 6) -> ClassMoments:
 
 def test_the_closed_form_is_sklearns_ridge():
     x, columns = samples()
-    weights, bias = moments_of([[0, 1, 2, 3]]).classifier(ridge=0.07)
+    ridge = torch.tensor([0.07, 0.07, 0.07, 0.28, 0.07, 0.0175], dtype=torch.float64)
+    weights, bias = moments_of([[0, 1, 2, 3]]).classifier(ridge)
     each = np.array([1 / (4 * COUNTS[c]) for c in columns])
     mean = (each[:, None] * x.numpy()).sum(0)
     scale = np.sqrt((each[:, None] * (x.numpy() - mean) ** 2).sum(0))
     scale[4] = 1
-    plain = Ridge(alpha=0.07).fit((x.numpy() - mean) / scale, np.eye(4)[columns], sample_weight=each)
-    expected = plain.predict((x.numpy() - mean) / scale)
+    z = (x.numpy() - mean) / scale / np.sqrt(ridge.numpy())  # a feature's own penalty is another scale of it
+    plain = Ridge(alpha=1.0).fit(z, np.eye(4)[columns], sample_weight=each)
+    expected = plain.predict(z)
     assert np.abs((x @ weights + bias).numpy() - expected).max() < 1e-9
     assert not weights[4].any()
 
@@ -61,8 +65,8 @@ def test_the_closed_form_is_sklearns_ridge():
 @pytest.mark.parametrize("parts", [[[3], [1], [0], [2]], [[2, 0], [3, 1]], [[1, 2, 3], [0]]])
 def test_any_order_and_any_partition_give_the_same_head(parts):
     x, _ = samples()
-    weights, bias = moments_of([[0, 1, 2, 3]]).classifier(ridge=0.0025)
-    other, other_bias = moments_of(parts).classifier(ridge=0.0025)
+    weights, bias = moments_of([[0, 1, 2, 3]]).classifier(RIDGE)
+    other, other_bias = moments_of(parts).classifier(RIDGE)
     back = [[c for step in parts for c in step].index(column) for column in range(4)]
     assert ((x @ other + other_bias)[:, back] - (x @ weights + bias)).abs().max() < 1e-10
 
@@ -70,15 +74,23 @@ def test_any_order_and_any_partition_give_the_same_head(parts):
 def test_a_class_without_samples_is_answered_zero_and_changes_nothing():
     x, _ = samples()
     with_all = moments_of([[0, 1], [2, 3]])
-    weights, bias = with_all.classifier(0.1)
+    weights, bias = with_all.classifier(RIDGE)
     with_all.grow(1)
-    more, more_bias = with_all.classifier(0.1)
+    more, more_bias = with_all.classifier(RIDGE)
     assert torch.equal(more[:, :4], weights)
     assert torch.equal(more_bias[:4], bias)
     assert not (x @ more + more_bias)[:, 4].any()
-    nothing, no_bias = ClassMoments(6).classifier(0.1)
+    nothing, no_bias = ClassMoments(6).classifier(RIDGE)
     assert nothing.shape == (6, 0)
     assert no_bias.shape == (0,)
+
+
+def test_every_statistic_is_held_back_alike_whatever_its_length():
+    ridge = AnalyticHead([4, 8], ["deviation", "shape"], ridge=0.1, temperature=1.0).ridge
+    deviation, shape = ridge[:12].unique().item(), ridge[12:].unique().item()
+    assert len(ridge) == 12 + 64
+    assert deviation / 12 == pytest.approx(shape / 64)
+    assert (deviation + shape) / 2 == pytest.approx(0.1)
 
 
 def test_processes_add_up(monkeypatch):
@@ -136,7 +148,7 @@ def test_parts_and_shape_of_what_can_be_said_by_hand():
     assert shape[:3, :3].eq(0).all()
     assert shape[5:-1, 1:-1].eq(1).all()
     assert shape[-1, 1:-1].eq(0.875).all()  # of two samples in a pixel, one lies a quarter of a pixel from the border
-    assert length_of([2], STATISTICS) == 2 + 2 + 2 * PARTS**2 + SHAPE**2
+    assert lengths_of([2], STATISTICS) == [2, 2, 2 * PARTS**2, SHAPE**2, MOTION]
 
 
 def test_motion_is_the_line_nearest_to_centre_and_size():

@@ -14,7 +14,8 @@ from two_models import disturb, make_learner, make_segmenter, make_task
 
 from cvis.engine.run import run
 from cvis.errors import UserError
-from cvis.learners.analytic.pooling import STATISTICS, describe, length_of
+from cvis.learners.analytic.head import AnalyticHead
+from cvis.learners.analytic.pooling import STATISTICS, describe, lengths_of
 from cvis.segmenters.background import class_probabilities
 from cvis.segmenters.mask2former import long
 
@@ -42,7 +43,7 @@ def test_scores_are_the_models_times_the_heads_on_maps_of_the_backbone(name, vid
 
     frames = torch.cat(list(model.inference.frames(video)))
     maps = [*reversed(model.extract(frames[None]).levels)]
-    assert len(learner.analytic.moments.second) == length_of([each.shape[1] for each in maps], STATISTICS)
+    assert len(learner.analytic.moments.second) == sum(lengths_of([each.shape[1] for each in maps], STATISTICS))
     output = model.decode(model.features(frames[None]), prediction_layers="last")[0]
     described = describe(maps, output.masks[0] > 0, STATISTICS).double()
     values = (described @ learner.analytic.weights + learner.analytic.bias) / learner.analytic.temperature
@@ -71,6 +72,22 @@ def test_what_is_known_of_a_track_survives_whatever_is_trained(kind, video):
     assert not torch.equal(model.video_features(video).mask_features, decoded)
     assert torch.equal(known(), before)
     assert len(learner.predict(video)) > 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "test"), [("mask2former", {}), ("mask2former", {"tracking": "queries"}), ("ctvis", {})]
+)
+@torch.inference_mode()
+def test_motion_is_of_the_frames_that_are_answered_together(kind, test, video, monkeypatch):
+    """The head learns what it will be shown: the whole video, a window of it, or a single frame, which does not move."""
+    model, shown, describe = make_segmenter(type=kind), [], AnalyticHead.describe
+    model.inference = replace(model.inference, window=2, **test)
+    monkeypatch.setattr(AnalyticHead, "describe", lambda *of: shown.append(of[-1].shape[1]) or describe(*of))
+    learner = taught("finetune", video, segmenter=model)
+    learned = shown.copy()
+    shown.clear()
+    learner.predict(video)
+    assert learned == shown == {None: [3], 2: [2, 1], 1: [1, 1, 1]}[model.seen_together]
 
 
 @torch.inference_mode()

@@ -169,7 +169,7 @@ def test_padding_draws_nothing():
 def test_a_killed_run_goes_on_and_every_step_is_drawn_alike(stream, tmp_path, monkeypatch):
     def configured(name):
         few = ("learner.num_prompts=3", "schedule.incremental.iterations=4", "runtime.checkpoint_every=2")
-        return settings(stream, tmp_path / name, "anchor", "learner.outlines=true", *few)
+        return settings(stream, tmp_path / name, "anchor", *few)
 
     whole = run(configured("whole"))
     with monkeypatch.context() as patch:
@@ -177,7 +177,7 @@ def test_a_killed_run_goes_on_and_every_step_is_drawn_alike(stream, tmp_path, mo
         with pytest.raises(Killed):
             run(configured("broken"))
     assert_same_run(whole, run(configured("broken")))
-    assert json.loads((whole / "metrics.json").read_text())["label"] == "ANCHOR with outlines"
+    assert json.loads((whole / "metrics.json").read_text())["label"] == "ANCHOR"
     learners = [load_trained(whole, step, "cpu").learner for step in range(3)]
     weights = [one.outlines.weights for one in learners]
     assert torch.equal(weights[0], weights[1])

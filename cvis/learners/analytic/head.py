@@ -11,7 +11,7 @@ from mmengine.dist import get_rank, get_world_size
 from pycocotools import mask as coco_mask
 from torch import Tensor, nn
 
-from cvis.learners.analytic.pooling import Statistic, describe, length_of
+from cvis.learners.analytic.pooling import Statistic, describe, lengths_of
 from cvis.learners.analytic.ridge import ClassMoments
 from cvis.scenario import Task
 from cvis.segmenters.contract import AlignedQueries
@@ -43,7 +43,8 @@ class AnalyticHead(nn.Module):
     Args:
         channels: of the maps of a :class:`~cvis.segmenters.outputs.Memory`, in the order of :func:`maps_of`.
         statistics: see :func:`~cvis.learners.analytic.pooling.describe`.
-        ridge: more than 0, see :func:`~cvis.learners.analytic.ridge.ridge_classifier`.
+        ridge: more than 0, see :func:`~cvis.learners.analytic.ridge.ridge_classifier`; of a feature in proportion to
+            the length of its statistic, so that a long one does not drown what a short one says.
         temperature: of the softmax over the regressed values.
     """
 
@@ -54,8 +55,10 @@ class AnalyticHead(nn.Module):
         self, channels: Sequence[int], statistics: Sequence[Statistic], ridge: float, temperature: float
     ) -> None:
         super().__init__()
-        self.statistics, self.ridge, self.temperature = tuple(statistics), ridge, temperature
-        self.moments = ClassMoments(length_of(channels, statistics))
+        self.statistics, self.temperature = tuple(statistics), temperature
+        lengths = torch.tensor(lengths_of(channels, statistics))
+        self.ridge = (ridge * lengths.double() / lengths.double().mean()).repeat_interleave(lengths)
+        self.moments = ClassMoments(len(self.ridge))
         self._solve()
 
     def grow(self, num_classes: int) -> None:
@@ -75,7 +78,10 @@ class AnalyticHead(nn.Module):
             tracks = _tracks_of(task, task.train.tracks[video.id])
             if tracks:
                 memory = segmenter.video_features(video)
-                described = self.describe(memory, segmenter.track_masks(video, tracks, memory))
+                masks = segmenter.track_masks(video, tracks, memory)
+                together = segmenter.seen_together or len(video)  # motion is of frames that are answered together
+                parts = zip(memory.windows(together), masks.split(together, 1), strict=True)
+                described = torch.cat([self.describe(part, some) for part, some in parts], 1)
                 seen = torch.tensor([_shown(track) for track in tracks])
                 columns = torch.tensor([column[track.category_id] for track in tracks])[:, None].expand_as(seen)
                 self.moments.add(described[seen.to(described.device)], columns[seen].to(described.device), counts)
@@ -94,14 +100,15 @@ class AnalyticHead(nn.Module):
     def probabilities(self, candidates: Sequence[Candidates], classifier: Classifier) -> Tensor:
         """Of every class for each of N tracks, mean over the frames in which its mask is not empty: [N, K].
 
-        softmax((x @ weights + bias) / temperature); equal for all classes if the mask is empty in every frame.
+        softmax((x @ weights + bias) / temperature); equal for all classes if the mask is empty in every frame. Never 0,
+        times which a score of -inf would be no number.
         """
         weights, bias = classifier
         values = torch.cat([one.described for one in candidates]) @ weights + bias
         seen = torch.cat([one.masks.amax((-2, -1)) > 0 for one in candidates])[..., None]
         frames = (values / self.temperature).softmax(-1).where(seen, 0)
         share = frames.sum(1) / seen.sum(1).clamp(min=1)
-        return share.where(seen.any(1), 1 / values.shape[-1])
+        return share.where(seen.any(1), 1 / values.shape[-1]).clamp(min=torch.finfo(torch.float32).tiny)
 
     def describe(self, memory: Memory, masks: Tensor) -> Tensor:
         """[N, T, F] of the tracks of one video (B = 1), by masks in [0, 1] at the size of the mask features."""

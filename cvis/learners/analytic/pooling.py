@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -12,21 +12,20 @@ from torch import Tensor
 from cvis.learners.analytic.motion import MOTION, motion_of
 
 Statistic = Literal["mean", "deviation", "parts", "shape", "motion"]
-STATISTICS: tuple[Statistic, ...] = ("mean", "deviation", "parts", "shape")
-"""By default: where names say nothing of motion, it is nine numbers more to be wrong with."""
+STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
 PARTS, SHAPE = 4, 8
 """Cells along each side of the box, of the maps and of the mask."""
 
 
-def length_of(channels: Sequence[int], statistics: Sequence[Statistic]) -> int:
-    """Of :func:`describe`'s vectors, for maps of so many channels.
+def lengths_of(channels: Sequence[int], statistics: Sequence[Statistic]) -> list[int]:
+    """Of each statistic's part of :func:`describe`'s vectors, for maps of so many channels.
 
-    >>> length_of([64, 64], ["mean", "shape"])
-    192
+    >>> lengths_of([64, 64], ["mean", "shape"])
+    [128, 64]
     """
     pooled, parts = sum(channels), PARTS**2 * channels[-1]
     each = {"mean": pooled, "deviation": pooled, "parts": parts, "shape": SHAPE**2, "motion": MOTION}
-    return sum(each[statistic] for statistic in statistics)
+    return [each[statistic] for statistic in statistics]
 
 
 def describe(maps: Sequence[Tensor], masks: Tensor, statistics: Sequence[Statistic]) -> Tensor:

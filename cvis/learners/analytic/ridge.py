@@ -56,7 +56,7 @@ class ClassMoments(nn.Module):
             all_reduce(added)
             getattr(self, name).copy_(buffer + added)
 
-    def classifier(self, ridge: float) -> tuple[Tensor, Tensor]:
+    def classifier(self, ridge: Tensor) -> tuple[Tensor, Tensor]:
         """:func:`ridge_classifier` of the classes that have samples; the others are always answered 0."""
         there = self.samples > 0
         weights, bias = self.means.new_zeros(self.means.T.shape), self.means.new_zeros(len(self.means))
@@ -65,20 +65,20 @@ class ClassMoments(nn.Module):
         return weights, bias
 
 
-def ridge_classifier(second: Tensor, means: Tensor, ridge: float) -> tuple[Tensor, Tensor]:
+def ridge_classifier(second: Tensor, means: Tensor, ridge: Tensor) -> tuple[Tensor, Tensor]:
     """Ridge regression of one-hot classes on standardised features, every class with the same weight, closed form.
 
     With mu = mean_c m_c, C = S / K - mu mu^T, s = diag(C)^(1/2) and z = (x - mu) / s, the W and b that make
 
-        mean_c mean_{i in c} |onehot(c) - W^T z_i - b|^2 + ridge |W|^2
+        mean_c mean_{i in c} |onehot(c) - W^T z_i - b|^2 + sum_f ridge_f |W_f|^2
 
-    least are W = (R + ridge I)^-1 ((m_c - mu) / s)^T / K and b = 1 / K, with R = C / (s s^T), the correlations of the
-    features. A feature that never changes has no weight.
+    least are W = (R + diag(ridge))^-1 ((m_c - mu) / s)^T / K and b = 1 / K, with R = C / (s s^T), the correlations of
+    the features. A feature that never changes has no weight.
 
     Args:
         second: S [F, F], double precision, see :class:`ClassMoments`.
         means: m [K, F].
-        ridge: more than 0.
+        ridge: of each feature [F], more than 0.
 
     Returns:
         Weights [F, K] and bias [K] for x itself: x @ weights + bias = W^T z + b.
@@ -89,7 +89,7 @@ def ridge_classifier(second: Tensor, means: Tensor, ridge: float) -> tuple[Tenso
     moves = covariance.diagonal() > noise
     scale = covariance.diagonal().where(moves, 1).sqrt()
     correlation = (covariance / torch.outer(scale, scale)).where(torch.outer(moves, moves), 0)
-    correlation.diagonal().add_(ridge)
+    correlation.diagonal().add_(ridge.to(correlation))
     towards = ((means - mean) / scale * moves).T / len(means)
     weights = torch.cholesky_solve(towards, torch.linalg.cholesky(correlation)) / scale[:, None]
     return weights, 1 / len(means) - mean @ weights

@@ -36,7 +36,7 @@ class AnalyticSwitch(Learner):
         segmenter: Segmenter,
         analytic_head: bool = False,
         analytic_statistics: Annotated[Sequence[Statistic], Field(min_length=1)] = STATISTICS,
-        analytic_ridge: Annotated[Weight, Field(gt=0)] = 0.0025,
+        analytic_ridge: Annotated[Weight, Field(gt=0)] = 0.1,
         analytic_temperature: Annotated[Weight, Field(gt=0)] = 0.1,
     ) -> None:
         super().__init__(segmenter)

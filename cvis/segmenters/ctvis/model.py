@@ -121,6 +121,10 @@ class CTVIS(Mask2Former):
             for logits, vectors, masks in zip(*of_clips, strict=True)
         ]
 
+    @property
+    def seen_together(self) -> int:
+        return 1
+
     @torch.inference_mode()
     def predict_each(self, video: Video, read: Callable[[Memory], Sequence[Answers]]) -> list[Tracks]:
         """Follow the objects of one video, of any length in the memory of a window: of frames that are done masks are

@@ -116,6 +116,10 @@ class Mask2Former(Framewise, QueryGroups):
         assert frames is not None  # nobody halves what is None
         self.inference = replace(self.inference, window=frames)
 
+    @property
+    def seen_together(self) -> int | None:
+        return None if self.inference.tracking == "none" else self.inference.window
+
     def encode(self, maps: Maps) -> Memory:
         """Run the pixel decoder frame by frame."""
         mask_features, levels = self.pixel_decoder(maps.levels)
