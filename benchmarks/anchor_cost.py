@@ -63,8 +63,11 @@ def measure(video: Video, options: argparse.Namespace) -> list[Ratio]:
     training = in_turns(options, [partial(one, clip) for one in iterations])
     anchor = learners[1]
     step = Task(1, NEW, BASE, annotated(video, clip), 0)
-    # a copy's, since a class is learned once
-    looks = in_turns(options, [timed(options, lambda: copy.deepcopy(anchor.analytic).learn(step, anchor.segmenter))])
+
+    def look(train: VideoSet) -> None:  # with a copy, since a class is learned once
+        copy.deepcopy(anchor.analytic).learn(replace(step, train=train), anchor.segmenter)
+
+    looks = in_turns(options, [timed(options, partial(look, train)) for train in (EMPTY, step.train)])
     for index in range(2, GROUPS):
         for learner in learners:
             learner.begin_task(replace(step, index=index, new_classes=(100 + index,), train=NAMED))
@@ -72,7 +75,7 @@ def measure(video: Video, options: argparse.Namespace) -> list[Ratio]:
     return [
         Ratio("a training iteration of anchor, of crisp's", over(*training), 1.3),
         Ratio(f"a test with {GROUPS} groups of anchor, of crisp's", over(*tests), 1.3),
-        Ratio(f"anchor's look back at a step of {STREAM}, of its training", share(looks[0], training[1], options), 0.1),
+        Ratio(f"anchor's look back at a step of {STREAM}, of its training", share(looks, training[1], options), 0.1),
     ]
 
 
@@ -99,13 +102,16 @@ def over(crisp: Sequence[float], anchor: Sequence[float]) -> list[float]:
     return [a / c for c, a in zip(crisp, anchor, strict=True)]
 
 
-def share(looks: Sequence[float], iterations: Sequence[float], options: argparse.Namespace) -> list[float]:
-    """Of a step's training that the look back at all of its videos is, turn by turn."""
+def share(looks: Sequence[list[float]], iterations: Sequence[float], options: argparse.Namespace) -> list[float]:
+    """Of a step's training that the look back at all of its videos is, turn by turn; ``looks``: at none, at one."""
     config = resolve(STREAM, "anchor", options.segmenter)
     dataset = known(read_spec(find_scenario(STREAM)).dataset)
     videos = dataset.train_videos * (1 - FRACTION) * len(NEW) / len(dataset.categories)
     batches = config.schedule.incremental.iterations * config.schedule.batch_size / options.clips
-    return [videos * look / (batches * iteration) for look, iteration in zip(looks, iterations, strict=True)]
+    return [
+        (none + videos * (one - none)) / (batches * iteration)
+        for none, one, iteration in zip(*looks, iterations, strict=True)
+    ]
 
 
 def annotated(video: Video, clip: Clip) -> VideoSet:

@@ -74,14 +74,12 @@ def test_what_is_known_of_a_track_survives_whatever_is_trained(kind, video):
     assert len(learner.predict(video)) > 0
 
 
-@pytest.mark.parametrize(
-    ("kind", "test"), [("mask2former", {}), ("mask2former", {"tracking": "queries"}), ("ctvis", {})]
-)
+@pytest.mark.parametrize(("kind", "tracking"), [("mask2former", "none"), ("mask2former", "queries"), ("ctvis", "none")])
 @torch.inference_mode()
-def test_motion_is_of_the_frames_that_are_answered_together(kind, test, video, monkeypatch):
-    """The head learns what it will be shown: the whole video, a window of it, or a single frame, which does not move."""
+def test_motion_is_of_the_frames_that_are_answered_together(kind, tracking, video, monkeypatch):
+    """The head learns what it will be shown: the whole video, a window of it, or a single frame, which is still."""
     model, shown, describe = make_segmenter(type=kind), [], AnalyticHead.describe
-    model.inference = replace(model.inference, window=2, **test)
+    model.inference = replace(model.inference, window=2, tracking=tracking)
     monkeypatch.setattr(AnalyticHead, "describe", lambda *of: shown.append(of[-1].shape[1]) or describe(*of))
     learner = taught("finetune", video, segmenter=model)
     learned = shown.copy()
