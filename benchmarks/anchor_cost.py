@@ -59,6 +59,8 @@ def measure(video: Video, options: argparse.Namespace) -> list[Ratio]:
     """Of the three, ANCHOR's over CRISP's."""
     clip = make_clip(options.clips, *SIZES[options.size]).to(options.device)
     learners = [make_learner(name, options, clip) for name in ("crisp", "anchor")]
+    for learner in learners:  # tests and the look back at the size of training
+        learner.segmenter.inference = replace(learner.segmenter.inference, short_side=video.height)
     iterations = [Iteration(learner, options) for learner in learners]
     training = in_turns(options, [partial(one, clip) for one in iterations])
     anchor = learners[1]

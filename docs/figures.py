@@ -7,8 +7,8 @@ from pathlib import Path
 
 RECORD = Path(__file__).resolve().parents[1] / "REPRODUCIBILITY.md"
 COLOURS = {
-    "ANCHOR with outlines": "#a8321a",
-    "ANCHOR": "#e4572e",
+    "ANCHOR": "#a8321a",
+    "ANCHOR without outlines": "#e4572e",
     "Eclipse with analytic head": "#d99000",
     "eclipse": "#4c78d8",
     "replay": "#2aa198",

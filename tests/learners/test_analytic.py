@@ -9,6 +9,7 @@ from pycocotools import mask as coco_mask
 from sklearn.linear_model import Ridge
 from test_eclipse import STEPS, make_learner, make_task
 
+from cvis.learners.analytic import head
 from cvis.learners.analytic.head import AnalyticHead
 from cvis.learners.analytic.motion import MOTION
 from cvis.learners.analytic.pooling import PARTS, SHAPE, STATISTICS, boxes_of, describe, lengths_of
@@ -217,6 +218,18 @@ def test_scores_are_multiplied_and_the_rest_is_eclipses(video):
     assert torch.equal(found.scores > -torch.inf, answered)
     assert torch.allclose(found.scores[answered], (before.scores * named)[answered].float())
     assert torch.equal(found.mask_embeddings, before.mask_embeddings)
+
+
+def test_of_a_long_video_some_frames_are_looked_at_which_show_every_track(video, monkeypatch):
+    monkeypatch.setattr(head, "ENOUGH", 2)
+    learner, tracks = make_learner(1, analytic_head=True), tracked_video(video)
+    train = SimpleNamespace(videos=[video], tracks={video.id: tracks}, all_tracks=tracks)
+    seen, features = [], learner.segmenter.video_features
+    learner.segmenter.video_features = lambda part: seen.extend(part.frames) or features(part)
+    task = make_task(0)
+    learner.end_task(type(task)(0, task.new_classes, (), train, hidden=0))
+    assert seen == [*video.frames[1:]]
+    assert learner.analytic.moments.samples[:2].tolist() == [2, 1]
 
 
 def test_a_mask_of_nothing_names_no_class(video):

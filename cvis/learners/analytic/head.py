@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -16,7 +17,10 @@ from cvis.learners.analytic.ridge import ClassMoments
 from cvis.scenario import Task
 from cvis.segmenters.contract import AlignedQueries
 from cvis.segmenters.outputs import Memory
-from cvis.types import Track
+from cvis.types import Track, Video
+
+ENOUGH = 10
+"""Frames of a video to learn from: neighbours say the same, and each passes the backbone."""
 
 
 class Classifier(NamedTuple):
@@ -71,11 +75,12 @@ class AnalyticHead(nn.Module):
         """Take the moments of the step's new classes; each process looks at its share of the videos."""
         column = {category: index for index, category in enumerate(segmenter.classes)}
         counts = torch.zeros_like(self.moments.samples)
-        for track in _tracks_of(task, task.train.all_tracks):
-            counts[column[track.category_id]] += sum(_shown(track))
+        looked = [_looked_at(video, task, segmenter.seen_together) for video in task.train.videos]
+        for _, tracks in looked:
+            for track in tracks:
+                counts[column[track.category_id]] += sum(_shown(track))
         before = copy.deepcopy(self.moments)
-        for video in task.train.videos[get_rank() :: get_world_size()]:
-            tracks = _tracks_of(task, task.train.tracks[video.id])
+        for video, tracks in looked[get_rank() :: get_world_size()]:
             if tracks:
                 memory = segmenter.video_features(video)
                 masks = segmenter.track_masks(video, tracks, memory)
@@ -125,8 +130,35 @@ def maps_of(memory: Memory) -> list[Tensor]:
     return [level[0] for level in memory.backbone or (*memory.levels, memory.mask_features)]
 
 
-def _tracks_of(task: Task, tracks: Iterable[Track]) -> list[Track]:
-    return [track for track in tracks if track.category_id in task.new_classes and not track.iscrowd]
+def _looked_at(video: Video, task: Task, together: int | None) -> tuple[Video, list[Track]]:
+    """The frames that the head looks at, as a video, and in them the tracks of the step's new classes."""
+    tracks = [t for t in task.train.tracks[video.id] if t.category_id in task.new_classes and not t.iscrowd]
+    frames = chosen_frames([_shown(track) for track in tracks], len(video), together or 1)
+    tracks = [replace(t, segmentations=tuple(t.segmentations[frame] for frame in frames)) for t in tracks]
+    return replace(video, frames=tuple(video.frames[frame] for frame in frames)), tracks
+
+
+def chosen_frames(shown: Sequence[Sequence[bool]], length: int, size: int) -> list[int]:
+    """All of a short video, and some ``ENOUGH`` of a longer one, spread over the frames that show each track.
+
+    Args:
+        shown: of each track, whether the video's frames show it; every track that is shown is shown in what is chosen.
+        length: of the video.
+        size: of the windows that are chosen whole.
+
+    >>> chosen_frames([[True] * 8 + [False] * 12, [False] * 19 + [True]], 20, 1)
+    [0, 2, 4, 5, 7, 19]
+    >>> chosen_frames([[True] * 20], 20, 4)
+    [4, 5, 6, 7, 12, 13, 14, 15]
+    """
+    if length <= ENOUGH:
+        return list(range(length))
+    starts: set[int] = set()
+    for track in shown:
+        there = [start for start in range(0, length, size) if any(track[start : start + size])]
+        most = min(len(there), max(1, ENOUGH // (size * len(shown))))
+        starts.update(there[(2 * n + 1) * len(there) // (2 * most)] for n in range(most))
+    return [frame for start in sorted(starts) for frame in range(start, min(start + size, length))]
 
 
 def _shown(track: Track) -> list[bool]:
