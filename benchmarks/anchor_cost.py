@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def measure(video: Video, options: argparse.Namespace) -> list[Ratio]:
-    """Of the three, ANCHOR's over CRISP's."""
+    """ANCHOR's training and its test over CRISP's, and its look back over its training."""
     clip = make_clip(options.clips, *SIZES[options.size]).to(options.device)
     learners = [make_learner(name, options, clip) for name in ("crisp", "anchor")]
     for learner in learners:  # tests and the look back at the size of training
@@ -64,12 +64,12 @@ def measure(video: Video, options: argparse.Namespace) -> list[Ratio]:
     iterations = [Iteration(learner, options) for learner in learners]
     training = in_turns(options, [partial(one, clip) for one in iterations])
     anchor = learners[1]
-    step = Task(1, NEW, BASE, annotated(video, clip), 0)
+    step = Task(1, NEW, BASE, EMPTY, 0)
 
     def look(train: VideoSet) -> None:  # with a copy, since a class is learned once
         copy.deepcopy(anchor.analytic).learn(replace(step, train=train), anchor.segmenter)
 
-    looks = in_turns(options, [timed(options, partial(look, train)) for train in (EMPTY, step.train)])
+    looks = in_turns(options, [timed(options, partial(look, annotated(video, clip, times))) for times in (1, 2)])
     for index in range(2, GROUPS):
         for learner in learners:
             learner.begin_task(replace(step, index=index, new_classes=(100 + index,), train=NAMED))
@@ -105,26 +105,27 @@ def over(crisp: Sequence[float], anchor: Sequence[float]) -> list[float]:
 
 
 def share(looks: Sequence[list[float]], iterations: Sequence[float], options: argparse.Namespace) -> list[float]:
-    """Of a step's training that the look back at all of its videos is, turn by turn; ``looks``: at none, at one."""
+    """Of a step's training that the look back at all of its videos is, turn by turn; ``looks``: at one, and at two."""
     config = resolve(STREAM, "anchor", options.segmenter)
     dataset = known(read_spec(find_scenario(STREAM)).dataset)
     videos = dataset.train_videos * (1 - FRACTION) * len(NEW) / len(dataset.categories)
     batches = config.schedule.incremental.iterations * config.schedule.batch_size / options.clips
     return [
-        (none + videos * (one - none)) / (batches * iteration)
-        for none, one, iteration in zip(*looks, iterations, strict=True)
+        (one + (videos - 1) * (two - one)) / (batches * iteration)
+        for one, two, iteration in zip(*looks, iterations, strict=True)
     ]
 
 
-def annotated(video: Video, clip: Clip) -> VideoSet:
-    """The video with the clip's first two targets, which stay where they are."""
+def annotated(video: Video, clip: Clip, times: int) -> VideoSet:
+    """So many copies of the video, with the clip's two targets, which stay where they are."""
     target = clip.targets[0]
     masks = [encode(mask[0].cpu().numpy()) for mask in target.masks]
     tracks = tuple(
         Track(number, video.id, category, (mask,) * len(video), (1.0,) * len(video))
         for number, (category, mask) in enumerate(zip(target.category_ids.tolist(), masks, strict=True))
     )
-    return replace(EMPTY, videos=(video,), tracks={video.id: tracks})
+    videos = tuple(replace(video, id=number) for number in range(times))
+    return replace(EMPTY, videos=videos, tracks=dict.fromkeys(range(times), tracks))
 
 
 if __name__ == "__main__":

@@ -62,6 +62,7 @@ def benchmarks(long: bool = False) -> list[Benchmark]:
     short = "schedule.incremental.iterations=2 --set runtime.loggers=[]"
     return [
         Benchmark(f"benchmarks/distillation_cost.py --rounds 2 --methods {methods}"),
+        Benchmark("benchmarks/anchor_cost.py --rounds 2 --frames 12"),
         Benchmark("benchmarks/video_speed.py --frames 10 --repeats 2"),
         Benchmark("benchmarks/video_speed.py --frames 30 --repeats 1"),
         Benchmark("benchmarks/frame_speed.py --rounds 2"),

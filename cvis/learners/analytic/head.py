@@ -134,8 +134,12 @@ def _looked_at(video: Video, task: Task, together: int | None) -> tuple[Video, l
     """The frames that the head looks at, as a video, and in them the tracks of the step's new classes."""
     tracks = [t for t in task.train.tracks[video.id] if t.category_id in task.new_classes and not t.iscrowd]
     frames = chosen_frames([_shown(track) for track in tracks], len(video), together or 1)
-    tracks = [replace(t, segmentations=tuple(t.segmentations[frame] for frame in frames)) for t in tracks]
-    return replace(video, frames=tuple(video.frames[frame] for frame in frames)), tracks
+
+    def part(values: tuple) -> tuple:
+        return tuple(values[frame] for frame in frames)
+
+    tracks = [replace(t, segmentations=part(t.segmentations), areas=part(t.areas)) for t in tracks]
+    return replace(video, frames=part(video.frames)), tracks
 
 
 def chosen_frames(shown: Sequence[Sequence[bool]], length: int, size: int) -> list[int]:
