@@ -79,7 +79,8 @@ class Anchor(Crisp):
         groups = len(outputs)
         own = torch.cat([self.scores(output.logits[0], group, groups) for group, output in enumerate(outputs)])
         every = torch.cat([one.masks for one in candidates])
-        found = hypotheses(own, self.foreign, self.own_power) * mask_confidence(every)[:, None] ** self.mask_power
+        sure = (mask_confidence(every)[:, None] ** self.mask_power).clamp(min=torch.finfo(torch.float32).tiny)
+        found = hypotheses(own, self.foreign, self.own_power) * sure  # never 0, times which -inf would be no number
         scores = found * self.analytic.probabilities(candidates, heads.classifier).to(found)
         return [self._together(without_duplicates(scores, every > 0, self.same_object), outputs)]
 

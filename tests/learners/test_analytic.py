@@ -1,5 +1,6 @@
 """The analytic head: the closed form, what it stores, that no order of steps changes it, and what it does to scores."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn.linear_model import Ridge
 from test_eclipse import STEPS, make_learner, make_task
 
 from cvis.learners.analytic import head
-from cvis.learners.analytic.head import AnalyticHead
+from cvis.learners.analytic.head import AnalyticHead, Classifier
 from cvis.learners.analytic.motion import MOTION
 from cvis.learners.analytic.pooling import PARTS, SHAPE, STATISTICS, boxes_of, describe, lengths_of
 from cvis.learners.analytic.ridge import ClassMoments
@@ -220,16 +221,42 @@ def test_scores_are_multiplied_and_the_rest_is_eclipses(video):
     assert torch.equal(found.mask_embeddings, before.mask_embeddings)
 
 
-def test_of_a_long_video_some_frames_are_looked_at_which_show_every_track(video, monkeypatch):
-    monkeypatch.setattr(head, "ENOUGH", 2)
-    learner, tracks = make_learner(1, analytic_head=True), tracked_video(video)
+@pytest.mark.parametrize("enough", [2, 3])
+def test_of_a_long_video_some_frames_are_looked_at_and_the_motion_of_all(enough, video, monkeypatch):
+    """Two frames of three, which show both tracks; what is said of them is what is said of them among all."""
+    monkeypatch.setattr(head, "ENOUGH", enough)
+    learner, looked, described = make_learner(1, analytic_head=True), [], []
+    there, late = tracked_video(video)
+    low = np.asfortranarray(np.roll(coco_mask.decode(there.segmentations[0]), 12, axis=0))
+    tracks = [replace(there, segmentations=(*there.segmentations[:2], coco_mask.encode(low))), late]
     train = SimpleNamespace(videos=[video], tracks={video.id: tracks}, all_tracks=tracks)
-    seen, features = [], learner.segmenter.video_features
-    learner.segmenter.video_features = lambda part: seen.extend(part.frames) or features(part)
+    features, describe_ = learner.segmenter.video_features, learner.analytic.describe
+    learner.segmenter.video_features = lambda part: looked.extend(part.frames) or features(part)
+    learner.analytic.describe = lambda *of: described.append(describe_(*of)) or described[-1]
     task = make_task(0)
     learner.end_task(type(task)(0, task.new_classes, (), train, hidden=0))
-    assert seen == [*video.frames[1:]]
-    assert learner.analytic.moments.samples[:2].tolist() == [2, 1]
+    assert looked == [*video.frames[-enough:]]
+    assert learner.analytic.moments.samples[:2].tolist() == [enough, 1]
+    memory = features(video)
+    whole = describe_(memory, learner.segmenter.track_masks(video, tracks, memory))
+    assert whole[0, 0, -MOTION:].any()
+    assert torch.allclose(described[0], whole[:, -enough:], atol=1e-5)
+
+
+@pytest.mark.parametrize("foreign", [0.0, 0.9])
+def test_a_query_without_a_mask_and_a_head_that_is_sure_leave_numbers(foreign, video):
+    learner = make_learner(2, type="anchor", foreign=foreign)
+    with torch.inference_mode():
+        memory = learner.segmenter.video_features(video)
+        outputs = learner.segmenter.decode_groups(memory)
+        masks = [learner.segmenter.with_masks(memory, [each])[0].masks[0] for each in outputs]
+        masks[0][0] = -1.0
+        candidates = [learner.analytic.candidates(memory, one) for one in masks]
+        heads = learner.heads()
+        sure = Classifier(torch.zeros_like(heads.classifier.weights), heads.classifier.bias.clone())
+        sure.bias[0] = 1e3
+        (answer,) = learner._answer(outputs, candidates, heads._replace(classifier=sure))
+    assert not answer.scores.isnan().any()
 
 
 def test_a_mask_of_nothing_names_no_class(video):

@@ -75,19 +75,23 @@ class AnalyticHead(nn.Module):
         """Take the moments of the step's new classes; each process looks at its share of the videos."""
         column = {category: index for index, category in enumerate(segmenter.classes)}
         counts = torch.zeros_like(self.moments.samples)
-        looked = [_looked_at(video, task, segmenter.seen_together) for video in task.train.videos]
-        for _, tracks in looked:
-            for track in tracks:
-                counts[column[track.category_id]] += sum(_shown(track))
+        together = segmenter.seen_together
+        looked = [_looked_at(video, task, together) for video in task.train.videos]
+        for tracks, _, seen in looked:
+            for track, shown in zip(tracks, seen, strict=True):
+                counts[column[track.category_id]] += int(shown.sum())
         before = copy.deepcopy(self.moments)
-        for video, tracks in looked[get_rank() :: get_world_size()]:
-            if tracks:
-                memory = segmenter.video_features(video)
-                masks = segmenter.track_masks(video, tracks, memory)
-                together = segmenter.seen_together or len(video)  # motion is of frames that are answered together
-                parts = zip(memory.windows(together), masks.split(together, 1), strict=True)
-                described = torch.cat([self.describe(part, some) for part, some in parts], 1)
-                seen = torch.tensor([_shown(track) for track in tracks])
+        share = slice(get_rank(), None, get_world_size())
+        for video, (tracks, frames, seen) in zip(task.train.videos[share], looked[share], strict=True):
+            if seen.any():
+                memory = segmenter.video_features(replace(video, frames=tuple(video.frames[frame] for frame in frames)))
+                every = segmenter.track_masks(video, tracks, memory)  # all of them, since they move
+                masks = every[:, frames]
+                if together is None:
+                    described = self.describe(memory, masks, every)
+                else:
+                    windows = zip(memory.windows(together), masks.split(together, 1), strict=True)
+                    described = torch.cat([self.describe(window, some) for window, some in windows], 1)
                 columns = torch.tensor([column[track.category_id] for track in tracks])[:, None].expand_as(seen)
                 self.moments.add(described[seen.to(described.device)], columns[seen].to(described.device), counts)
         self.moments.merge(before)
@@ -115,9 +119,13 @@ class AnalyticHead(nn.Module):
         share = frames.sum(1) / seen.sum(1).clamp(min=1)
         return share.where(seen.any(1), 1 / values.shape[-1]).clamp(min=torch.finfo(torch.float32).tiny)
 
-    def describe(self, memory: Memory, masks: Tensor) -> Tensor:
-        """[N, T, F] of the tracks of one video (B = 1), by masks in [0, 1] at the size of the mask features."""
-        return describe(maps_of(memory), masks, self.statistics)
+    def describe(self, memory: Memory, masks: Tensor, every: Tensor | None = None) -> Tensor:
+        """[N, T, F] of the tracks of one video (B = 1), by masks in [0, 1] at the size of the mask features.
+
+        Args:
+            every: the masks of all frames that are answered together, if T are only some of them.
+        """
+        return describe(maps_of(memory), masks, self.statistics, every)
 
     def _solve(self) -> None:
         weights, bias = self.moments.classifier(self.ridge)
@@ -130,16 +138,12 @@ def maps_of(memory: Memory) -> list[Tensor]:
     return [level[0] for level in memory.backbone or (*memory.levels, memory.mask_features)]
 
 
-def _looked_at(video: Video, task: Task, together: int | None) -> tuple[Video, list[Track]]:
-    """The frames that the head looks at, as a video, and in them the tracks of the step's new classes."""
+def _looked_at(video: Video, task: Task, together: int | None) -> tuple[list[Track], list[int], Tensor]:
+    """N tracks of the step's new classes, the T frames that the head looks at, and what they show of which: [N, T]."""
     tracks = [t for t in task.train.tracks[video.id] if t.category_id in task.new_classes and not t.iscrowd]
-    frames = chosen_frames([_shown(track) for track in tracks], len(video), together or 1)
-
-    def part(values: tuple) -> tuple:
-        return tuple(values[frame] for frame in frames)
-
-    tracks = [replace(t, segmentations=part(t.segmentations), areas=part(t.areas)) for t in tracks]
-    return replace(video, frames=part(video.frames)), tracks
+    shown = [_shown(track) for track in tracks]
+    frames = chosen_frames(shown, len(video), together or 1)
+    return tracks, frames, torch.tensor(shown, dtype=torch.bool).view(len(tracks), len(video))[:, frames]
 
 
 def chosen_frames(shown: Sequence[Sequence[bool]], length: int, size: int) -> list[int]:

@@ -28,7 +28,9 @@ def lengths_of(channels: Sequence[int], statistics: Sequence[Statistic]) -> list
     return [each[statistic] for statistic in statistics]
 
 
-def describe(maps: Sequence[Tensor], masks: Tensor, statistics: Sequence[Statistic]) -> Tensor:
+def describe(
+    maps: Sequence[Tensor], masks: Tensor, statistics: Sequence[Statistic], every: Tensor | None = None
+) -> Tensor:
     """Descriptions of N tracks in T frames, each of the frame's maps alone; only motion is of all of them.
 
     With m the track's mask at the size of map f, and means weighted by m:
@@ -43,6 +45,7 @@ def describe(maps: Sequence[Tensor], masks: Tensor, statistics: Sequence[Statist
         maps: each [T, C_i, h_i, w_i], none finer than the last.
         masks: [N, T, h, w] in [0, 1], at the size of the last map: which share of a pixel is the track's.
         statistics: what the vectors are made of, in this order.
+        every: the masks of all frames, for the motion, if T are only some of them: [N, .., h, w].
 
     Returns:
         [N, T, F] single precision; zeros where a mask is empty.
@@ -56,7 +59,9 @@ def describe(maps: Sequence[Tensor], masks: Tensor, statistics: Sequence[Statist
         if {"parts", "shape"} & set(statistics):
             made["parts"], made["shape"] = _cells(maps[-1], masks)
         if "motion" in statistics:
-            made["motion"] = motion_of(masks)[:, None].expand(-1, masks.shape[1], -1)
+            made["motion"] = motion_of(masks if every is None else every.float())[:, None].expand(
+                -1, masks.shape[1], -1
+            )
         described = torch.cat([made[statistic] for statistic in statistics], -1)
         return described * (masks.amax((-2, -1)) > 0)[..., None]
 

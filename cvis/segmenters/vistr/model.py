@@ -224,6 +224,10 @@ class VisTR(Framewise, AlignedQueries):
             )
         return proposals
 
+    @property
+    def seen_together(self) -> int:
+        return self.num_frames
+
     @torch.inference_mode()
     def predict(self, video: Video, read: Callable[[Memory], Sequence[Answers]] | None = None) -> Tracks:
         """Find the tracks of one video, window by window; ``read`` is asked in each of them."""
