@@ -8,6 +8,7 @@ from cvis.segmenters.mask2former.deformable import (
     DeformableAttention,
     deformable_attention,
     deformable_attention_gather,
+    deformable_attention_torch,
 )
 from cvis.segmenters.openmmlab import MultiScaleDeformableAttention
 
@@ -38,15 +39,27 @@ def test_equals_mmcv(dtype):
         torch.testing.assert_close(mine, other, **tolerance)
 
 
+@pytest.mark.parametrize("without_gradients", [torch.inference_mode, torch.no_grad])
 @pytest.mark.parametrize(("dtype", "atol"), [(torch.float64, 1e-12), (torch.float32, 2e-6)])
-def test_gathering_is_chosen_for_predictions_and_equals_sampling(dtype, atol, monkeypatch):
+def test_gathering_is_chosen_without_gradients_and_equals_sampling(without_gradients, dtype, atol, monkeypatch):
     monkeypatch.setattr(deformable, "LARGE", 0)
     inputs = random_inputs(dtype)
     sampled = deformable_attention(inputs[0], SHAPES, *inputs[1:])
-    with torch.inference_mode():
+    with without_gradients():
         gathered = deformable_attention(inputs[0], SHAPES, *inputs[1:])
         assert torch.equal(gathered, deformable_attention_gather(inputs[0], SHAPES, *inputs[1:]))
     torch.testing.assert_close(gathered, sampled.detach(), rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize("edge", [-1e30, -1.0, 0.0, 1 / 3, 0.5, 0.9, 1.0, 1.1, 4 / 3, 2.0, 1e30, float("nan")])
+def test_gathering_equals_sampling_at_edges_and_far_outside(edge):
+    value, locations, weights = (tensor.detach() for tensor in random_inputs())
+    for axis in (0, 1):
+        there = locations.clone()
+        there[..., axis] = edge
+        gathered = deformable_attention_gather(value, SHAPES, there, weights)
+        sampled = deformable_attention_torch(value, SHAPES, there, weights)
+        torch.testing.assert_close(gathered, sampled, rtol=0, atol=1e-12, equal_nan=True)
 
 
 def test_equals_a_loop():
