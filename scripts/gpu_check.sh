@@ -4,7 +4,8 @@
 #
 # Usage: scripts/gpu_check.sh [OUT]     OUT: folder of the runs (runs/gpu-check); the same one again resumes
 #
-#   PYTHON=python3     needs cvis's dependencies and a torch with CUDA; no network, no data set, no pytest
+#   PYTHON=python3     needs cvis's dependencies and a torch with CUDA; no network, no data set, no pytest; with
+#                      deformops (pip install "cvis[gpu]") attention is measured by its kernels too
 #   DEVICE=cuda        cpu rehearses it
 #   SCALE=0.1          of the schedule's iterations
 #   LEARNERS="..."     beside finetune
@@ -40,6 +41,7 @@ if [ "$device" = cuda ]; then
   # whose images_per_s and iterations_per_s benchmarks/protocol_cost.py makes hours of
   try "speed in bf16" "$python" benchmarks/segmenter_speed.py --device cuda --bf16 --clips 16
   try "shares of an iteration, beside mmdet's" "$python" benchmarks/shares.py --device cuda --bf16 --clips 16
+  try "deformable attention" "$python" benchmarks/attention_speed.py --device cuda --batch 16
   try "cost of a method" "$python" benchmarks/distillation_cost.py --device cuda --bf16 --size paper --clips 8 \
     --methods eclipse eclipse-views crisp crisp-views mib comformer combo balconpas pseudo
 else

@@ -84,6 +84,7 @@ def examine(online: bool = False, runs: Path = Path("runs")) -> dict[str, Any]:
         "versions": {"cvis": __version__, "python": platform.python_version(), **versions},
         "device": _try(_device),
         "mmcv_ops": _try(_mmcv_ops),
+        "attention": _try(_attention),
         "clip": _try(lambda: _clip(online)),
         "data": _try(_data),
         "cache": str(cache_dir()),
@@ -135,6 +136,19 @@ def _mmcv_ops() -> dict[str, Any]:
     from cvis.segmenters.openmmlab import has_real_ops
 
     return {"compiled": has_real_ops()}
+
+
+def _attention() -> dict[str, Any]:
+    """Whether deformable attention has fused kernels, and on a GPU whether they pass their trial."""
+    import torch
+
+    from cvis.segmenters.mask2former.deformable import deformable_attention_torch
+    from cvis.segmenters.mask2former.fused import problem
+
+    there = torch.cuda.is_available()
+    sizes = dict(heads=8, channels=32, levels=3, points=4)  # of R50's pixel decoder
+    why_not = problem(torch.device("cuda"), **sizes, plain=deformable_attention_torch) if there else "no CUDA device"
+    return {"deformops": _version("deformops"), "not_used": why_not}
 
 
 def _clip(online: bool) -> dict[str, Any]:
@@ -202,6 +216,9 @@ def _show(content: dict[str, Any]) -> None:
     ops, clip = content["mmcv_ops"], content["clip"]
     compiled = "yes" if ops.get("compiled") else "no (not needed: cvis has its own)"
     rows.append(["mmcv's compiled operators", ops.get("error") or compiled])
+    attention = content["attention"]
+    fused = f"deformops {attention.get('deformops')}" if attention.get("not_used", "") is None else ""
+    rows.append(["deformable attention", attention.get("error") or fused or f"torch ({attention['not_used']})"])
     rows.append(["CLIP weights", clip.get("error") or _clip_text(clip)])
     for name, place in content["data"].items():
         found = place["error"] if isinstance(place, dict) else place

@@ -24,7 +24,7 @@ from cvis import __version__
 from cvis.errors import UserError
 
 PACKAGES = ("torch", "torchvision", "onedl-mmengine", "onedl-mmcv", "onedl-mmdetection", "open_clip_torch",
-            "pycocotools", "numpy", "scikit-learn")  # fmt: skip
+            "pycocotools", "numpy", "scikit-learn", "deformops")  # fmt: skip
 LOCAL_RANK = {"pytorch": "LOCAL_RANK", "slurm": "SLURM_LOCALID"}
 """Where a launcher says which of a node's processes this is; of a launcher that is not in use, it says nothing."""
 MOST_WORKERS = 8

@@ -200,6 +200,7 @@ def test_the_doctor_reports():
     assert content["versions"]["cvis"] == __version__
     assert content["device"]["cpus"] >= 1
     assert content["mmcv_ops"]["compiled"] in (True, False)
+    assert set(content["attention"]) == {"deformops", "not_used"}
     assert set(content["clip"]) == {"cached"}  # the server is asked only with --online
     assert set(content["data"]) >= {"ytvis2019", "ytvis2021", "ovis"}
     assert result.exit_code == (1 if content["missing"] else 0)

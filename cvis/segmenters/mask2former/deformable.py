@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cvis.segmenters.mask2former.fused import fused_attention, is_fused
 from cvis.segmenters.openmmlab import MultiScaleDeformableAttention
 
 Shapes = Sequence[tuple[int, int]]
@@ -35,8 +36,10 @@ def deformable_attention(value: Tensor, shapes: Shapes, locations: Tensor, weigh
         [B, Q, M * D]. A point outside its level counts as zero.
 
     On a CPU what needs no gradients gathers, in a quarter of the time: predictions, teachers, frozen parts. With
-    gradients that would be slower.
+    gradients that would be slower. On a GPU deformops' kernels, where they are.
     """
+    if is_fused(value, locations, deformable_attention_torch):
+        return fused_attention(value, shapes, locations, weights)
     if value.device.type == "cpu" and value.shape[1] >= LARGE and not torch.is_grad_enabled():
         return deformable_attention_gather(value, shapes, locations, weights)
     return deformable_attention_torch(value, shapes, locations, weights)
