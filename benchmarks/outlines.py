@@ -88,7 +88,7 @@ def compared(objects: dict[int, list[Object]]) -> dict[str, float]:
     rows = []
     for video, each in objects.items():
         plain, drawn = Outlines(), Outlines()
-        drawn.weights.copy_(fitted(total - taught[video]))
+        drawn.weights[0] = fitted(total - taught[video], plain.weights[0])
         rows.append([np.mean([overlap(made, *one) for one in each]) for made in (plain, drawn)])
     bilinear, better = np.array(rows).T
     return {
@@ -102,7 +102,7 @@ def compared(objects: dict[int, list[Object]]) -> dict[str, float]:
 
 def overlap(made: Outlines, mask: Tensor, inside: Tensor, frame: Tensor, size: tuple[int, int]) -> float:
     """IoU of what is drawn with the annotated mask."""
-    found = made(mask[None, None], frame[None], size)[0, 0] > 0
+    found = made(mask[None, None], frame[None], size, torch.tensor([0]))[0, 0] > 0
     return float((found & inside).sum() / (found | inside).sum().clamp(min=1))
 
 

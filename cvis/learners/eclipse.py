@@ -124,6 +124,8 @@ class Eclipse(AnalyticSwitch):
         """Freeze everything, then grow by the step's group and class head, initialised; once, before training."""
         if self.analytic is not None:
             self.analytic.grow(len(task.new_classes))
+        if self.outlines is not None and not task.is_base:
+            self.outlines.grow()
         if task.is_base:
             self.segmenter.add_classes(task.new_classes)
             return
@@ -137,7 +139,7 @@ class Eclipse(AnalyticSwitch):
 
     def end_task(self, task: Task) -> None:
         super().end_task(task)
-        if self.outlines is not None and task.is_base:
+        if self.outlines is not None:
             self.outlines.learn(task, self.segmenter)
 
     def train(self, mode: bool = True) -> Eclipse:
@@ -214,13 +216,16 @@ class Eclipse(AnalyticSwitch):
             scores = [rows * names.to(rows) for rows, names in zip(scores, of_groups, strict=True)]
         if self.answers == "video":
             return [self._together(torch.cat(scores), outputs)]
-        return [self._together(rows, [output]) for rows, output in zip(scores, outputs, strict=True)]
+        return [
+            self._together(rows, [output], index)
+            for index, (rows, output) in enumerate(zip(scores, outputs, strict=True))
+        ]
 
     @staticmethod
-    def _together(scores: Tensor, outputs: Sequence[QueryOutput]) -> Answers:
-        """The answer of several groups."""
+    def _together(scores: Tensor, outputs: Sequence[QueryOutput], first: int = 0) -> Answers:
+        """The answer of several groups, from a ``first`` one on."""
         embeddings, queries = ([getattr(o, name)[0] for o in outputs] for name in ("mask_embeddings", "queries"))
-        return Answers(scores, torch.cat(embeddings), torch.cat(queries), tuple(map(len, queries)))
+        return Answers(scores, torch.cat(embeddings), torch.cat(queries), (0,) * first + tuple(map(len, queries)))
 
     def scores(self, logits: Tensor, group: int, groups: int) -> Tensor:
         """Scores [N, K] of the logits [N, K+1] of one of so many groups; -inf for the classes it does not own, if they

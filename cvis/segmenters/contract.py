@@ -244,7 +244,7 @@ class AlignedQueries(ClassSlots, ClipTracks):
     Attributes, of which a learner sets the first three, once:
         soft_masks: a pixel is shared: a mask's probability is its softmax over the queries, wherever masks are read,
             after logits are brought to the size, or to the points, at which they are.
-        draw: how masks come to the size of the frames; None: bilinear.
+        draw: how the masks of each group of queries come to the size of the frames; None: bilinear.
         keeps_backbone: a memory holds the backbone's maps, too, coarse to fine.
         backbone_channels: of those maps; (): the model cannot keep them.
     """

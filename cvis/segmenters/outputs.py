@@ -96,6 +96,12 @@ class Answers:
     queries: Tensor | None = None  # [Q, D], by which frames or windows of a video are put together
     groups: tuple[int, ...] = ()  # how many of the Q belong to each group of queries; (): all to one
 
+    @property
+    def group_of(self) -> Tensor:
+        """Index of the group of each of the queries [Q]."""
+        sizes = torch.tensor(self.groups or (len(self.mask_embeddings),))
+        return torch.arange(len(sizes)).repeat_interleave(sizes).to(self.mask_embeddings.device)
+
 
 class ProposedTracks(NamedTuple):
     """N tracks that a model sees in one clip: what pseudo-labels are made of."""
@@ -104,9 +110,9 @@ class ProposedTracks(NamedTuple):
     masks: Tensor  # [N, T, H, W] probabilities, at the size of the clip
 
 
-Draw = Callable[[Tensor, Tensor, tuple[int, int]], Tensor]
-"""Mask logits [n, t, h, w], the frames uint8 [t, 3, H, W], and their size with padding, of which h and w are a part ->
-logits [n, t, H, W]."""
+Draw = Callable[[Tensor, Tensor, tuple[int, int], Tensor], Tensor]
+"""Mask logits [n, t, h, w], the frames uint8 [t, 3, H, W], their size with padding, of which h and w are a part, and
+which group of queries each mask is of [n] -> logits [n, t, H, W]."""
 
 PREDICTION_LAYERS = ("all", "first_last", "last")
 T = TypeVar("T")

@@ -163,7 +163,7 @@ def _drawn(it: Specimen, model: QueryGroups) -> None:
     """Masks are brought to the size of the very frames that the model reads by what a learner gives it."""
     asked: list[Tensor] = []
 
-    def draw(masks: Tensor, frames: Tensor, size: tuple[int, int]) -> Tensor:
+    def draw(masks: Tensor, frames: Tensor, size: tuple[int, int], groups: Tensor) -> Tensor:
         asked.append(frames)
         return F.interpolate(masks, size, mode="bilinear")[..., : frames.shape[-2], : frames.shape[-1]]
 

@@ -17,7 +17,8 @@ from cvis.types import Track, Video
 RADII, SMOOTH = (1, 2, 4), (1e-3, 1e-2)
 """Of the filters, each with each: pixels of the masks, and what a window's colours must vary by (of 1, squared)."""
 NUM_WEIGHTS = 1 + len(RADII) * len(SMOOTH)
-RIDGE = 1e-3
+RIDGE = 0.1
+"""How much what is known already counts: as a tenth of an object. The held-out rims of a step are worse from 0.3 on."""
 SAME = 0.5
 """The least IoU of a query's mask with the annotated one that it is taken for."""
 
@@ -29,45 +30,49 @@ class Outlines(nn.Module):
 
         p' = w_0 p + sum over k of w_k G_k(p),        z' = 2 artanh(p').
 
-    w is the least-squares fit to annotated masks (1 inside, -1 outside) around the rims of the masks that the model
-    finds in its own training videos; every object weighs the same. Where colours say nothing of masks, what is left is
-    a slight sharpening of p. Once fitted, w does not change, and it knows no classes: no later step can make the model
-    forget it. Probabilities are of single masks, not for ``soft_masks``.
+    w is the least-squares fit to annotated masks (1 inside, -1 outside) around the rims of the masks that a group of
+    queries finds in the training videos of its own step; every object weighs the same. Where colours say nothing of
+    masks, what is left is a slight sharpening of p. Once fitted, a group's w does not change, so no later step can make
+    the model forget it. Probabilities are of single masks, not for ``soft_masks``.
     """
 
-    weights: Tensor
+    weights: Tensor  # [groups, W]
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("weights", torch.eye(NUM_WEIGHTS)[0])
+        self.register_buffer("weights", torch.eye(NUM_WEIGHTS)[:1])
 
-    def forward(self, masks: Tensor, frames: Tensor, size: tuple[int, int]) -> Tensor:
+    def grow(self) -> None:
+        """Room for another group, whose masks are drawn as the first one's before :meth:`learn`."""
+        self.register_buffer("weights", torch.cat([self.weights, self.weights[:1]]))
+
+    def forward(self, masks: Tensor, frames: Tensor, size: tuple[int, int], groups: Tensor) -> Tensor:
         """Logits at the size of the frames.
 
         Args:
             masks: logits [n, t, h, w].
             frames: uint8 RGB [t, 3, H, W].
             size: height and width that h and w are a part of: the frames', padded at the right and the bottom.
+            groups: of queries, whose masks they are [n].
 
         Returns:
             [n, t, H, W].
         """
-        return 2 * mixture(masks, frames, size, self.weights).clamp(-0.999, 0.999).atanh()
+        return 2 * mixture(masks, frames, size, self.weights[groups]).clamp(-0.999, 0.999).atanh()
 
     @torch.no_grad()
     def learn(self, task: Task, segmenter: QueryGroups) -> None:
-        """Fit the mixture to a frame of each of the step's videos; each process looks at its share of them."""
+        """Fit the newest group's mixture to a frame of each of its step's videos; each process looks at its share."""
         moments = self.weights.new_zeros(NUM_WEIGHTS, NUM_WEIGHTS + 1, dtype=torch.float64)
         for video in task.train.videos[get_rank() :: get_world_size()]:
             for seen in _rims(video, task.train.tracks[video.id], segmenter):
                 moments += moments_of(*seen)
         all_reduce(moments)
-        if moments.any():
-            self.weights.copy_(fitted(moments))
+        self.weights[-1] = fitted(moments, self.weights[-1])
 
 
 def mixture(masks: Tensor, frames: Tensor, size: tuple[int, int], weights: Tensor) -> Tensor:
-    """p' of :class:`Outlines`, whose ``forward`` has the same arguments, with any weights: it is linear in them."""
+    """p' of :class:`Outlines`, arguments as there, with any weights [n, W] of the n masks: it is linear in them."""
     height, width = frames.shape[-2:]
     plain = (_enlarged(masks, size)[..., :height, :width] / 2).tanh()
     # the filters see no padding, which would look like something dark
@@ -76,13 +81,13 @@ def mixture(masks: Tensor, frames: Tensor, size: tuple[int, int], weights: Tenso
     p = (masks[..., :rows, :columns] / 2).tanh()
     guide = F.pad(frames.to(p) / 255, (0, inner[1] - width, 0, inner[0] - height), mode="replicate")
     low = F.interpolate(guide, p.shape[-2:], mode="area")
-    of_radii = weights[1:].to(p).unflatten(0, (len(RADII), len(SMOOTH)))
+    of_radii = weights[:, 1:].to(p).unflatten(1, (len(RADII), len(SMOOTH))).unbind(1)
     models = [linear_models(low, p, *how) for how in zip(RADII, of_radii, strict=True)]
     *slopes, offset = sum(models[1:], models[0]).unbind(2)
     drawn = _enlarged(offset, inner)
     for slope, colour in zip(slopes, guide.unbind(1), strict=True):  # one by one: a third of the memory
         drawn += _enlarged(slope, inner) * colour
-    return weights[0].to(p) * plain + drawn[..., :height, :width]
+    return weights[:, :1, None, None].to(p) * plain + drawn[..., :height, :width]
 
 
 def linear_models(guide: Tensor, p: Tensor, radius: int, weights: Tensor) -> Tensor:
@@ -95,7 +100,7 @@ def linear_models(guide: Tensor, p: Tensor, radius: int, weights: Tensor) -> Ten
     Args:
         guide: I in [0, 1], [t, 3, h, w].
         p: [n, t, h, w].
-        weights: of the filters whose s are ``SMOOTH``.
+        weights: for each of the n, of the filters whose s are ``SMOOTH``: [n, 2].
 
     Returns:
         Their weighted sum: a, and b behind it, [n, t, 4, h, w].
@@ -104,9 +109,12 @@ def linear_models(guide: Tensor, p: Tensor, radius: int, weights: Tensor) -> Ten
     outer = _mean((guide[:, :, None] * guide[:, None]).flatten(1, 2), radius).unflatten(1, (3, 3))
     covariance = outer - mean[:, :, None] * mean[:, None]
     joint = _mean((guide * p[:, :, None]).flatten(1, 2), radius).unflatten(1, (-1, 3)) - mean * mean_p
-    inverse = sum((w * _inverse(covariance, s) for w, s in zip(weights, SMOOTH, strict=True)), torch.zeros(()))
-    a = torch.stack([(row * joint).sum(2) for row in inverse.unbind(1)], 2)
-    b = weights.sum() * mean_p - (a * mean).sum(2, keepdim=True)
+    each = weights.T[..., None, None, None, None]
+    a = torch.zeros_like(joint)
+    for w, s in zip(each, SMOOTH, strict=True):
+        rows = _inverse(covariance, s).unbind(1)
+        a += w * torch.stack([(row * joint).sum(2) for row in rows], 2)
+    b = each.sum(0) * mean_p - (a * mean).sum(2, keepdim=True)
     return _mean(torch.cat([a, b], 2).flatten(1, 2), radius).unflatten(1, (-1, 4))
 
 
@@ -142,8 +150,8 @@ def rim(mask: Tensor, inside: Tensor, frame: Tensor, size: tuple[int, int]) -> t
     mask, sign = mask[None, None], mask.sign()[None, None]
     edge = F.max_pool2d(sign, 3, 1, 1) + F.max_pool2d(-sign, 3, 1, 1) > 0
     near = F.interpolate(edge.float(), size)[0, 0].bool()[: inside.shape[0], : inside.shape[1]]
-    each = [mixture(mask, frame[None], size, one)[0, 0] for one in torch.eye(NUM_WEIGHTS)]
-    return torch.stack(each, -1)[near], inside[near].to(mask) * 2 - 1
+    each = mixture(mask.expand(NUM_WEIGHTS, -1, -1, -1), frame[None], size, torch.eye(NUM_WEIGHTS))[:, 0]
+    return each.movedim(0, -1)[near], inside[near].to(mask) * 2 - 1
 
 
 def moments_of(basis: Tensor, wanted: Tensor) -> Tensor:
@@ -152,15 +160,14 @@ def moments_of(basis: Tensor, wanted: Tensor) -> Tensor:
     return (basis.T.double() @ x) / max(len(x), 1)
 
 
-def fitted(moments: Tensor) -> Tensor:
-    """The weights [W] of the least-squares fit to a sum of :func:`moments_of`, with a little ridge."""
+def fitted(moments: Tensor, known: Tensor) -> Tensor:
+    """The weights [W] of the least-squares fit to a sum of :func:`moments_of`, near those that are known without it."""
     second = moments[:, :-1]
-    ridge = RIDGE * second.diagonal().mean() * torch.eye(len(second)).to(second)
-    return torch.linalg.solve(second + ridge, moments[:, -1])
+    return torch.linalg.solve(second + RIDGE * torch.eye(len(second)).to(second), moments[:, -1] + RIDGE * known)
 
 
 def _rims(video: Video, tracks: Iterable[Track], segmenter: QueryGroups) -> Iterator[tuple[Tensor, Tensor]]:
-    """:func:`rim` of each annotated object that a query finds, in the frame that shows the most objects."""
+    """:func:`rim` of each annotated object that a query of the newest group finds, in the frame that shows most."""
     tracks = [track for track in tracks if not track.iscrowd]
     shown = [sum(track.segmentations[frame] is not None for track in tracks) for frame in range(len(video))]
     at = max(range(len(video)), key=shown.__getitem__)
@@ -169,7 +176,7 @@ def _rims(video: Video, tracks: Iterable[Track], segmenter: QueryGroups) -> Iter
     if not there:
         return
     memory = segmenter.video_features(still)
-    output = segmenter.decode_groups(memory)[0]
+    output = segmenter.decode_queries(memory, len(segmenter.groups) - 1)[-1]
     masks = segmenter.with_masks(memory, [output])[0].masks[0, :, 0].float()
     annotated = segmenter.track_masks(still, there, memory).flatten(1) > 0.5
     best, queries = overlaps(annotated, masks.flatten(1) > 0).max(1)

@@ -88,14 +88,17 @@ class Follower:
         inside = (logits.softmax(0) if self.soft_masks else logits.sigmoid()) > 0.5
         scores = log_probabilities(answers.scores)
         found = self.tracker.step(scores.cpu(), embeddings.float().cpu(), inside.cpu()) if scores.shape[1] > 1 else []
-        self._write(logits, frame, memory.size, found)
+        self._write(logits, answers.group_of, frame, memory.size, found)
         self._kept = {number: self._kept[number] for number in self.tracker.tracks}
 
-    def _write(self, logits: Tensor, frame: Tensor, size: tuple[int, int], found: Sequence[int]) -> None:
-        """The masks of this frame at the video's own size."""
+    def _write(
+        self, logits: Tensor, groups: Tensor, frame: Tensor, size: tuple[int, int], found: Sequence[int]
+    ) -> None:
+        """The masks of this frame at the video's own size, from the logits [Q, h, w] of queries of some ``groups``."""
         rows = [row for row, number in enumerate(found) if number >= 0]
         if rows:
-            sure = enlarged(logits, rows, self.soft_masks, lambda masks: self._enlarge(masks, frame, size))
+            groups = groups if self.soft_masks else groups[rows]
+            sure = enlarged(logits, rows, self.soft_masks, lambda masks: self._enlarge(masks, groups, frame, size))
             inside = sure > 0.5
             sums = torch.stack([(sure * inside).flatten(1).sum(1), inside.flatten(1).sum(1)], 1).tolist()
             for row, mask, (total, pixels) in zip(rows, encode_masks(inside), sums, strict=True):
@@ -103,12 +106,12 @@ class Follower:
                 kept.masks[self._frame] = mask
                 kept.sure, kept.pixels = kept.sure + total, kept.pixels + pixels
 
-    def _enlarge(self, masks: Tensor, frame: Tensor, size: tuple[int, int]) -> Tensor:
+    def _enlarge(self, masks: Tensor, groups: Tensor, frame: Tensor, size: tuple[int, int]) -> Tensor:
         height, width = frame.shape[-2:]
         if self.draw is None:
             resized = resize(masks, size)[..., :height, :width]
         else:
-            resized = self.draw(masks.transpose(0, 1), frame[None], size).transpose(0, 1)
+            resized = self.draw(masks.transpose(0, 1), frame[None], size, groups).transpose(0, 1)
         return resize(resized, (self.video.height, self.video.width))
 
     def best(self, classes: Sequence[int]) -> Tracks:

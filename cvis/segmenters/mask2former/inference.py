@@ -22,8 +22,8 @@ from cvis.segmenters.outputs import Answers, Draw, Memory
 from cvis.types import RLE, Track, Tracks, Video
 
 Tracking = Literal["none", "queries"]
-Enlarge = Callable[[Tensor], Tensor]
-"""Logits [n, t, h, w] -> [n, t, H, W] at the video's own size."""
+Enlarge = Callable[[Tensor, Tensor], Tensor]
+"""Logits [n, t, h, w], and the group of queries of each [n] -> [n, t, H, W] at the video's own size."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Inference:
         """
         pairs = [self._pairs(answer.scores) for answer in answers]
         kept = [queries.unique(return_inverse=True) for _, queries, _ in pairs]
-        asked = [(answer.mask_embeddings, queries) for answer, (queries, _) in zip(answers, kept, strict=True)]
+        asked = [(answer, queries) for answer, (queries, _) in zip(answers, kept, strict=True)]
         found = self._masks(video, memory, asked, soft_masks, draw)
         return [
             _named(video, values, columns, classes, [masks[index] for index in place.tolist()])
@@ -136,7 +136,7 @@ class Inference:
             asked = []
             for answer in answers:
                 best = answer.scores.amax(-1) if classes else answer.scores.sum(-1)
-                asked.append((answer.mask_embeddings, best.topk(min(self.top_k, len(best))).indices))
+                asked.append((answer, best.topk(min(self.top_k, len(best))).indices))
             found = self._masks(video, memory, asked, soft_masks, draw, start)
             start += memory.mask_features.shape[1]
             for tracks, answer, (_, kept), masks in zip(lists, answers, asked, found, strict=True):
@@ -158,41 +158,48 @@ class Inference:
         self,
         video: Video,
         memory: Memory,
-        asked: Sequence[tuple[Tensor, Tensor]],
+        asked: Sequence[tuple[Answers, Tensor]],
         soft_masks: bool,
         draw: Draw | None,
         start: int = 0,
     ) -> list[list[list[RLE | None]]]:
-        """Masks at the video's own size: for each (embeddings [Q, D], kept queries [n]), n x frames of the memory, the
-        first of which is the video's frame ``start``."""
+        """Masks at the video's own size: for each (answer, kept queries [n]), n x frames of the memory.
+
+        Args:
+            start: which of the video's frames is the memory's first.
+        """
         found: list[list[list[RLE | None]]] = [[[] for _ in kept] for _, kept in asked]
         for window in memory.windows(self.window):
             features = window.mask_features
             enlarge = self._enlarge(video, window, draw, start)
             start += features.shape[1]
-            logits = [
-                mask_logits((every if soft_masks else every[kept])[None].to(features.dtype), features)[0].float()
-                for every, kept in asked
-            ]
+            some = [slice(None) if soft_masks else kept for _, kept in asked]
+            embeddings = [answer.mask_embeddings[rows] for (answer, _), rows in zip(asked, some, strict=True)]
+            groups = [answer.group_of[rows] for (answer, _), rows in zip(asked, some, strict=True)]
+            logits = [mask_logits(rows[None].to(features.dtype), features)[0].float() for rows in embeddings]
             if soft_masks:
                 masks = [
-                    _encoded(enlarge(every).softmax(0)[kept] > 0.5)
-                    for every, (_, kept) in zip(logits, asked, strict=True)
+                    _encoded(enlarge(*every).softmax(0)[kept] > 0.5)
+                    for every, (_, kept) in zip(zip(logits, groups, strict=True), asked, strict=True)
                 ]
             else:
-                masks = self._sharp(logits, enlarge)
+                masks = self._sharp(logits, groups, enlarge)
             for tracks, windows in zip(found, masks, strict=True):
                 for track, frames in zip(tracks, windows, strict=True):
                     track.extend(frames)
         return found
 
-    def _sharp(self, logits: Sequence[Tensor], enlarge: Enlarge) -> list[list[list[RLE | None]]]:
+    def _sharp(
+        self, logits: Sequence[Tensor], groups: Sequence[Tensor], enlarge: Enlarge
+    ) -> list[list[list[RLE | None]]]:
         """Of logits [n, t, h, w], those that several steps have in common once: most are of the same queries."""
-        rows = torch.cat(list(logits))
+        rows, of_group = torch.cat(list(logits)), torch.cat(list(groups))
         place = torch.arange(len(rows))
         if len(logits) > 1 and len(rows):
-            rows, place = rows.unique(dim=0, return_inverse=True)
-        masks = [each for part in rows.split(self.top_k) for each in _encoded(enlarge(part) > 0)]
+            both, place = torch.cat([rows.flatten(1), of_group[:, None].to(rows)], 1).unique(dim=0, return_inverse=True)
+            rows, of_group = both[:, :-1].view(-1, *rows.shape[1:]), both[:, -1].to(of_group)
+        parts = zip(rows.split(self.top_k), of_group.split(self.top_k), strict=True)
+        masks = [each for part in parts for each in _encoded(enlarge(*part) > 0)]
         whose = iter(place.tolist())
         return [[masks[next(whose)] for _ in every] for every in logits]
 
@@ -204,13 +211,13 @@ class Inference:
             part = replace(video, frames=video.frames[start : start + memory.mask_features.shape[1]])
             frames = torch.cat(list(self.frames(part))).to(memory.mask_features.device)
 
-        def enlarge(logits: Tensor) -> Tensor:
+        def enlarge(logits: Tensor, groups: Tensor) -> Tensor:
             if not len(logits):
                 return logits.new_zeros(len(logits), logits.shape[1], video.height, video.width)
             if draw is None or frames is None:
                 resized = resize(logits, memory.size)[:, :, :height, :width]
             else:
-                resized = draw(logits, frames, memory.size)
+                resized = draw(logits, frames, memory.size, groups)
             return resize(resized, (video.height, video.width))
 
         return enlarge
