@@ -117,7 +117,7 @@ def test_outlines_of_a_video_are_drawn_by_what_the_others_teach(load, monkeypatc
     assert (row["videos"], row["better"], row["worse"]) == (4, 4, 0)
     assert row["drawn"] > row["bilinear"] > 0.9
     taught, fitted = [], outlines.fitted
-    monkeypatch.setattr(outlines, "fitted", lambda moments: taught.append(moments) or fitted(moments))
+    monkeypatch.setattr(outlines, "fitted", lambda moments, toward: taught.append(moments) or fitted(moments, toward))
     outlines.compared(objects)
     own = [sum(outlines.moments_of(*outlines.rim(*one)) for one in objects[video]) for video in range(4)]
     for video in range(4):

@@ -196,14 +196,14 @@ class DrawsItself(Query):
 class DrawsOnOthers(Query):
     def predict_each(self, video, read):
         if (draw := self.draw) is not None:
-            self.draw = lambda masks, frames, size: draw(masks, 255 - frames, size)
+            self.draw = lambda masks, frames, size, groups: draw(masks, 255 - frames, size, groups)
         return super().predict_each(video, read)
 
 
 class DrawsElse(Query):
     def predict_each(self, video, read):
         if (draw := self.draw) is not None:
-            self.draw = lambda masks, frames, size: draw(masks + 2, frames, size)
+            self.draw = lambda masks, frames, size, groups: draw(masks + 2, frames, size, groups)
         return super().predict_each(video, read)
 
 
