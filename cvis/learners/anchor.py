@@ -24,10 +24,10 @@ from cvis.segmenters.outputs import Answers, QueryOutput
 class Anchor(Crisp):
     """ANalytic Class Hypotheses by Order-invariant Regression: prompts per step, and one analytic head for all steps.
 
-    Training is CRISP's without semantic prompts, but with adapters: each step adds a group of prompts, from principal
-    directions of the older queries, and low-rank changes of the decoder for them alone, and trains nothing else. After
-    it the analytic head takes the moments of the step's classes; see :class:`~cvis.learners.analytic.AnalyticHead`. The
-    base step also fits where masks end in their frames. No video is stored. At test all groups work together:
+    Training is CRISP's without semantic prompts: each step adds a group of prompts, from principal directions of the
+    older queries, with a mask head that also reads the backbone's finest map, and trains nothing else. After it the
+    analytic head takes the moments of the step's classes, see :class:`~cvis.learners.analytic.AnalyticHead`, and it is
+    fitted where the group's masks end in their frames. No video is stored. At test all groups work together:
 
         score(q, c) = p_q(c) * m_q^mask_power * (s_q(c)^own_power if c is of q's group,
                                                  else foreign * max_c' s_q(c')^own_power)
@@ -56,7 +56,7 @@ class Anchor(Crisp):
         outlines: bool = True,
         codebook: Codebook = "none",
         analytic_head: Literal[True] = True,
-        adapter_rank: Annotated[int, Field(ge=0)] = 8,
+        fine_masks: bool = True,
         lr_mult: Weight = 4.0,
         **crisp: Any,
     ) -> None:
@@ -65,7 +65,7 @@ class Anchor(Crisp):
             outlines=outlines,
             codebook=codebook,
             analytic_head=analytic_head,
-            adapter_rank=adapter_rank,
+            fine_masks=fine_masks,
             lr_mult=lr_mult,
             **crisp,
         )

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from cvis.errors import UserError
 from cvis.learners.analytic import AnalyticSwitch, Candidates, Classifier, Outlines
 from cvis.learners.registry import LEARNERS
 from cvis.learners.settings import Count, Real, Weight
@@ -54,8 +55,8 @@ class Eclipse(AnalyticSwitch):
         deltas: of the base group, the first step's group, ...; the last value holds for all further groups. See
             :func:`manipulate`.
         own_mask_head: a group has a mask head of its own, or uses the base group's.
-        adapter_rank: of the low-rank changes of the decoder's weights that each group has for itself; 0: it has none.
-            Not ECLIPSE's. Nothing that groups share changes, so old answers stay as they are.
+        fine_masks: masks of new groups also read the backbone's finest map, frozen as it is: the pixel decoder's mask
+            features tell apart what the base step's classes needed. Not ECLIPSE's.
         train_no_object: the shared no-object head goes on learning in every step, as in the released code.
         aux_supervision: which predictions are trained: ``first_last`` (of the prompts themselves and of the last
             decoder layer, as in the released code) or ``all``.
@@ -94,7 +95,7 @@ class Eclipse(AnalyticSwitch):
         num_prompts: Count = 10,
         deltas: Annotated[Sequence[Real], Field(min_length=1)] = (0.5, 0.6),
         own_mask_head: bool = True,
-        adapter_rank: Annotated[int, Field(ge=0)] = 0,
+        fine_masks: bool = False,
         train_no_object: bool = True,
         aux_supervision: Literal["all", "first_last"] = "first_last",
         classification: Literal["softmax_ce", "sigmoid_focal"] = "softmax_ce",
@@ -107,7 +108,10 @@ class Eclipse(AnalyticSwitch):
     ) -> None:
         super().__init__(segmenter, **analytic)
         self.num_prompts, self.deltas = num_prompts, tuple(deltas)
-        self.own_mask_head, self.adapter_rank, self.train_no_object = own_mask_head, adapter_rank, train_no_object
+        if fine_masks and not own_mask_head:
+            raise UserError("learner.fine_masks: true: needs mask heads of the groups; set learner.own_mask_head=true")
+        self.group = dict(own_mask_head=own_mask_head, fine_masks=fine_masks)
+        self.train_no_object = train_no_object
         self.aux_supervision, self.classification = aux_supervision, classification
         self.class_weight, self.lr_mult = class_weight, lr_mult
         self.answers, self.other_classes = answers, other_classes
@@ -133,7 +137,7 @@ class Eclipse(AnalyticSwitch):
         self.requires_grad_(False)
         self.segmenter.features_frozen = True
         self.segmenter.add_classes(task.new_classes, init="no_object")
-        group = self.segmenter.add_query_group(self.num_prompts, task.index, self.own_mask_head, self.adapter_rank)
+        group = self.segmenter.add_query_group(self.num_prompts, task.index, **self.group)
         self._initialise(group, task)
         self.segmenter.class_heads.no_object.requires_grad_(self.train_no_object)
 
@@ -225,6 +229,8 @@ class Eclipse(AnalyticSwitch):
     def _together(scores: Tensor, outputs: Sequence[QueryOutput], first: int = 0) -> Answers:
         """The answer of several groups, from a ``first`` one on."""
         embeddings, queries = ([getattr(o, name)[0] for o in outputs] for name in ("mask_embeddings", "queries"))
+        read = max(each.shape[1] for each in embeddings)
+        embeddings = [F.pad(each, (0, read - each.shape[1])) for each in embeddings]
         return Answers(scores, torch.cat(embeddings), torch.cat(queries), (0,) * first + tuple(map(len, queries)))
 
     def scores(self, logits: Tensor, group: int, groups: int) -> Tensor:
@@ -256,7 +262,8 @@ class Eclipse(AnalyticSwitch):
         group.queries.copy_(base.queries.mean(0).expand_as(group.queries))
         group.positions.copy_(base.positions.mean(1, keepdim=True).expand_as(group.positions))
         if group.mask_head is not None and base.mask_head is not None:
-            group.mask_head.load_state_dict(base.mask_head.state_dict())
+            for own, copied in zip(group.mask_head.parameters(), base.mask_head.parameters(), strict=True):
+                own.zero_()[: len(copied)] = copied  # fine masks begin as the others
 
     def _residual(self) -> Residual | None:
         """Added to the values of self-attention in training; CRISP's."""

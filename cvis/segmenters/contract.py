@@ -155,12 +155,14 @@ class SharedFeatures(Segmenter):
 
     Attributes:
         feature_parts: modules behind :meth:`features`, if it makes a plain ``Memory``, each clip by itself.
-        features_frozen: they will not change any more; a learner says so.
-        feature_cache: where to look for what they said, then.
+        features_frozen: they will not change any more, a learner says so;
+        fine_masks: behind the mask features lies the backbone's finest map, each pixel normalised.
+        feature_cache: and then this is where to look for what they said.
     """
 
     feature_parts: ClassVar[tuple[str, ...]] = ()
     features_frozen: bool = False
+    fine_masks: bool = False
     feature_cache: FeatureCache | None = None
 
     @abstractmethod
@@ -242,8 +244,7 @@ class AlignedQueries(ClassSlots, ClipTracks):
     """Slots are queries, in every prediction layer, and no step adds or drops one: copies compare them by index.
 
     Attributes, of which a learner sets the first three, once:
-        soft_masks: a pixel is shared: a mask's probability is its softmax over the queries, wherever masks are read,
-            after logits are brought to the size, or to the points, at which they are.
+        soft_masks: a mask's probability is its softmax over the queries, of logits at the size or points of reading.
         draw: how the masks of each group of queries come to the size of the frames; None: bilinear.
         keeps_backbone: a memory holds the backbone's maps, too, coarse to fine.
         backbone_channels: of those maps; (): the model cannot keep them.
@@ -308,8 +309,7 @@ class AlignedQueries(ClassSlots, ClipTracks):
 
     @abstractmethod
     def predict(self, video: Video, read: Callable[[Memory], Sequence[Answers]] | None = None) -> Tracks:
-        """As any segmenter's, or with what ``read`` makes of the video: a list of the best tracks for each of its
-        answers, one behind the other."""
+        """As any segmenter's; or for each answer that ``read`` makes of the video its best tracks, in this order."""
 
 
 class QueryGroups(AlignedQueries):
@@ -327,9 +327,9 @@ class QueryGroups(AlignedQueries):
 
     @abstractmethod
     def add_query_group(
-        self, num_queries: int, step: int, own_mask_head: bool = True, adapter_rank: int = 0
+        self, num_queries: int, step: int, own_mask_head: bool = True, fine_masks: bool = False
     ) -> QueryGroup:
-        """Append a query group; with a rank, it has low-rank changes of the decoder's weights for itself."""
+        """Append a query group; with ``fine_masks``, its masks also read the backbone's finest map."""
 
     @abstractmethod
     def decode_queries(

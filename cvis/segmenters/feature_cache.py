@@ -89,9 +89,8 @@ class FeatureCache:
         device = clip.device.type
         precision = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else torch.float32
         shown = None if size is None else size.tolist()
-        digest = hashlib.blake2b(
-            repr((self._weights, device, precision, tuple(clip.shape), shown)).encode(), digest_size=16
-        )
+        about = (self._weights, model.fine_masks, device, precision, tuple(clip.shape), shown)
+        digest = hashlib.blake2b(repr(about).encode(), digest_size=16)
         digest.update(clip.cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -21,8 +18,6 @@ class QueryGroup(nn.Module):
         num_positions: 1 (one position embedding shared by all decoder layers, as in Mask2Former) or the
             number of decoder layers (one for each, as in deep prompt tuning).
         mask_head: the group's own perceptron from query to mask embedding; None: the base group's is used.
-        adapters: one :class:`~cvis.segmenters.lowrank.LowRank` for each decoder layer, which the group alone passes
-            with those changes; none: the layers as they are.
         step: the step of the stream that owns the group.
 
     Raises:
@@ -38,7 +33,6 @@ class QueryGroup(nn.Module):
         num_positions: int = 1,
         mask_head: nn.Module | None = None,
         step: int = 0,
-        adapters: Iterable[nn.Module] = (),
     ) -> None:
         super().__init__()
         if num_queries < 1:
@@ -47,7 +41,6 @@ class QueryGroup(nn.Module):
         self.queries = nn.Parameter(torch.randn(num_queries, dim))
         self.positions = nn.Parameter(torch.randn(num_positions, num_queries, dim))
         self.mask_head = mask_head
-        self.adapters = nn.ModuleList(adapters)
 
     def __len__(self) -> int:
         return self.queries.shape[0]
@@ -55,7 +48,3 @@ class QueryGroup(nn.Module):
     def position(self, layer: int) -> Tensor:
         """Position embedding [N, dim] of a decoder layer."""
         return self.positions[layer if len(self.positions) > 1 else 0]
-
-    def through(self, index: int, layer: nn.Module, *reading: Any) -> Tensor:
-        """What a decoder layer, as this group has it, makes of what it reads."""
-        return self.adapters[index](layer, *reading) if len(self.adapters) else layer(*reading)

@@ -26,7 +26,7 @@ class Memory:
     """What the heads, or the queries, read of B videos of T frames."""
 
     levels: tuple[Tensor, ...]  # each [B, T, D, h_i, w_i], coarse to fine
-    mask_features: Tensor  # [B, T, D, h, w]
+    mask_features: Tensor  # [B, T, D, h, w]; behind them, for groups with ``fine_masks``, the backbone's finest map
     size: tuple[int, int]  # height and width of the padded frames in pixels
     backbone: tuple[Tensor, ...] = field(default=(), kw_only=True)  # its maps [B, T, C_i, h_i, w_i], if asked for
 
@@ -71,7 +71,7 @@ class SlotOutput:
 class QueryOutput(SlotOutput):
     """Of Q queries, without their masks, which are the large part; where queries belong to a frame, T is 1."""
 
-    mask_embeddings: Tensor  # [B, Q, D]; a mask logit is its inner product with a mask feature
+    mask_embeddings: Tensor  # [B, Q, D or more]; a mask logit is its inner product with as much of a mask feature
     state: Tensor  # [B, Q, D], before the decoder's last norm: what the next decoder layer reads
 
     @property
@@ -92,7 +92,7 @@ class Answers:
     """What queries answer for one video; each instance has a list of the best tracks of its own."""
 
     scores: Tensor  # [Q, K], -inf: this query does not answer with this class
-    mask_embeddings: Tensor  # [Q, D]
+    mask_embeddings: Tensor  # [Q, D or more]
     queries: Tensor | None = None  # [Q, D], by which frames or windows of a video are put together
     groups: tuple[int, ...] = ()  # how many of the Q belong to each group of queries; (): all to one
 

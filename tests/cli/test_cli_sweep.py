@@ -82,7 +82,7 @@ def test_anchor_is_taken_apart_one_part_at_a_time():
     off = {
         item.row: {part for part, on in item.marks.items() if not on} for item in plan(read_sweep("anchor_parts"), [0])
     }
-    parts = ("adapters", "own", "foreign", "masks", "outlines")
+    parts = ("fine", "own", "foreign", "masks", "outlines")
     assert [off[f"anchor-without-{part}"] for part in parts] == [{part} for part in parts]
     assert off["anchor"] == off["anchor-with-duplicates"] == off["anchor-without-cells"] == off["anchor-without-motion"]
     assert off["anchor"] == set()

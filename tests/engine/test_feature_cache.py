@@ -70,6 +70,8 @@ def test_other_pixels_sizes_precision_weights_and_settings_have_other_addresses(
     model.pixel_decoder.state_dict()[next(iter(model.pixel_decoder.state_dict()))].add_(1)
     asked(model, other_weights := FeatureCache(10**9, "", tmp_path), FRAMES[:1], SIZES[:1])
     assert (other_settings.misses, other_weights.misses) == (1, 1)
+    model.add_query_group(2, 1, fine_masks=True)
+    assert asked(model, other_weights, FRAMES[:1], SIZES[:1]).mask_features.shape[2] > model.class_heads.dim
 
 
 @pytest.mark.parametrize("on_disk", [False, True])
@@ -130,9 +132,12 @@ def test_a_model_that_is_not_frozen_is_never_looked_up(model):
     assert (cache.hits, cache.misses) == (0, 0)
 
 
-@pytest.mark.parametrize("learner", ["eclipse", "anchor"])
+OTHERS = {"eclipse": ("crisp", *TINY_TEXT), "anchor": ("anchor", "learner.foreign=0")}
+
+
+@pytest.mark.parametrize("learner", OTHERS)
 def test_runs_with_a_cache_are_runs_without(stream, tmp_path, monkeypatch, learner, caplog):
-    """With fixed views, so that training finds what it asked for before; on disk another method finds all of it."""
+    """With fixed views, so that training finds what it asked for before; on disk another run finds all."""
     monkeypatch.setenv("CVIS_CACHE", str(tmp_path / "cache"))
     own = ("learner.num_prompts=3", "schedule.incremental.views=1", "schedule.incremental.iterations=8")
     folders = {}
@@ -140,7 +145,7 @@ def test_runs_with_a_cache_are_runs_without(stream, tmp_path, monkeypatch, learn
         for how in ("off", "ram", "disk"):
             config = settings(stream, tmp_path / how, learner, *own, f"runtime.cache_features={how}")
             folders[how] = run(config)
-        run(settings(stream, tmp_path / "later", "crisp", *own, "runtime.cache_features=disk", *TINY_TEXT))
+        run(settings(stream, tmp_path / "later", *OTHERS[learner], *own, "runtime.cache_features=disk"))
     ram, disk, later = (text for text in map(logging.LogRecord.getMessage, caplog.records) if "clips found" in text)
     assert ram == disk
     assert later.endswith(" clips found, 0 made")

@@ -85,6 +85,23 @@ def test_gradients_reach_what_they_should_and_nothing_else_changes(classificatio
         learner.zero_grad()
 
 
+def test_fine_masks_begin_as_the_others_and_then_go_their_own_way():
+    learners = [make_learner(steps=2, fine_masks=fine) for fine in (False, True)]
+    plain, fine = (learner.segmenter for learner in learners)
+    fine.groups[1].queries.data.copy_(plain.groups[1].queries)
+    clip, dim = make_clip(1), plain.class_heads.dim
+    with torch.no_grad():
+        answers = [model.decode(model.features(clip.frames, clip.sizes), 1)[-1].masks for model in (plain, fine)]
+    torch.testing.assert_close(*answers)
+    sum(learners[1].loss(clip).values()).backward()
+    assert fine.groups[1].mask_head[-1].weight.grad[dim:].any()
+
+
+def test_fine_masks_need_mask_heads_of_their_own():
+    with pytest.raises(UserError, match=r"^learner\.fine_masks: true: needs .*set learner\.own_mask_head=true$"):
+        make_learner(steps=0, own_mask_head=False, fine_masks=True)
+
+
 def test_a_frozen_segmenter_stays_in_eval_mode():
     learner = make_learner(1)
     learner.train()

@@ -26,8 +26,8 @@ def learner(name, **settings):
     made = build_learner({"type": name, **settings}, build_segmenter(MODEL))
     for task in (Task(0, (1, 2), (), VideoSet(CLASSES, (), {}, ""), 0), Task(1, (3,), (1, 2), None, 0)):
         made.begin_task(task)
-    for matrix in made.segmenter.groups[-1].adapters.parameters():  # they change nothing at first
-        torch.nn.init.normal_(matrix, std=0.1)
+    if made.segmenter.fine_masks:  # which read nothing of it at first
+        torch.nn.init.normal_(made.segmenter.groups[-1].mask_head[-1].weight, std=0.1)
     return made.eval().double()
 
 

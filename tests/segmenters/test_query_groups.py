@@ -95,7 +95,7 @@ def test_decoding_all_groups_is_decoding_each(small, frames):
     segmenter = small().eval()
     segmenter.add_query_group(3, step=1)
     segmenter.add_query_group(2, step=2, own_mask_head=False)
-    perturb(segmenter.add_query_group(3, step=3, adapter_rank=2))
+    segmenter.add_query_group(3, step=3, fine_masks=True)
     memory = segmenter.features(frames)
     for index, answer in enumerate(segmenter.decode_groups(memory)):
         alone = segmenter.decode(memory, index, "last")[0]
@@ -103,30 +103,25 @@ def test_decoding_all_groups_is_decoding_each(small, frames):
         assert torch.equal(answer.mask_embeddings, alone.mask_embeddings)
 
 
-def perturb(group):
-    for matrix in group.adapters.parameters():
-        torch.nn.init.normal_(matrix, std=0.1)
-
-
-def test_adapters_are_low_rank_changes_of_the_layers_weights(small, frames):
-    """Of none at first; then as if the layers had other weights, but for the keys and values that all groups share."""
+def test_fine_masks_also_read_the_backbones_finest_map(small, frames):
+    """What a mask logit gains is an inner product with the map, each pixel normalised; the other groups see none."""
     segmenter = small().eval()
+    plain = segmenter.features(frames)
+    base = segmenter.decode(plain, 0, "last")[0]
+    segmenter.add_query_group(3, step=1, fine_masks=True)
     memory = segmenter.features(frames)
-    plain, own = segmenter.add_query_group(3, step=1), segmenter.add_query_group(3, step=2, adapter_rank=2)
-    own.load_state_dict(plain.state_dict(), strict=False)
-    answer = segmenter.decode(memory, 1, "last")[0]
-    assert torch.equal(answer.masks, segmenter.decode(memory, 2, "last")[0].masks)
+    dim = plain.mask_features.shape[2]
+    assert torch.equal(memory.mask_features[:, :, :dim], plain.mask_features)
+    assert torch.equal(segmenter.decode(memory, 0, "last")[0].masks, base.masks)
 
-    perturb(own)
-    changed = segmenter.decode(memory, 2, "last")[0]
-    assert not torch.equal(answer.masks, changed.masks)
-    base = segmenter.decode(memory, 0, "last")[0]
-    for layer, adapter in zip(segmenter.decoder.layers, own.adapters, strict=True):
-        assert len(adapter.names) == sum(weight.dim() == 2 for weight in layer.parameters())
-        for name, down, up in zip(adapter.names, adapter.down, adapter.up, strict=True):
-            dict(layer.named_parameters())[name].data[: len(up)] += up.detach() @ down.detach()
-    torch.testing.assert_close(segmenter.decode(memory, 1, "last")[0].masks, changed.masks)
-    assert not torch.equal(base.masks, segmenter.decode(memory, 0, "last")[0].masks)
+    finest = segmenter.extract(frames).levels[0]
+    pixels = (finest - finest.mean(1, keepdim=True)) / (finest.var(1, unbiased=False, keepdim=True) + 1e-5).sqrt()
+    answer = segmenter.decode(memory, 1, "last")[0]
+    parts = (plain.mask_features, pixels.unflatten(0, frames.shape[:2]))
+    read = answer.mask_embeddings.split([dim, finest.shape[1]], -1)
+    coarse, fine = (torch.einsum("bqd,btdhw->bqthw", *each) for each in zip(read, parts, strict=True))
+    assert fine.abs().max() > 0.1
+    torch.testing.assert_close(answer.masks, coarse + fine, atol=1e-5, rtol=1e-4)
 
 
 def test_with_masks_of_chosen_layers(small, frames):
@@ -160,8 +155,8 @@ def answers(segmenter, frames, groups):
         return [segmenter.decode(memory, group, "last")[0] for group in groups]
 
 
-@pytest.mark.parametrize("rank", [0, 2])
-def test_zero_interference(grown, frames, targets, rank):
+@pytest.mark.parametrize("fine", [False, True])
+def test_zero_interference(grown, frames, targets, fine):
     """Adding, training and removing a later group moves no bit of what the others compute."""
     before = answers(grown, frames, (0, 1))
 
@@ -174,7 +169,7 @@ def test_zero_interference(grown, frames, targets, rank):
 
     grown.requires_grad_(False)
     grown.add_classes([50], init="no_object")
-    group = grown.add_query_group(3, step=2, adapter_rank=rank)
+    group = grown.add_query_group(3, step=2, fine_masks=fine)
     unmoved()
     grown.class_heads.no_object.requires_grad_(True)
     trained = [parameter for parameter in grown.parameters() if parameter.requires_grad]
@@ -186,7 +181,6 @@ def test_zero_interference(grown, frames, targets, rank):
         sum(grown.criterion(grown.decode(grown.features(frames), 2), only).values()).backward()
         optimizer.step()
     assert not torch.equal(group.queries, start)
-    assert all(adapter.up[0].any() for adapter in group.adapters)
     unmoved()
     del grown.groups[2], grown.class_heads.steps[2]
     unmoved()

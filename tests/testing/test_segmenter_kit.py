@@ -177,9 +177,9 @@ class Transposed(Query):
 
 
 class Jealous(Query):
-    def add_query_group(self, num_queries, step, own_mask_head=True, adapter_rank=0):
+    def add_query_group(self, num_queries, step, own_mask_head=True, fine_masks=False):
         self.groups[0].queries.data += 0.1
-        return super().add_query_group(num_queries, step, own_mask_head, adapter_rank)
+        return super().add_query_group(num_queries, step, own_mask_head, fine_masks)
 
 
 class Rounded(Query):

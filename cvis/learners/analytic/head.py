@@ -45,7 +45,7 @@ class AnalyticHead(nn.Module):
     after step 0, or the backbone's.
 
     Args:
-        channels: of the maps of a :class:`~cvis.segmenters.outputs.Memory`, in the order of :func:`maps_of`.
+        channels: that are read of the maps of a :class:`~cvis.segmenters.outputs.Memory`, see :func:`maps_of`.
         statistics: see :func:`~cvis.learners.analytic.pooling.describe`.
         ridge: more than 0, see :func:`~cvis.learners.analytic.ridge.ridge_classifier`; of a feature in proportion to
             the length of its statistic, so that a long one does not drown what a short one says.
@@ -59,7 +59,7 @@ class AnalyticHead(nn.Module):
         self, channels: Sequence[int], statistics: Sequence[Statistic], ridge: float, temperature: float
     ) -> None:
         super().__init__()
-        self.statistics, self.temperature = tuple(statistics), temperature
+        self.channels, self.statistics, self.temperature = tuple(channels), tuple(statistics), temperature
         lengths = torch.tensor(lengths_of(channels, statistics))
         self.ridge = (ridge * lengths.double() / lengths.double().mean()).repeat_interleave(lengths)
         self.moments = ClassMoments(len(self.ridge))
@@ -125,7 +125,7 @@ class AnalyticHead(nn.Module):
         Args:
             every: the masks of all frames that are answered together, if T are only some of them.
         """
-        return describe(maps_of(memory), masks, self.statistics, every)
+        return describe(maps_of(memory, self.channels), masks, self.statistics, every)
 
     def _solve(self) -> None:
         weights, bias = self.moments.classifier(self.ridge)
@@ -133,9 +133,11 @@ class AnalyticHead(nn.Module):
         self.register_buffer("bias", bias)
 
 
-def maps_of(memory: Memory) -> list[Tensor]:
-    """The maps [T, C, h, w] of one video, the finest last: the backbone's, where a memory keeps them."""
-    return [level[0] for level in memory.backbone or (*memory.levels, memory.mask_features)]
+def maps_of(memory: Memory, channels: Sequence[int]) -> list[Tensor]:
+    """The maps [T, C, h, w] of one video, the finest last: the backbone's, where a memory keeps them; of each the first
+    ``channels``, which were there from the base step on."""
+    maps = memory.backbone or (*memory.levels, memory.mask_features)
+    return [level[0, :, :first] for level, first in zip(maps, channels, strict=True)]
 
 
 def _looked_at(video: Video, task: Task, together: int | None) -> tuple[list[Track], list[int], Tensor]:

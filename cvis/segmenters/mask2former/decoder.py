@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cvis.segmenters.groups import QueryGroup
-from cvis.segmenters.lowrank import LowRank
 from cvis.segmenters.mask2former.attention import KEY, QUERY, VALUE, RunningAttention, attend, project
 from cvis.segmenters.mask2former.long import LongMemory
 from cvis.segmenters.openmmlab import Mask2FormerTransformerDecoderLayer, SinePositionalEncoding3D
@@ -20,12 +19,6 @@ from cvis.segmenters.outputs import Memory, Residual
 
 class DecoderLayer(Mask2FormerTransformerDecoderLayer):
     """mmdet's layer (its modules and parameters): cross-attention, self-attention, FFN, each post-normed."""
-
-    def adapter(self, rank: int) -> LowRank:
-        """Of all matrices but the two of :meth:`project`, which a group would have to make for itself."""
-        shapes = {name: tuple(weight.shape) for name, weight in self.named_parameters() if weight.dim() == 2}
-        rows, columns = shapes["cross_attn.attn.in_proj_weight"]
-        return LowRank({**shapes, "cross_attn.attn.in_proj_weight": (rows // 3, columns)}, rank)
 
     def project(self, level: Level) -> tuple[Tensor, Tensor]:
         """Key and value of the cross-attention, which are the same for every query group."""
@@ -107,8 +100,8 @@ class Pass:
     mask_embeddings: Tensor  # [B, N, D]
 
     def __call__(self, *seen: Any) -> Tensor:
-        """The layer as the group has it; ``seen``: of :class:`DecoderLayer` memory, allowed and residual."""
-        return self.group.through(self.index, self.layer, self.query, self.group.position(self.index), *seen)
+        """``seen``: of :class:`DecoderLayer` memory, allowed and residual."""
+        return self.layer(self.query, self.group.position(self.index), *seen)
 
 
 class Decoder(nn.Module):
@@ -249,9 +242,14 @@ def resize(maps: Tensor, size: Sequence[int]) -> Tensor:
     return F.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)
 
 
+def normalised(maps: Tensor) -> Tensor:
+    """Each pixel of [N, C, h, w] over its channels: mean 0, variance 1."""
+    return F.layer_norm(maps.movedim(1, -1), maps.shape[1:2]).movedim(-1, 1)
+
+
 def mask_logits(embeddings: Tensor, features: Tensor) -> Tensor:
-    """Inner products of embeddings [B, Q, D] and features [B, T, D, ...]: [B, Q, T, ...]."""
-    logits = embeddings[:, None] @ features.flatten(3)
+    """Inner products of embeddings [B, Q, D] and the first D of the features [B, T, C, ...]: [B, Q, T, ...]."""
+    logits = embeddings[:, None] @ features.flatten(3)[:, :, : embeddings.shape[-1]]
     return logits.transpose(1, 2).unflatten(3, features.shape[3:])
 
 

@@ -21,7 +21,7 @@ from cvis.segmenters.inputs import part, target_columns, target_masks
 from cvis.segmenters.mask2former import long
 from cvis.segmenters.mask2former.checkpoint_names import renamed
 from cvis.segmenters.mask2former.criterion import Criterion, pad_tracks, softmax_cross_entropy
-from cvis.segmenters.mask2former.decoder import Decoder, LayerState, mask_logits, resize
+from cvis.segmenters.mask2former.decoder import Decoder, LayerState, mask_logits, normalised, resize
 from cvis.segmenters.mask2former.inference import Inference
 from cvis.segmenters.mask2former.matcher import Matching
 from cvis.segmenters.mask2former.pixel_decoder import PixelDecoder
@@ -123,6 +123,8 @@ class Mask2Former(Framewise, QueryGroups):
     def encode(self, maps: Maps) -> Memory:
         """Run the pixel decoder frame by frame."""
         mask_features, levels = self.pixel_decoder(maps.levels)
+        if self.fine_masks:
+            mask_features = torch.cat([mask_features, normalised(maps.levels[0]).to(mask_features)], 1)
         return Memory(
             tuple(level.unflatten(0, (-1, maps.length)) for level in levels),
             mask_features.unflatten(0, (-1, maps.length)),
@@ -240,13 +242,18 @@ class Mask2Former(Framewise, QueryGroups):
         return proposals
 
     def add_query_group(
-        self, num_queries: int, step: int, own_mask_head: bool = True, adapter_rank: int = 0
+        self,
+        num_queries: int,
+        step: int,
+        own_mask_head: bool = True,
+        fine_masks: bool = False,
     ) -> QueryGroup:
         """Append a group with one position embedding per decoder layer; see :class:`QueryGroup`."""
         dim = self.class_heads.dim
-        head = mlp(dim, dim, dim) if own_mask_head else None
-        adapters = [layer.adapter(adapter_rank) for layer in self.decoder.layers] if adapter_rank else []
-        group = QueryGroup(num_queries, dim, len(self.decoder.layers), head, step, adapters)
+        read = dim + self.backbone_channels[-1] * fine_masks
+        head = mlp(dim, dim, read) if own_mask_head else None
+        self.fine_masks |= fine_masks
+        group = QueryGroup(num_queries, dim, len(self.decoder.layers), head, step)
         self.groups.append(group.to(self.mean.device))
         return group
 
