@@ -110,7 +110,7 @@ class Eclipse(AnalyticSwitch):
         self.num_prompts, self.deltas = num_prompts, tuple(deltas)
         if fine_masks and not own_mask_head:
             raise UserError("learner.fine_masks: true: needs mask heads of the groups; set learner.own_mask_head=true")
-        self.group = dict(own_mask_head=own_mask_head, fine_masks=fine_masks)
+        self.new_group = dict(own_mask_head=own_mask_head, fine_masks=fine_masks)
         self.train_no_object = train_no_object
         self.aux_supervision, self.classification = aux_supervision, classification
         self.class_weight, self.lr_mult = class_weight, lr_mult
@@ -137,7 +137,7 @@ class Eclipse(AnalyticSwitch):
         self.requires_grad_(False)
         self.segmenter.features_frozen = True
         self.segmenter.add_classes(task.new_classes, init="no_object")
-        group = self.segmenter.add_query_group(self.num_prompts, task.index, **self.group)
+        group = self.segmenter.add_query_group(self.num_prompts, task.index, **self.new_group)
         self._initialise(group, task)
         self.segmenter.class_heads.no_object.requires_grad_(self.train_no_object)
 

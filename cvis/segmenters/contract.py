@@ -155,15 +155,15 @@ class SharedFeatures(Segmenter):
 
     Attributes:
         feature_parts: modules behind :meth:`features`, if it makes a plain ``Memory``, each clip by itself.
-        features_frozen: they will not change any more, a learner says so;
+        features_frozen: they will not change any more; a learner says so.
+        feature_cache: where to look for what they said, then.
         fine_masks: behind the mask features lies the backbone's finest map, each pixel normalised.
-        feature_cache: and then this is where to look for what they said.
     """
 
     feature_parts: ClassVar[tuple[str, ...]] = ()
     features_frozen: bool = False
-    fine_masks: bool = False
     feature_cache: FeatureCache | None = None
+    fine_masks: bool = False
 
     @abstractmethod
     def extract(self, frames: Tensor, sizes: Tensor | None = None) -> Maps:
