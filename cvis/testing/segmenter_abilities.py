@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cvis.segmenters.background import class_probabilities
 from cvis.segmenters.contract import AlignedQueries, ClassSlots, ClipTracks, QueryGroups, SharedFeatures
 from cvis.segmenters.heads import ClassHeads
-from cvis.segmenters.outputs import QueryOutput
+from cvis.segmenters.outputs import Answers, Memory, QueryOutput
 from cvis.testing.check import Failed, NotApplicable
 from cvis.testing.specimen import Specimen
 from cvis.types import Clip
@@ -160,11 +161,15 @@ def query_groups(it: Specimen) -> None:
 
 
 def _drawn(it: Specimen, model: QueryGroups) -> None:
-    """Masks are brought to the size of the very frames that the model reads by what a learner gives it."""
+    """What a learner gives it brings masks to the size of the very frames that the model reads, and is told which group
+    each is of."""
     asked: list[Tensor] = []
+    found: list[int] = []
 
     def draw(masks: Tensor, frames: Tensor, size: tuple[int, int], groups: Tensor) -> Tensor:
         asked.append(frames)
+        _shape("predict: groups given to draw", groups, (len(masks),))
+        found.extend(groups.tolist())
         return F.interpolate(masks, size, mode="bilinear")[..., : frames.shape[-2], : frames.shape[-1]]
 
     video = it.video
@@ -179,6 +184,16 @@ def _drawn(it: Specimen, model: QueryGroups) -> None:
         raise Failed("predict: gives draw other frames than those of annotated; give it the ones that were read")
     if drawn != plain:
         raise Failed("predict: another answer where draw resizes as the model itself would; give it logits")
+    of_base, found[:] = set(found), []
+    model.predict(video, lambda memory: [_answer_of(model, memory, 1)])
+    if of_base | {0} != {0} or set(found) | {1} != {1}:
+        raise Failed("predict: gives draw masks of group 0 or 1 as of another; give it group_of of the Answers")
+
+
+def _answer_of(model: QueryGroups, memory: Memory, group: int) -> Answers:
+    answer = model.decode_queries(memory, group)[-1]
+    scores = class_probabilities(answer.logits[0])
+    return Answers(scores, answer.mask_embeddings[0], answer.queries[0], (0,) * group + (len(scores),))
 
 
 @torch.no_grad()

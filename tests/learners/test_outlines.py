@@ -130,6 +130,20 @@ def test_the_fit_reads_objects_that_the_model_finds(kind, video, monkeypatch):
 
 
 @torch.no_grad()
+def test_a_step_looks_at_the_masks_of_its_own_group_and_changes_that_groups_weights_alone(video, monkeypatch):
+    learner = make_learner("eclipse", segmenter=make_segmenter(type="mask2former"), steps=2, outlines=True).eval()
+    model, tracks, looked = learner.segmenter, tracked_video(video), []
+    decode = model.decode_queries
+    monkeypatch.setattr(model, "decode_queries", lambda memory, group: looked.append(group) or decode(memory, group))
+    monkeypatch.setattr(outlines, "SAME", -1.0)
+    before = learner.outlines.weights.clone()
+    learner.outlines.learn(SimpleNamespace(train=SimpleNamespace(videos=[video], tracks={video.id: tracks})), model)
+    assert looked == [1]
+    assert torch.equal(learner.outlines.weights[0], before[0])
+    assert not torch.equal(learner.outlines.weights[1], before[1])
+
+
+@torch.no_grad()
 def test_a_mask_is_drawn_as_the_group_that_found_it():
     """Each by itself, in any company; a group that has not looked yet draws as the first does."""
     made = Outlines()

@@ -62,6 +62,19 @@ def test_gathering_equals_sampling_at_edges_and_far_outside(edge):
         torch.testing.assert_close(gathered, sampled, rtol=0, atol=1e-12, equal_nan=True)
 
 
+@pytest.mark.parametrize(("batch", "queries"), [(0, 7), (2, 0)])
+def test_gathering_nothing_is_no_error(batch, queries):
+    inputs = [tensor.detach() for tensor in random_inputs(batch=batch, queries=queries)]
+    assert deformable_attention_gather(inputs[0], SHAPES, *inputs[1:]).shape == (batch, queries, 12)
+
+
+def test_gathering_takes_weights_of_another_type():
+    value, locations, weights = (tensor.detach() for tensor in random_inputs(torch.float32))
+    gathered = deformable_attention_gather(value, SHAPES, locations, weights.bfloat16())
+    sampled = deformable_attention_torch(value, SHAPES, locations, weights.bfloat16())
+    torch.testing.assert_close(gathered, sampled, rtol=0, atol=2e-6)
+
+
 def test_equals_a_loop():
     value, locations, weights = random_inputs(batch=1, queries=2, heads=2, channels=1, points=1)
     ours = deformable_attention(value, SHAPES, locations, weights)

@@ -207,6 +207,13 @@ class DrawsElse(Query):
         return super().predict_each(video, read)
 
 
+class DrawsAsTheFirst(Query):
+    def predict_each(self, video, read):
+        if (draw := self.draw) is not None:
+            self.draw = lambda masks, frames, size, groups: draw(masks, frames, size, 0 * groups)
+        return super().predict_each(video, read)
+
+
 WRONG = [
     (Floats, "losses", r"Floats\.losses: 'loss_pixel': is the float 0\.\d+, not a scalar tensor; .*without \.item\(\)"),
     (DeadWeight, "gradients", r"'spare\.weight', 'spare\.bias': trainable, and no loss depends on it"),
@@ -240,6 +247,7 @@ WRONG = [
     (DrawsItself, "query groups", r"does not ask draw"),
     (DrawsOnOthers, "query groups", r"gives draw other frames"),
     (DrawsElse, "query groups", r"another answer where draw resizes"),
+    (DrawsAsTheFirst, "query groups", r"gives draw masks of group 0 or 1 as of another"),
 ]
 
 

@@ -18,7 +18,8 @@ RADII, SMOOTH = (1, 2, 4), (1e-3, 1e-2)
 """Of the filters, each with each: pixels of the masks, and what a window's colours must vary by (of 1, squared)."""
 NUM_WEIGHTS = 1 + len(RADII) * len(SMOOTH)
 RIDGE = 0.1
-"""How much what is known already counts: as a tenth of an object. The held-out rims of a step are worse from 0.3 on."""
+"""Added to the moments' sum in every direction: what a step's objects do not tell apart, as the filters are near one
+another, stays as it was known. The held-out rims of a step are worse from 0.3 on."""
 SAME = 0.5
 """The least IoU of a query's mask with the annotated one that it is taken for."""
 

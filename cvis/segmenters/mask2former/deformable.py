@@ -35,8 +35,8 @@ def deformable_attention(value: Tensor, shapes: Shapes, locations: Tensor, weigh
     Returns:
         [B, Q, M * D]. A point outside its level counts as zero.
 
-    On a CPU what needs no gradients gathers, in a quarter of the time: predictions, teachers, frozen parts. With
-    gradients that would be slower. On a GPU deformops' kernels, where they are.
+    On a CPU ``LARGE`` maps are gathered under ``no_grad``, in a quarter of the time: predictions, teachers, frozen
+    parts. With gradients that would be slower. On a GPU deformops' kernels, where they are.
     """
     if is_fused(value, locations, deformable_attention_torch):
         return fused_attention(value, shapes, locations, weights)
@@ -65,7 +65,10 @@ def deformable_attention_torch(value: Tensor, shapes: Shapes, locations: Tensor,
 
 
 def deformable_attention_gather(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
-    """:func:`deformable_attention` as one weighted sum of rows of ``value``, four for each point; equal to rounding."""
+    """:func:`deformable_attention` as one weighted sum of rows of ``value``, four for each point.
+
+    Equal to rounding for finite values, at any location that is finite or no number.
+    """
     _, _, heads, channels = value.shape
     table = _framed(value.to(locations.dtype), shapes)
 
@@ -77,8 +80,11 @@ def deformable_attention_gather(value: Tensor, shapes: Shapes, locations: Tensor
     starts = F.pad(framed.prod(1), (1, 0)).cumsum(0)[:-1]
     corner = (starts + framed[:, 1] + 1)[:, None] * heads + torch.arange(heads)[:, None, None]
     origin, row = everywhere(corner.int()), everywhere(framed[:, 1:] * heads)
-    attended = []
-    for entries, where, weight in zip(table, locations, weights, strict=True):  # what a cache holds
+    queries, (levels, points) = locations.shape[1], locations.shape[3:5]
+    bags = (queries * heads, levels * points * 4)
+    attended = value.new_empty(len(value), queries, heads * channels)
+    # video by video, which a cache holds
+    for one, entries, where, weight in zip(attended, table, locations, weights.to(locations), strict=True):
         (x, right), (y, below) = _pixel(where[..., 0], width), _pixel(where[..., 1], height)
         here = torch.addcmul(origin, y, row).add_(x, alpha=heads)
         under = here + row
@@ -86,10 +92,10 @@ def deformable_attention_gather(value: Tensor, shapes: Shapes, locations: Tensor
         upper = weight - lower
         index = torch.stack([here, here + heads, under, under + heads], dim=2)
         factor = torch.stack([upper - upper * right, upper * right, lower - lower * right, lower * right], dim=2)
-        bags = (len(where) * heads, -1)
         lines = entries.reshape(-1, channels)
-        attended.append(F.embedding_bag(index.view(bags), lines, mode="sum", per_sample_weights=factor.view(bags)))
-    return torch.stack(attended).view(len(value), -1, heads * channels).to(value.dtype)
+        sums = F.embedding_bag(index.view(bags), lines, mode="sum", per_sample_weights=factor.view(bags))
+        one.copy_(sums.view_as(one))
+    return attended
 
 
 FRAME = 3
