@@ -28,7 +28,7 @@ def fused_attention(value: Tensor, shapes: Sequence[tuple[int, int]], locations:
 
 
 def is_fused(value: Tensor, locations: Tensor, plain: Attend) -> bool:
-    """Whether :func:`fused_attention` takes the place of ``plain``: on a GPU, once it has answered there as that does."""
+    """Whether :func:`fused_attention` is used, not ``plain``: on a GPU, after it has answered there as that does."""
     return value.is_cuda and problem(value.device, *value.shape[2:], *locations.shape[3:5], plain) is None
 
 
