@@ -17,7 +17,8 @@ class QueryGroup(nn.Module):
         dim: channels of a query.
         num_positions: 1 (one position embedding shared by all decoder layers, as in Mask2Former) or the
             number of decoder layers (one for each, as in deep prompt tuning).
-        mask_head: the group's own perceptron from query to mask embedding; None: the base group's is used.
+        mask_head: the group's own perceptron from query to mask embedding, which reads as many channels of the mask
+            features as it gives; None: the base group's is used.
         step: the step of the stream that owns the group.
 
     Raises:

@@ -170,6 +170,8 @@ def test_zero_interference(grown, frames, targets, fine):
     grown.requires_grad_(False)
     grown.add_classes([50], init="no_object")
     group = grown.add_query_group(3, step=2, fine_masks=fine)
+    head = group.mask_head[-1].weight
+    before_training = head.detach().clone()
     unmoved()
     grown.class_heads.no_object.requires_grad_(True)
     trained = [parameter for parameter in grown.parameters() if parameter.requires_grad]
@@ -181,6 +183,7 @@ def test_zero_interference(grown, frames, targets, fine):
         sum(grown.criterion(grown.decode(grown.features(frames), 2), only).values()).backward()
         optimizer.step()
     assert not torch.equal(group.queries, start)
+    assert (head != before_training).any(1).all()  # what reads the finest map, too
     unmoved()
     del grown.groups[2], grown.class_heads.steps[2]
     unmoved()

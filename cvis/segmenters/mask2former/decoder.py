@@ -81,7 +81,7 @@ class LayerState:
 
     state: Tensor  # [B, N, D], what the next layer reads
     queries: Tensor  # [B, N, D], after the last norm, what the heads read
-    mask_embeddings: Tensor  # [B, N, D]
+    mask_embeddings: Tensor  # [B, N, D], or more of a group with fine masks
 
     def split(self, batch: int) -> list[LayerState]:
         """The states of several sets of queries that are stacked on the batch axis [k * batch, N, D]."""

@@ -242,11 +242,7 @@ class Mask2Former(Framewise, QueryGroups):
         return proposals
 
     def add_query_group(
-        self,
-        num_queries: int,
-        step: int,
-        own_mask_head: bool = True,
-        fine_masks: bool = False,
+        self, num_queries: int, step: int, own_mask_head: bool = True, fine_masks: bool = False
     ) -> QueryGroup:
         """Append a group with one position embedding per decoder layer; see :class:`QueryGroup`."""
         dim = self.class_heads.dim
